@@ -42,7 +42,7 @@ BRUSH = """async (count) => {
   const all = (selector) => roots.flatMap((root) => [...root.querySelectorAll(selector)])
   const frame = () => new Promise((done) => requestAnimationFrame(done))
   const shown = () => all(".shots li")
-  const facets = all(".facet.number")
+  const facets = all(".facet:has(.brush)")
   const listed = [], loaded = []
   const move = (handle, share) => {
     handle.value = Math.round(share * handle.max)
@@ -95,7 +95,7 @@ def open_map(page: Page, url: str) -> float:
     page.goto(f"{url}/map", wait_until="commit")
     page.wait_for_selector(".vibe-map[data-drawn]", timeout=PATIENCE)
     seconds = time.monotonic() - start
-    page.wait_for_selector(".facet.number .bar", timeout=PATIENCE)
+    page.wait_for_selector(".facet:has(.brush) .bar", timeout=PATIENCE)
     wait_until_quiet(page)
     page.wait_for_load_state("networkidle")
     return seconds

@@ -7,8 +7,10 @@ import shutil
 import time
 from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from browser.conftest import PHOTOS, WIDE_AND_PHONE, serving
@@ -20,7 +22,8 @@ from listing_vibes.insight.map.region import SIZE, grid_places, inside, read_out
 from listing_vibes.insight.map.space_map import load_maps
 
 DRAWING = 180_000  # milliseconds that a busy machine may take to draw a small map
-AROUND = 80  # pixels beside the map, at most 15 % of a side
+EDGE = 12  # pixels beside the map
+REACH = round(SIZE / 2 * 10 / 11.5), SIZE // 2  # of the positions of `write_map` from the middle
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +44,13 @@ def open_map(page, path="/map?space=model"):
 
 def on_screen(page, x, y):
     box = page.locator(".vibe-map canvas").bounding_box()
-    unit = min(max(box[side] - AROUND, 0.85 * box[side]) for side in ("width", "height")) / SIZE
+    sides = box["width"], box["height"]
+    side, unit = 16, 0.0
+    while side * unit < min(52, box["width"] / 14):  # whole squares of photos fit
+        side *= 2
+        unit = min(
+            (room / 2 - EDGE) / (side * (far // side + 1)) for room, far in zip(sides, REACH, strict=True)
+        )
     middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     return middle[0] + (x - SIZE / 2) * unit, middle[1] - (y - SIZE / 2) * unit
 
@@ -153,6 +162,28 @@ def test_the_keyboard_walks_chooses_and_opens(page, drawn):
     expect(page.locator(".vibe-map")).to_have_attribute("data-selected", "24")
 
 
+@WIDE_AND_PHONE
+def test_photos_stand_within_the_frame_and_hiding_them_changes_no_position(page, drawn):
+    open_map(page)
+    canvas, card = page.locator(".vibe-map canvas"), page.locator(".vibe-map")
+    expect(card).not_to_have_attribute("data-photos", "0")
+    tools, frame = page.get_by_role("toolbar", name="Map tools").bounding_box(), canvas.bounding_box()
+    assert tools["y"] + tools["height"] <= frame["y"]
+    page.mouse.move(0, 0)
+    pixels = np.asarray(Image.open(io.BytesIO(canvas.screenshot())).convert("RGB"))
+    pixels = pixels[2:-2, 2:-2]  # within the border
+    edges = [pixels[:6, 9:-9], pixels[-6:, 9:-9], pixels[9:-9, :6], pixels[9:-9, -6:]]
+    assert len({tuple(color) for edge in edges for color in edge.reshape(-1, 3)}) == 1
+    _, places = drawn
+    pointed = page.get_by_role("region", name="The listing pointed at")
+    for _ in range(2):  # with photos and without them
+        page.mouse.move(*on_screen(page, *places[4]))
+        expect(pointed).to_be_visible()
+        page.mouse.move(0, 0)
+        expect(pointed).to_be_hidden()
+        page.get_by_role("button", name="Photos", exact=True).click()
+
+
 def test_the_button_photos_is_pressed_while_photos_are_shown_and_the_wheel_zooms(page, drawn):
     open_map(page, "/map")
     card, photos = page.locator(".vibe-map"), page.get_by_role("button", name="Photos", exact=True)
@@ -217,17 +248,16 @@ def test_the_days_by_mouse_and_keyboard(page, short):
     run = Run.open(short.run)
     days, known = MarketDays.of(run.log, run.catalogue), run.index("photos").known
     open_map(page, f"{short.url}/map?day=2024-03-05")
-    status = page.locator(".vibe-map .status")
-    active, events = days.live(4)[known].sum(), (days.touched(4)[known] > 0).sum()
-    expect(status).to_have_text(f"5 Mar 2024: {active} of 89 listings active, {events} with events that day.")
+    line = page.locator(".vibe-map .head .line")
+    expect(page.get_by_role("button", name="Remove 5 Mar 2024")).to_be_visible()
+    expect(line).to_contain_text(f"{days.live(4)[known].sum()} of 89 listings")
     assert_whole(page)
     page.get_by_role("slider", name="Day").focus()
     page.keyboard.press("ArrowRight")
-    expect(status).to_have_text(re.compile(f"6 Mar 2024: {days.live(5)[known].sum()} of 89"))
+    expect(line).to_contain_text(f"{days.live(5)[known].sum()} of 89 listings")
     page.wait_for_url("**day=2024-03-06**")
-    page.get_by_role("button", name="All days", exact=True).click()
+    page.get_by_role("button", name="Remove 6 Mar 2024").click()
     page.wait_for_url(re.compile(r"/map$"))
-    expect(status).to_have_text("")
     expect(page.locator(".vibe-map")).to_have_attribute("data-selected", "")
     page.get_by_role("button", name="Play").click()
     expect(page.get_by_role("button", name="Pause")).to_be_visible()

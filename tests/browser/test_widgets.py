@@ -36,9 +36,7 @@ def test_cards_that_are_chosen_are_the_selection(blank, explorer):
     widget = GalleryWidget(run, run.similar("l05", k=6))
     render(blank, widget)
     cards = blank.get_by_role("list", name="6 listings").get_by_role("listitem")
-    expect(cards.locator(".photo img.ready")).to_have_count(
-        sum(one in run.market.cover for one in widget.shown)
-    )
+    expect(cards.locator(".photo img")).to_have_count(sum(one in run.market.cover for one in widget.shown))
     for place in (3, 1):
         cards.nth(place).get_by_role("button").click()
     expect(cards.nth(3).get_by_role("button")).to_have_attribute("aria-pressed", "true")

@@ -37,7 +37,7 @@ def gallery_picture(context: BrowserContext, run: Run, listing: str) -> Image.Im
     page = context.new_page()
     render(page, GalleryWidget(run, run.similar(listing, k=CARDS)))
     cards = page.get_by_role("listitem")
-    expect(page.locator(".photo img.ready")).to_have_count(CARDS)
+    expect(page.locator(".photo img")).to_have_count(CARDS)
     for place in CHOSEN:
         cards.nth(place).get_by_role("button").click()
     return photographed(page)

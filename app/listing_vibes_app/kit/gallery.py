@@ -42,7 +42,6 @@ class Card:
     title: str = ""
     href: str = ""  # no link where empty
     photo: str | None = None
-    count: int = 0  # photos of the listing
     alt: str = ""
     photos: list[str] = field(default_factory=list)  # all of the listing's; a button shows them large
     start: int = 0  # which of them is shown first
@@ -58,7 +57,7 @@ class Card:
     badge: str = ""  # shown with a tick
     step: str = ""  # a line above the title
     divider: str = ""  # a line above the card
-    tone: Literal["", "hit", "later", "start"] = ""  # `start` is scrolled into view
+    tone: Literal["", "hit", "later"] = ""
 
 
 def page_url(opened: OpenRun, page: str, **params: Any) -> str:
@@ -82,7 +81,7 @@ def listing_card(opened: OpenRun, row: int, params: dict[str, str | None] | None
         title=title,
         href=page_url(opened, "similar", **{"listing": view.ids[row], **(params or {})}),
         photo=cover_url(opened.name, view, row),
-        count=len(view.photos(row)),
+        photos=album(opened, row),
         alt=f"Cover photo of {title}",
         facts=[(label, shorten(value, FACT)) for label, value in view.facts(row, view.headline)],
     )
@@ -99,9 +98,9 @@ def album(opened: OpenRun, row: int) -> list[str]:
 
 def listing_panel(opened: OpenRun, row: int) -> None:
     """Show a listing in a narrow column: its cover, from which all photos open, its main attributes as a line, and all of them."""
-    view, photos = opened.view, album(opened, row)
-    if photos:
-        card = listing_card(opened, row, facts=[], href="", title="", count=0, photos=photos)
+    view = opened.view
+    if view.photos(row):
+        card = listing_card(opened, row, facts=[], href="", title="")
         gallery(opened, [card], key="photos", label="Photos of this listing", least=420)
     elif view.has_photos:
         st.caption("This listing has no photo.")
@@ -135,26 +134,25 @@ def gallery(
         layout: rows that wrap, or one row to scroll, which has a fixed height, so that elements below do not move.
         photos: whether cards have a photo box; None: if the market has photos.
         least: smallest width of a card in pixels; a phone shows two cards in a row.
-        examples: whether cards have buttons that make them examples of a style direction.
+        examples: whether cards have buttons that make them examples of a style direction while its form is open.
         history: `name`, `target` (its name on the page) and `most` (events) of the history in the URL that cards are added to.
         spoken: what a screen reader says after a change.
     """
     photos = opened.view.has_photos if photos is None else photos
-    marks = example_marks() if examples else None
+    examples = examples and MAKING in st.query_params
+    sides = {listing: side for side in SIDES for listing in read_ids(side)} if examples else {}
     dividers = any(card.divider for card in cards)
     height = 0
     if layout == "strip":  # photo, two lines of title, the line above it, the most facts, and the scroll bar
         lines = max((len(card.facts) for card in cards), default=0)
         height = round(least / BOXES[opened.box]) * photos + 24 * dividers + 120 + 20 * lines
     data = {
-        **frame_data(
-            opened, label, layout, least, height + BUTTONS * (marks is not None or history is not None)
-        ),
-        "cards": [asdict(card) for card in cards],
+        **frame_data(opened, label, layout, least, height + BUTTONS * (examples or history is not None)),
+        "cards": [asdict(card) | {"side": sides.get(card.id, "")} for card in cards],
         "photos": photos,
         "dividers": dividers,
         "scoreHelp": score_help,
-        "examples": marks,
+        "examples": examples,
         "history": history,
         "spoken": spoken,
     }
@@ -165,11 +163,6 @@ def frame_data(opened: OpenRun, label: str, layout: Layout, least: int, height: 
     """Return the options of a gallery for its script."""
     box = {"box": opened.box, "ratio": BOXES[opened.box], "least": least, "height": height}
     return {**box, "label": label, "layout": layout, "photos": opened.view.has_photos, "dividers": False}
-
-
-def example_marks() -> dict[str, list[str]] | None:
-    """Return the examples of each side of the style direction in the form, None if the form is closed."""
-    return {side: read_ids(side) for side in SIDES} if MAKING in st.query_params else None
 
 
 def read_ids(name: str) -> list[str]:

@@ -49,6 +49,15 @@ const everywhere = (selector, root = document) => [
   ...[...root.querySelectorAll("*")].filter((node) => node.shadowRoot).flatMap((node) => everywhere(selector, node.shadowRoot)),
 ]
 
+// A plain click on a link of a component opens it without a reload; a click with a modifier key has the browser's default behavior.
+function followLink(event) {
+  const anchor = event.composedPath().find((node) => node.tagName === "A" && node.getRootNode() !== document)
+  if (!anchor?.href || event.defaultPrevented || !isPlain(event)) return
+  event.preventDefault()
+  go(anchor.href)
+  document.querySelector('[data-testid="stMain"]')?.scrollTo(0, 0)
+}
+
 export default function ({ parentElement, data }) {
   const root = parentElement.querySelector(".presenter")
   const [status, deck] = [root.querySelector(".status"), root.querySelector(".deck")]
@@ -96,59 +105,41 @@ export default function ({ parentElement, data }) {
       write(edited(read()))
       keepFocus(rows, fill)
     }
-    const move = (from, to) => change((slides) => {
-      slides.splice(to, 0, ...slides.splice(from, 1))
-      return slides
+    const move = (from, to) => change((slides) => slides.toSpliced(from, 1).toSpliced(to, 0, slides[from]))
+    const field = (tag, slide, at, key, label) => h(tag, {
+      class: key, value: slide[key], placeholder: label, "aria-label": `${label} of slide ${at + 1}`,
+      oninput: ({ target }) => write(read().map((other, place) => (place === at ? { ...other, [key]: target.value } : other))),
     })
-    const field = (tag, at, key, label) => {
-      const oninput = ({ target }) => write(read().map((slide, place) => (place === at ? { ...slide, [key]: target.value } : slide)))
-      const value = read()[at][key] ?? ""
-      return h(tag, { class: key, value, placeholder: label, "aria-label": `${label} of slide ${at + 1}`, oninput })
+    const row = (slide, at, { length }) => h("li", {},
+      h("div", { class: "thumbnail" }),
+      h("div", { class: "texts" }, field("input", slide, at, "title", "Headline"), field("textarea", slide, at, "note", "Note")),
+      ...moveControls(`slide ${at + 1}`, at, length, slide.url, move),
+      h("a", { href: slide.url, class: "button", onclick: () => box.close() }, "Open"),
+      button("✕", () => change((slides) => slides.toSpliced(at, 1)), { "aria-label": `Remove slide ${at + 1}` }),
+    )
+    const work = (action) => async () => {
+      told.textContent = "Working …"
+      told.textContent = await action().catch((error) => error.message)
     }
-    const row = (slide, at, { length }) => {
-      const open = link(slide.url, { class: "button" }, "Open")
-      open.addEventListener("click", () => box.close())
-      const remove = () => change((slides) => slides.filter((_, place) => place !== at))
-      return h("li", {},
-        h("div", { class: "thumbnail" }),
-        h("div", { class: "texts" }, field("input", at, "title", "Headline"), field("textarea", at, "note", "Note")),
-        ...moveControls(`slide ${at + 1}`, at, length, slide.url, move),
-        open,
-        button("✕", remove, { "aria-label": `Remove slide ${at + 1}` }),
-      )
-    }
-    const work = (label, action) => async () => {
-      told.textContent = label
-      try {
-        told.textContent = await action()
-      } catch (error) {
-        told.textContent = error.message
-      }
-    }
-    const open = work("Opening …", async () => {
+    const open = work(async () => {
       const slides = slidesOf(await file.files[0].text())
-      if (!slides.length) return "This file holds no slides."
-      change(() => slides)
-      return ""
+      if (slides.length) change(() => slides)
+      return slides.length ? "" : "This file holds no slides."
     })
     const file = h("input", { type: "file", accept: ".html,.json", hidden: true, onchange: open })
-    const ready = work("Making the ready deck …", async () => {
+    const ready = work(async () => {
       const slides = slidesOf(await render(data, []))
       change((before) => [...before, ...slides])
       return `${slides.length} slides were added.`
     })
-    const save = work("Making the file …", async () => {
+    const save = work(async () => {
       const href = URL.createObjectURL(new Blob([await render(data, read())], { type: "text/html" }))
       h("a", { href, download: data.file }).click()
       URL.revokeObjectURL(href)
       return "The deck was saved: one file that opens in any browser, prints, and can be opened here again."
     })
-    const presentIt = () => {
-      box.close()
-      present()
-    }
     const box = openDialog(root, "Deck", h("h2", {}, "Deck"), rows, h("div", { class: "foot" },
-      button("Present", presentIt, { class: "main" }), button("Save as a file", save), button("Open a file", () => file.click()),
+      button("Present", present, { class: "main" }), button("Save as a file", save), button("Open a file", () => file.click()),
       button("Add the ready deck", ready), button("Close", () => box.close()), file, told,
     ))
     async function fill() {
@@ -173,13 +164,10 @@ export default function ({ parentElement, data }) {
       ...data.pages.map(([label, href]) => ({ label, kind: "Page", href })),
       ...Object.entries(COMMANDS).map(([key, [label, run]]) => ({ label, kind: `Key ${key}`, run })),
     ]
-    const show = (entries) => list.replaceChildren(...entries.map(({ label, kind, href, run = () => go(href) }) => {
-      const onclick = () => {
-        box.close()
-        run()
-      }
-      return h("li", {}, h("button", { type: "button", onclick }, label, h("small", {}, kind)))
-    }))
+    list.addEventListener("click", () => box.close(), { capture: true }) // before what the entry does
+    const show = (entries) => list.replaceChildren(...entries.map(({ label, kind, href, run = () => go(href) }) => (
+      h("li", {}, button(label, run, {}, h("small", {}, kind)))
+    )))
     let turn = 0
     async function find() {
       const [mine, words] = [++turn, input.value.trim().toLowerCase()]
@@ -240,9 +228,13 @@ export default function ({ parentElement, data }) {
     run()
   }
   document.addEventListener("keydown", onKey)
+  document.addEventListener("click", followLink)
   showCount()
   const clicks = { find: palette, pin, deck: edit, main: present }
   for (const [name, run] of Object.entries(clicks)) root.querySelector(`.line .${name}`).onclick = run
   root.hidden = false
-  return () => document.removeEventListener("keydown", onKey)
+  return () => {
+    document.removeEventListener("keydown", onKey)
+    document.removeEventListener("click", followLink)
+  }
 }

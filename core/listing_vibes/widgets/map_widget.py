@@ -173,6 +173,6 @@ class MapWidget(anywidget.AnyWidget):
         photo = Photo(self.run.market, listing)
         table = describe_listings(self.run, pd.DataFrame({C.LISTING: [listing], "score": [0.0]}))
         return {
-            "title": photo.title, "photo": photo.data(), "alt": f"Cover photo of {photo.title}", "href": "", "count": 0,
+            "title": photo.title, "photo": photo.data(), "alt": f"Cover photo of {photo.title}", "href": "",
             "facts": facts_of(table, 0), "step": self._map.names[group] if group >= 0 else "",
         }  # fmt: skip

@@ -11,11 +11,8 @@ GALLERY = ("cards", "gallery")
 MAP_HTML = """
 <section class="vibe-map">
   <div class="stage">
-    <canvas tabindex="0" role="application"></canvas>
-    <svg aria-hidden="true"><polygon class="outline"/><circle class="ring" r="9"/></svg>
     <div class="tools" role="toolbar" aria-label="Map tools">
-      <button type="button" class="tool" data-tool="move" title="Drag moves the map">Move</button>
-      <button type="button" class="tool" data-tool="lasso" title="Drag draws a line around listings">Draw around</button>
+      <button type="button" class="tool" data-tool="lasso" title="A drag draws a line around listings instead of moving the map">Draw around</button>
       <button type="button" class="tool" data-tool="in" title="Zoom in" aria-label="Zoom in">+</button>
       <button type="button" class="tool" data-tool="out" title="Zoom out" aria-label="Zoom out">−</button>
       <button type="button" class="tool" data-tool="whole" title="Show all listings">Whole map</button>
@@ -23,6 +20,7 @@ MAP_HTML = """
       <button type="button" class="tool" data-tool="photos" title="Photos instead of dots">Photos</button>
       <button type="button" class="tool" data-tool="unmet" title="Where users want more than is active">Unmet demand</button>
     </div>
+    <canvas tabindex="0" role="application"></canvas>
     <ul class="legend"></ul>
     <div class="pointed" role="region" aria-label="The listing pointed at" aria-live="polite" hidden></div>
   </div>
@@ -30,7 +28,6 @@ MAP_HTML = """
     <button type="button" class="tool play"></button>
     <input type="range" class="slider" min="0" aria-label="Day">
     <output class="date"></output>
-    <button type="button" class="tool all">All days</button>
   </div>
   <div class="facets" role="group" aria-label="Attributes"></div>
   <div class="panel" role="region" aria-label="What is selected" tabindex="0">

@@ -70,7 +70,7 @@ def test_the_timeline_and_the_list_as_of_an_event(show, trained):
     strip, events = labelled(page, "History, newest first"), events_of(trained, "u1")
     assert [card["step"] for card in strip["cards"]] == [f"{day} Mar 2024" for day in (4, 3, 2, 1, 5, 6)]
     assert links(strip) == [*events["listing_id"][:4][::-1], *events["listing_id"][4:]]
-    assert [card["tone"] for card in strip["cards"]] == ["start", "", "", "", "later", "later"]
+    assert [card["tone"] for card in strip["cards"]] == ["", "", "", "", "later", "later"]
     assert [card["divider"] for card in strip["cards"]] == ["As of here", "", "", "", "Later", ""]
     assert strip["cards"][3]["facts"] == [["Add to favourites", "5 min"]]
     expected = Run.open(trained).recommend("u1", k=6, at=events["timestamp"][4])["listing_id"].tolist()
@@ -92,7 +92,7 @@ def test_a_day_shows_the_list_of_its_morning(show, trained):
     strip, events = labelled(page, "History, newest first"), events_of(trained, "u1")
     dividers = ["As of here", "", "", "That day", "Later", ""]
     assert [card["divider"] for card in strip["cards"]] == dividers
-    assert [card["tone"] for card in strip["cards"]] == ["start", "", "", "hit", "later", "later"]
+    assert [card["tone"] for card in strip["cards"]] == ["", "", "", "hit", "later", "later"]
     shown = recommended(page)
     assert links(shown) == Run.open(trained).recommend("u1", at="2024-03-04")["listing_id"].tolist()
     badges = dict(zip(links(shown), (card["badge"] for card in shown["cards"]), strict=True))

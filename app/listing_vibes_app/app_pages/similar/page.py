@@ -29,7 +29,6 @@ from listing_vibes_app.kit.gallery import (
     MAKING,
     SIDES,
     Card,
-    album,
     gallery,
     listing_card,
     listing_panel,
@@ -153,7 +152,7 @@ def show_space(opened: OpenRun, row: int, selection: Selection, view: str) -> li
         why = page_url(opened, "similar", **{**stored, "listing": ids[row], "why": ids[other]})
         facts = opened.view.facts(other, opened.view.headline[:1])  # the others are the same or differ
         more: dict[str, Any] = {"facts": facts, "score": score, "same": same, "differs": differs, "why": why}
-        cards.append(listing_card(opened, other, stored, photos=album(opened, other), **more))
+        cards.append(listing_card(opened, other, stored, **more))
     label = f"{count(len(others), 'neighbor')} by {selection.label.lower()}, the most alike first"
     gallery(opened, cards, key="neighbors", label=label, score_help=meaning, examples=True)
     return others
@@ -180,7 +179,7 @@ def side_by_side(opened: OpenRun, selections: Sequence[Selection]) -> list[int]:
                 badge = f"also by {' and '.join(others)}" if others else ""
                 facts = opened.view.facts(row, opened.view.headline[:1])
                 more: dict[str, Any] = {"facts": facts, "badge": badge, "tone": "hit" if others else ""}
-                cards.append(listing_card(opened, row, stored, photos=album(opened, row), **more))
+                cards.append(listing_card(opened, row, stored, **more))
             title = f"{count(len(cards), 'neighbor')} by {label.lower()}, the most alike first"
             gallery(opened, cards, key=f"neighbors-{label}", label=title, least=150, examples=True)
     return list(labels_of)

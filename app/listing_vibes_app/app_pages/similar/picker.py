@@ -24,7 +24,7 @@ from listing_vibes_app.kit.controls import (
     switch,
 )
 from listing_vibes_app.kit.empty import empty
-from listing_vibes_app.kit.gallery import album, gallery, listing_card, matches_line, page_url
+from listing_vibes_app.kit.gallery import gallery, listing_card, matches_line, page_url
 from listing_vibes_app.kit.list_options import read_selections
 from listing_vibes_app.server.params import hold, read_choice, read_number, set_params
 from listing_vibes_app.server.photo_search import photo_search, prepare_search
@@ -104,7 +104,7 @@ def show_word_matches(opened: OpenRun, query: str, passing: np.ndarray) -> None:
 def show_covers(opened: OpenRun, rows: np.ndarray, line: str) -> None:
     """Show the listings `rows` (n,), a page at a time."""
     shown = page_of(rows, PAGE, line)
-    cards = [listing_card(opened, int(row), photos=album(opened, int(row))) for row in shown]
+    cards = [listing_card(opened, int(row)) for row in shown]
     gallery(opened, cards, key="covers", label="Listings to choose from")
 
 
@@ -171,7 +171,6 @@ def _show_photo_matches(
             row,
             photo=photo_url(opened.name, opened.view, row, photo),
             alt=f"Photo {photo + 1} of {opened.view.title(row)}",
-            photos=album(opened, row),
             start=photo,
             score=f"Taken for: {seen} · {match['score']:.2f}" if seen else f"Similarity {match['score']:.2f}",
             why="" if seen else page_url(opened, "similar", **params, why=opened.view.ids[row]),

@@ -5,7 +5,7 @@ function change(data, card, edit) {
   const events = listed(data.name)
   if (events[card.at] !== card.token) return
   edit(events)
-  keepLists({ [data.name]: events })
+  setParams({ [data.name]: events.join() })
 }
 
 // A field of an event, part 1 or 2 of its token. The value is written to the card immediately, so that the click that leaves the
@@ -46,13 +46,13 @@ function controls(item, card, data) {
 // The title links to the listing, because the card has controls.
 function extend(item, card, data) {
   item.at = card.at
-  item.querySelector(".title").replaceWith(link(card.href, { class: "title" }, card.title))
+  item.querySelector(".title").replaceWith(h("a", { href: card.href, class: "title" }, card.title))
   item.querySelector(".words").append(controls(item, card, data))
 }
 
 export default function ({ data, parentElement }) {
   const list = parentElement.querySelector(".gallery")
-  showCards(list, data, parentElement, (item, card) => extend(item, card, data))
+  showCards(list, data, parentElement, { extend: (item, card) => extend(item, card, data) })
   // The link of a listing that is dragged here, from any list or map of the explorer, also in another window, adds the listing.
   list.ondragover = (event) => event.dataTransfer.types.includes("text/uri-list") && event.preventDefault()
   list.ondrop = (event) => {

@@ -38,7 +38,9 @@ def history_strip(opened: OpenRun, name: str, history: Simulated, label: str, sp
     cards = []
     for number, (at, event) in enumerate(history.events, start=1):
         place = {"at": at, "token": tokens[at], "last": number == len(history)}
-        card = listing_card(opened, market.listing_row[event.listing], step=f"Event {number}", facts=[])
+        card = listing_card(
+            opened, market.listing_row[event.listing], step=f"Event {number}", facts=[], photos=[]
+        )
         cards.append(asdict(card) | place)
     data = {
         **frame_data(opened, label, "grid", LEAST, 0),

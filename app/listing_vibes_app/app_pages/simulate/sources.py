@@ -64,7 +64,7 @@ def start_from(opened: OpenRun, name: str, target: str) -> None:
             persona = result[number]
             rows = [row for _, row in known_rows(opened, persona.history["listing_id"].tail(STRIP))]
             with column, st.container(border=True):
-                cards = [listing_card(opened, row, facts=[], title="", href="", count=0) for row in rows]
+                cards = [listing_card(opened, row, facts=[], title="", href="", photos=[]) for row in rows]
                 if opened.view.has_photos:
                     key, label = f"persona-photos-{number}", f"History of {persona.name}"
                     gallery(opened, cards, key=key, label=label, least=80)

@@ -100,7 +100,7 @@ def timeline(opened: OpenRun, start: int, events: range, known: Known) -> list[C
         place = event - start
         action = formats.words(log.actions[log.action[event]]) if log.action[event] >= 0 else ""
         spent = formats.duration(float(log.duration[event])) if np.isfinite(log.duration[event]) else ""
-        tone = "start" if place == at - 1 else "" if place < at else "hit" if place < today else "later"
+        tone = "" if place < at else "hit" if place < today else "later"
         when = formats.moment(int(log.time[event]), clock) if log.timed else f"Event {place + 1:,}"
         more: dict[str, Any] = {
             "step": when,

@@ -25,7 +25,7 @@ from listing_vibes_app.view import formats
 from listing_vibes_app.view.history import history_frame, later_listings
 
 EVENTS = 2  # most events in an explanation
-LEAST = 0.001  # smallest gain of a reason that is shown
+LEAST, TINY = 0.001, 0.005  # smallest gain of a reason, and of a feature of the blend, that is shown
 BUDGET = 4.0  # seconds; on a busy machine the last cards explain events only
 REASONS = (
     "Below each recommendation, its reasons: two events and a part of the listing, how much lower the model's similarity gets "
@@ -177,8 +177,9 @@ def _part_reason(opened: OpenRun, entry: Explanation) -> list[Reason]:
 
 
 def _blend_reason(entry: Explanation) -> list[Reason]:
-    adds = " · ".join(f"{formats.words(name).lower()} {value:+.3f}" for name, value in entry.blend.items())
-    return [Reason("Above the mean candidate", adds)] if adds else []
+    parts = sorted(entry.blend.items(), key=lambda part: -abs(part[1]))
+    adds = [f"{formats.words(name).lower()} {value:+.2f}" for name, value in parts if abs(value) >= TINY]
+    return [Reason("Above the mean candidate", " · ".join(adds))] if adds else []
 
 
 def _effect(item: Explanation, part: dict[str, Any]) -> str:

@@ -1,10 +1,15 @@
 // Listing cards: a grid, or a strip to scroll. `data.extend` adds elements to a card.
 
-// The buttons on a card that make its listing an example of a style direction.
+// The buttons on a card that make its listing an example of a style direction, and what a click on one does.
 const SIDES = [
-  { side: "more", word: "More", sign: "+", label: "More like" },
-  { side: "less", word: "Less", sign: "−", label: "Less like" },
+  { side: "more", word: "+ More", label: "More like" },
+  { side: "less", word: "− Less", label: "Less like" },
 ]
+const chooseExample = ({ id }, chosen) => setParams(Object.fromEntries(SIDES.map(({ side }) => {
+  const others = listed(side).filter((part) => decoded(part) !== id)
+  const isNew = side === chosen && others.length === listed(side).length
+  return [side, [...others, ...(isNew ? [encodeURIComponent(id)] : [])].join()]
+})))
 
 function words(card, data) {
   return h("div", { class: "words" },
@@ -50,16 +55,16 @@ function openPhotos(root, card) {
 }
 
 // Adds an event to the history in the URL, up to its limit.
-const addEvent = ({ name, most }, token) => keepLists({ [name]: [...listed(name), token].slice(-most) })
+const addEvent = ({ name, most }, token) => setParams({ [name]: [...listed(name), token].slice(-most).join() })
 
-// The buttons of a card. Those of a choice call `list.choose`, and `markChosen` shows the result.
-function actions(card, { history, sides = [] }, list) {
+// The buttons of a card. Those of a choice call `choose`, which leads to a card with another `side`.
+function actions(card, { history, sides = [], choose }) {
   const action = (word, label, key, click, attributes = {}) => (
     button(word, click, { class: "action", "aria-label": label, "data-key": `${card.id}:${key}`, ...attributes })
   )
-  const choice = ({ side, word, sign, label }) => action(
-    word, `${label} ${card.title}`, side, () => list.choose(card.id, side), { class: "action choice", "data-sign": sign },
-  )
+  const choice = ({ side, word, label }) => action(word, `${label} ${card.title}`, side, () => choose(card, side), {
+    ariaPressed: String(card.side === side),
+  })
   return [
     card.add && action("+ Add", `Add ${card.title} to ${history.target}`, "add", () => addEvent(history, card.add), { class: "action add" }),
     card.unwanted && action("Not this", `Not this: ${card.title} and its like`, "unwanted", () => addEvent(history, card.unwanted)),
@@ -68,30 +73,12 @@ function actions(card, { history, sides = [] }, list) {
   ].filter(Boolean)
 }
 
-function markChosen(list, chosen) {
-  const keys = new Set([...chosen].map(([id, side]) => `${id}:${side}`))
-  for (const node of list.querySelectorAll(".choice")) node.ariaPressed = String(keys.has(node.dataset.key))
-}
-
-// Marks the examples of a style direction, which are in the URL, and changes them by clicks.
-function markExamples(list) {
-  const sides = Object.fromEntries(SIDES.map(({ side }) => [side, listed(side)]))
-  list.choose = (id, side) => {
-    const isNew = !sides[side].some((part) => decoded(part) === id)
-    for (const name in sides) sides[name] = sides[name].filter((part) => decoded(part) !== id)
-    if (isNew) sides[side].push(encodeURIComponent(id))
-    keepLists(sides)
-    markExamples(list)
-  }
-  markChosen(list, Object.entries(sides).flatMap(([side, parts]) => parts.map((part) => [decoded(part), side])))
-}
-
-function build(card, data, root, list) {
-  const body = card.href && !data.extend ? link(card.href, { class: "body" }) : h("div", { class: "body" })
-  if (data.photos) body.append(photo(card.photos.length ? { ...card, count: 0 } : card))
+function build(card, data, root) {
+  const body = card.href && !data.extend ? h("a", { href: card.href, class: "body" }) : h("div", { class: "body" })
+  if (data.photos) body.append(photo(card))
   const text = words(card, data)
   if (text.childElementCount) body.append(text)
-  const [number, buttons] = [card.photos.length, actions(card, data, list)]
+  const [number, buttons] = [card.photos.length, actions(card, data)]
   const item = h("li", { class: `card ${card.tone}` },
     data.dividers && h("p", { class: "divider" }, card.divider),
     body,
@@ -106,7 +93,6 @@ function build(card, data, root, list) {
 
 // The data of a card as text, to detect changes.
 const keyOf = (list, card) => list.frame + JSON.stringify(card)
-const photoOf = (card) => card.photo && [card.photo, card.count, card.photos.length].join(" ")
 
 // Draws the changes: an unchanged card keeps its node, and a card with the same photo keeps the photo's element.
 function draw(list, cards, data, root) {
@@ -118,7 +104,7 @@ function draw(list, cards, data, root) {
   const same = cards.map((card) => take((node) => node.key === keyOf(list, card)))
   const nodes = cards.map((card, place) => {
     if (same[place]) return same[place]
-    const node = Object.assign(build(card, data, root, list), { key: keyOf(list, card), photo: photoOf(card) })
+    const node = Object.assign(build(card, data, root), { key: keyOf(list, card), photo: card.photo })
     const spare = data.photos && node.photo && take((other) => other.photo === node.photo)
     if (spare) node.querySelector(".photo").replaceWith(spare.querySelector(".photo"))
     return node
@@ -129,8 +115,8 @@ function draw(list, cards, data, root) {
   })
 }
 
-function showCards(list, { examples, cards, ...frame }, root, extend) {
-  const data = { ...frame, sides: examples ? SIDES : frame.sides, extend }
+function showCards(list, { cards, ...frame }, root, { choose = chooseExample, extend } = {}) {
+  const data = { ...frame, sides: frame.examples ? SIDES : frame.sides, choose, extend }
   const shown = JSON.stringify([data, cards])
   if (list.shown !== shown) {
     list.shown = shown
@@ -141,10 +127,7 @@ function showCards(list, { examples, cards, ...frame }, root, extend) {
     list.style = `--box: ${data.box}; --ratio: ${data.ratio}; --least: ${data.least}px; --height: ${height}`
     if (data.layout === "strip") list.tabIndex = 0
     keepFocus(list, () => draw(list, cards, data, root))
-    const start = list.querySelector(".start")
-    if (start) list.scrollLeft = start.offsetLeft - list.offsetLeft - (list.clientWidth - start.clientWidth) / 2
   }
-  if (examples) markExamples(list)
   const spoken = root.querySelector(".spoken")
   if (spoken && spoken.textContent !== frame.spoken) spoken.textContent = frame.spoken ?? ""
 }

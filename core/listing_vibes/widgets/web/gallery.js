@@ -1,3 +1,3 @@
-export default function ({ data, parentElement }) {
-  showCards(parentElement.querySelector(".gallery"), data, parentElement)
+export default function ({ data, parentElement, choose }) {
+  showCards(parentElement.querySelector(".gallery"), data, parentElement, { choose })
 }

@@ -1,5 +1,6 @@
 // Geometry and painting of the map, on the grid of core/listing_vibes/insight/map/region.py.
 const SIZE = 50000
+const EDGE = 12 // pixels beside the whole map
 const FLAG = 128 // bit of a listing's byte on a day: it was active; the other bits count interactions
 const HALO = 11 // pixels around a listing of a region of unmet demand
 
@@ -19,32 +20,24 @@ function insideOutline(places, outline) {
   return within
 }
 
-// Width and height of all points around the middle of the grid, so that a flat map also fills its frame.
-function spanOf(places) {
-  const far = [1, 1]
-  for (let at = 0; at < places.length; at++) far[at % 2] = Math.max(far[at % 2], Math.abs(places[at] - SIZE / 2))
-  return far.map((half) => 2 * half)
+// Half the width and height of all points around the middle of the grid, so that a flat map also fills its frame.
+function reachOf(places) {
+  const reach = [1, 1]
+  for (let at = 0; at < places.length; at++) reach[at % 2] = Math.max(reach[at % 2], Math.abs(places[at] - SIZE / 2))
+  return reach
+}
+
+// Pixels of a grid step when the whole map is in sight: all squares of photos fit into the frame, whether photos are shown or not.
+function unitOf({ canvas, reach, data }) {
+  const room = [canvas.clientWidth, canvas.clientHeight].map((side) => side / 2 - EDGE)
+  for (let side = 32; ; side *= 2) {
+    const unit = Math.min(...reach.map((far, axis) => room[axis] / (side * (Math.floor(far / side) + 1))))
+    if (!data.photos || side * unit >= tileOf(canvas) || side > SIZE) return unit
+  }
 }
 
 // Half the width and height of what is in sight, on the grid.
 const halvesOf = ({ canvas, unit }) => [canvas.clientWidth / 2 / unit, canvas.clientHeight / 2 / unit]
-
-// Where most listings in sight are, first those selected: the mean of the fullest of 25 fields.
-function densest({ n, x, y, places, lit, ...map }) {
-  const [halfX, halfY] = halvesOf(map)
-  const fields = Array.from({ length: 25 }, () => [0, 0, 0]) // how many listings, and the sums of their x and y
-  for (let i = 0; i < n; i++) {
-    const column = Math.floor(2.5 * ((places[2 * i] - x) / halfX + 1))
-    const row = Math.floor(2.5 * ((places[2 * i + 1] - y) / halfY + 1))
-    if ((lit && !lit[i]) || Math.min(column, row) < 0 || Math.max(column, row) > 4) continue
-    const field = fields[5 * row + column]
-    field[0] += 1
-    field[1] += places[2 * i]
-    field[2] += places[2 * i + 1]
-  }
-  const [count, sumX, sumY] = fields.reduce((most, field) => (field[0] > most[0] ? field : most))
-  return count ? [sumX / count, sumY / count] : [x, y]
-}
 
 // The listing nearest to a position, within reach; -1 for none.
 function nearest({ n, places }, x, y, reach) {
@@ -114,14 +107,21 @@ const onScreen = (map, x, y) => (
   [(x - map.x) * map.unit + map.canvas.clientWidth / 2, (map.y - y) * map.unit + map.canvas.clientHeight / 2]
 )
 
-// The line around listings, and a ring around the listing pointed at or picked; both are drawn above the canvas.
-function showMarks(map) {
-  const { outline, ring } = map.parts
+// The listing pointed at, else the one picked; -1 for none.
+const marked = ({ hovered, picked }) => (hovered >= 0 ? hovered : picked)
+
+// The line around listings, and a ring around the listing that is marked.
+function paintMarks({ context, ink, ground }, map) {
   const line = map.line.length ? map.line : map.state.region
-  outline.setAttribute("points", line.map(([x, y]) => onScreen(map, x, y).join()).join(" "))
-  const marked = map.hovered >= 0 ? map.hovered : map.picked
-  const [x, y] = marked < 0 ? [-99, -99] : onScreen(map, map.places[2 * marked], map.places[2 * marked + 1])
-  ring.setAttribute("transform", `translate(${x} ${y})`)
+  const marks = new Path2D(line.length ? `M${line.map((corner) => onScreen(map, ...corner)).join("L")}Z` : "")
+  const i = marked(map)
+  const ring = new Path2D()
+  if (i >= 0) ring.arc(...onScreen(map, map.places[2 * i], map.places[2 * i + 1]), 9, 0, 2 * Math.PI)
+  marks.addPath(ring)
+  for (const [strokeStyle, lineWidth] of [[ground, 5], [ink, 2]]) {
+    Object.assign(context, { strokeStyle, lineWidth })
+    context.stroke(marks)
+  }
 }
 
 // The names at a zoom, the most important first: of several groups together (level 0), of groups, of parts of a group (2); with

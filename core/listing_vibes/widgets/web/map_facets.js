@@ -55,9 +55,9 @@ function refilter(map) {
 }
 
 function facetBox(map, facet) {
-  const title = h("p", { class: "facet-title" }, facet.label)
+  const title = h("p", { class: "title" }, facet.label)
   const bars = facet.kind === "number" ? numberBars(map, facet) : valueBars(map, facet)
-  return h("div", { class: `facet ${facet.kind}`, role: "group", "aria-label": facet.label }, title, bars)
+  return h("div", { class: "facet", role: "group", "aria-label": facet.label }, title, bars)
 }
 
 // Bars between two handles.
@@ -83,15 +83,14 @@ function barsBetween({ bars }, low, high) {
 
 function valueBars(map, facet) {
   facet.numbers = facet.bars.map(() => h("span", { class: "number" }))
-  facet.nodes = facet.bars.map((label, bar) => {
-    const node = button("", () => {
-      const chosen = new Set(facet.chosen ?? [])
-      if (!chosen.delete(bar)) chosen.add(bar)
-      chooseBars(map, facet, chosen.size ? chosen : null)
-    }, { class: "bar" })
-    node.append(h("span", { class: "bar-label" }, label), facet.numbers[bar])
-    return node
-  })
+  const toggle = (bar) => {
+    const chosen = new Set(facet.chosen ?? [])
+    if (!chosen.delete(bar)) chosen.add(bar)
+    chooseBars(map, facet, chosen.size ? chosen : null)
+  }
+  facet.nodes = facet.bars.map((label, bar) => (
+    button("", () => toggle(bar), { class: "bar" }, h("span", { class: "bar-label" }, label), facet.numbers[bar])
+  ))
   return h("div", { class: "values" }, ...facet.nodes)
 }
 

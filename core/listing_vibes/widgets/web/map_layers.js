@@ -9,18 +9,17 @@ const dateOf = ({ data: { days } }, day) => new Date((days.first + day) * MS_A_D
 })
 
 function listenToDays(map) {
-  const { play, slider, all } = map.parts
+  const { play, slider } = map.parts
   const rest = (day) => {
     map.isPlaying = false
     select(map, { day })
   }
   play.onclick = () => (map.isPlaying ? rest(map.state.day) : playDays(map))
   slider.oninput = () => rest(Number(slider.value))
-  all.onclick = () => rest(-1)
 }
 
 function showDay(map) {
-  const { time, play, slider, date, all } = map.parts
+  const { time, play, slider, date } = map.parts
   const { state: { day }, data: { days } } = map
   time.hidden = !days
   if (!days) return
@@ -30,7 +29,6 @@ function showDay(map) {
   slider.ariaValueText = text
   date.textContent = text
   play.textContent = map.isPlaying ? "❚❚ Pause" : "▶ Play"
-  all.disabled = day < 0
 }
 
 async function playDays(map) {
@@ -57,15 +55,7 @@ async function loadDay(map) {
   const now = day < 0 ? null : await bytes(map, `day/${day}`)
   if (map.dayOf !== day) return // the user has moved to another day
   map.now = now
-  map.status.textContent = now ? dayLine(map, day) : ""
   update(map)
-}
-
-function dayLine(map, day) {
-  const active = map.now.filter((byte) => byte >= FLAG).length
-  const events = map.now.filter((byte) => byte & (FLAG - 1)).length
-  const numbers = [active, map.n, events].map((number) => number.toLocaleString("en"))
-  return `${dateOf(map, day)}: ${numbers[0]} of ${numbers[1]} listings active, ${numbers[2]} with events that day.`
 }
 
 // The regions as of the end of the shown day. They take seconds, which the panel says.

@@ -14,7 +14,7 @@ function showPanel(map) {
   head.replaceChildren(...headOf(map))
   shots.replaceChildren(...numbers.map((i) => shotOf(map, i)))
   shots.hidden = !numbers.length
-  if (!numbers.length) about.replaceChildren()
+  if (!numbers.length || map.size === map.n) about.replaceChildren()
   const listKey = [map.groups, map.unmet, map.palette, map.data, state.unmet, state.group, state.place, state.region]
   if (listKey.some((part, at) => part !== list.shown?.[at])) keepFocus(list, () => list.replaceChildren(...listOf(map)))
   list.shown = listKey
@@ -86,13 +86,7 @@ function rename(map) {
 function shotOf(map, i) {
   if (map.shots.size > 500) map.shots.clear()
   if (!map.shots.has(i)) {
-    const onclick = (event) => {
-      const href = map.cards.get(i)?.href
-      if (!isPlain(event)) return
-      event.preventDefault()
-      if (href) go(href)
-      else pick(map, i)
-    }
+    const onclick = () => map.cards.get(i)?.href || pick(map, i)
     const anchor = h("a", { onclick }, map.data.photos && coverOf(map, i))
     const [onpointerenter, onpointerleave] = [() => hover(map, i), () => hover(map, -1)]
     map.shots.set(i, h("li", { class: "shot", onpointerenter, onpointerleave }, anchor))
@@ -123,25 +117,21 @@ async function settle(map, numbers) {
   const key = map.panelOf
   await loadCards(map, numbers)
   numbers.forEach((i) => nameShot(map, i))
-  if (!numbers.length || map.panelOf !== key || map.aboutOf === key) return
+  if (!numbers.length || map.size === map.n || map.panelOf !== key || map.aboutOf === key) return
   const { about } = map.parts
   about.replaceChildren(h("p", { class: "hint" }, "Comparing with the rest …"))
   const { traits } = await json(map, "about", paramsOf(map))
   if (map.panelOf !== key) return
   map.aboutOf = key
-  const none = "No attribute sets these listings apart."
-  about.replaceChildren(...[
-    traits.length ? h("h3", {}, "What sets it apart") : map.size < map.n && h("p", { class: "hint" }, none),
-    traits.length && traitTable(traits),
-  ].filter(Boolean))
+  if (traits.length) about.replaceChildren(h("h3", {}, "What sets it apart"), h("div", { class: "values" }, ...traits.map(traitBar)))
+  else about.replaceChildren(h("p", { class: "hint" }, "No attribute sets these listings apart."))
 }
 
-function traitTable(traits) {
-  const row = (tag, cells) => h("tr", {}, ...cells.map((text) => h(tag, {}, text)))
-  const percent = (share) => `${Math.round(100 * share)}%`
-  const lift = (inside, outside) => (inside < 100 * outside ? `${(inside / outside).toFixed(1)}×` : "only here")
-  const rows = traits.map(([text, inside, outside]) => row("td", [text, percent(inside), percent(outside), lift(inside, outside)]))
-  return h("table", {}, row("th", ["Trait", "Here", "Rest", "Lift"]), ...rows)
+// A trait with its share in the selection as a bar, over its share in the rest.
+function traitBar([text, inside, outside]) {
+  const [here, rest] = [inside, outside].map((share) => `${Math.round(100 * share)}%`)
+  const numbers = h("span", { class: "number" }, `${here}, rest ${rest}`)
+  return h("div", { class: "bar", style: `--lit: ${here}; --all: ${rest}` }, h("span", { class: "bar-label" }, text), numbers)
 }
 
 // The groups, or with their layer the regions of unmet demand; a click selects.
@@ -166,10 +156,9 @@ function listRow(map, title, line, numbers, changes, color) {
   const { region, group, place } = map.state
   const isChosen = !region.length && group === changes.group && place === changes.place
   const onclick = () => (isChosen ? clear(map) : select(map, { ...changes, region: [] }))
-  const row = h("button", { type: "button", class: "row", "aria-pressed": String(isChosen), "data-key": title, onclick },
+  const covers = map.data.photos && h("span", { class: "covers" }, ...numbers.slice(0, 3).map((i) => coverOf(map, i)))
+  return button("", onclick, { class: "row", ariaPressed: String(isChosen), "data-key": title },
     h("span", { class: "title" }, color && h("span", { class: "dot", style: `background: ${color}` }), title),
-    h("span", { class: "hint" }, line),
+    h("span", { class: "hint" }, line), covers,
   )
-  if (map.data.photos) row.append(h("span", { class: "covers" }, ...numbers.slice(0, 3).map((i) => coverOf(map, i))))
-  return row
 }

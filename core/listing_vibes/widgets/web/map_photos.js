@@ -1,13 +1,14 @@
 // Photos as points: covers replace dots, one for each square of the map with listings, in a frame of the listing's color. Squares are
 // fixed on the map, so that photos keep their position while it is moved; their size halves from one zoom level to the next.
-const TILE = 52 // smallest size of a photo in pixels, and how many of them are side by side at least
-const BESIDE = 14
+const TILE = 52 // smallest size of a photo in pixels
 const CACHED = 1200 // photos in memory
 
+const tileOf = (canvas) => Math.min(TILE, canvas.clientWidth / 14)
 // Squares are halved while they are larger than necessary.
-const sideOf = ({ canvas, unit }) => 2 ** Math.ceil(Math.log2(Math.min(TILE, canvas.clientWidth / BESIDE) / unit))
+const sideOf = ({ canvas, unit }) => 2 ** Math.ceil(Math.log2(tileOf(canvas) / unit))
 const roomOf = (map, side) => Math.min(side * map.unit, 2 * TILE) * 0.94
-const middleOf = (map, i, side) => [0, 1].map((axis) => (Math.floor(map.places[2 * i + axis] / side) + 0.5) * side)
+const squareOf = (at, side) => Math.floor((at - SIZE / 2) / side) // its number from the middle of the map
+const middleOf = (map, i, side) => [0, 1].map((axis) => (squareOf(map.places[2 * i + axis], side) + 0.5) * side + SIZE / 2)
 
 // Chooses the listing of each visible square, the first of the selected ones.
 function planPhotos(map) {
@@ -18,7 +19,7 @@ function planPhotos(map) {
   for (let i = 0; i < map.n; i++) {
     const [x, y] = [places[2 * i], places[2 * i + 1]]
     if ((lit && !lit[i]) || Math.abs(x - map.x) > halfX || Math.abs(y - map.y) > halfY) continue
-    const square = Math.floor(x / side) * SIZE + Math.floor(y / side)
+    const square = squareOf(x, side) * SIZE + squareOf(y, side)
     if (!bySquare.has(square)) bySquare.set(square, i)
   }
   map.tiles = [...bySquare.values()]

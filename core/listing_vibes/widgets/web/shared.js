@@ -12,7 +12,7 @@ function h(tag, attributes = {}, ...children) {
   return node
 }
 
-const button = (label, onclick, attributes = {}) => h("button", { type: "button", onclick, ...attributes }, label)
+const button = (label, onclick, attributes = {}, ...more) => h("button", { type: "button", onclick, ...attributes }, label, ...more)
 const symbol = (sign) => h("span", { class: "sign", "aria-hidden": "true" }, sign)
 const isPlain = (event) => event.button === 0 && !(event.metaKey || event.ctrlKey || event.shiftKey || event.altKey)
 
@@ -20,17 +20,6 @@ const isPlain = (event) => event.button === 0 && !(event.metaKey || event.ctrlKe
 function go(url) {
   window.history.pushState({}, "", url)
   window.dispatchEvent(new PopStateEvent("popstate"))
-}
-
-// A link. A plain click opens it without a reload; a click with a modifier key has the browser's default behavior.
-function link(href, attributes, ...children) {
-  const onclick = (event) => {
-    if (!isPlain(event)) return
-    event.preventDefault()
-    go(href)
-    document.querySelector('[data-testid="stMain"]')?.scrollTo(0, 0)
-  }
-  return h("a", { href, onclick, ...attributes }, ...children)
 }
 
 // A dialog, which Escape and a click beside it close.
@@ -41,17 +30,10 @@ function openDialog(root, name, ...content) {
   return box
 }
 
+// The cover of a listing, which fills its box; a market's box has the usual shape of its photos.
 function photo(card) {
-  // A photo with nearly the shape of the box fills it; other photos are fully visible.
-  const onload = ({ target }) => {
-    const { clientWidth, clientHeight } = target.parentElement
-    const shape = (target.naturalWidth / target.naturalHeight) * (clientHeight / clientWidth)
-    target.classList.toggle("fill", shape > 0.8 && shape < 1.25)
-    target.classList.add("ready")
-  }
-  const image = card.photo && h("img", { alt: card.alt, decoding: "async", loading: "lazy", onload, src: card.photo })
-  const count = image && card.count > 1 && h("span", { class: "count" }, `${card.count} photos`)
-  return h("div", { class: "photo" }, image || h("span", { class: "nothing" }, "No photo"), count)
+  const image = card.photo && h("img", { alt: card.alt, decoding: "async", loading: "lazy", src: card.photo })
+  return h("div", { class: "photo" }, image || h("span", { class: "nothing" }, "No photo"))
 }
 
 function facts(card) {
@@ -99,14 +81,14 @@ function keepFocus(list, redraw) {
 // The escaped items of a list in the URL.
 const listed = (name) => (new URLSearchParams(location.search).get(name) || "").split(",").filter(Boolean)
 
-// Changes lists in the URL like a click on a link, so that the browser's back button undoes it.
-function keepLists(lists) {
+// Writes parameters of the URL like a click on a link, so that the browser's back button undoes it; an empty text removes one.
+function setParams(params) {
   const url = new URL(location.href)
-  for (const [name, parts] of Object.entries(lists)) {
-    if (parts.length) url.searchParams.set(name, parts.join(","))
+  for (const [name, text] of Object.entries(params)) {
+    if (text) url.searchParams.set(name, text)
     else url.searchParams.delete(name)
   }
-  go(url)
+  if (url.href !== location.href) go(url) // the app has to know the URL, or its next control would write an older one
 }
 
 function decoded(part) {

@@ -1,5 +1,4 @@
 // The vibe map: move, zoom, point at a listing, draw around listings, by pointer or keyboard; what is selected stands beside it.
-const AROUND = 80 // pixels beside the whole map, for the buttons over it; more for photos, which are wider than points
 const STEP = 1.5 // of the zoom
 const PAN = 80 // pixels that an arrow key moves the map
 const CORNERS = 80 // most corners of an outline
@@ -12,16 +11,16 @@ const EMPTY = { region: [], group: null, place: null, where: [], day: -1, unmet:
 
 // What belongs to the listings of one map.
 const emptyMap = (n) => ({
-  ...MIDDLE, n, size: n, places: new Uint16Array(2 * n), clusters: new Int16Array(n), codes: new Uint8Array(n), span: [SIZE, SIZE],
+  ...MIDDLE, n, size: n, places: new Uint16Array(2 * n), clusters: new Int16Array(n), codes: new Uint8Array(n), reach: [SIZE, SIZE],
   facets: [], groups: [], hasGroups: false, labels: [], cards: new Map(), shots: new Map(), photos: new Map(), tiles: [], lit: null,
   now: null, dayOf: -1, unmet: null, unmetOf: "", regionOf: null, aboutOf: "", picked: -1, hovered: -1, shown: -1, line: [],
   state: EMPTY, isRestored: false,
 })
 
 function build(host) {
-  const names = ["canvas", "pointed", "status", "head", "shots", "about", "list", "time", "play", "slider", "date", "all", "legend", "facets", "outline", "ring"]
+  const names = ["canvas", "pointed", "status", "head", "shots", "about", "list", "time", "play", "slider", "date", "legend", "facets"]
   const parts = Object.fromEntries(names.map((name) => [name, host.querySelector(name === "canvas" ? name : `.${name}`)]))
-  const map = { ...emptyMap(0), host, parts, canvas: parts.canvas, status: parts.status, mode: "move", withPhotos: true, palette: [] }
+  const map = { ...emptyMap(0), host, parts, canvas: parts.canvas, status: parts.status, isDrawing: false, withPhotos: true, palette: [] }
   map.tools = Object.fromEntries([...host.querySelectorAll("[data-tool]")].map((node) => [node.dataset.tool, node]))
   for (const name in map.tools) map.tools[name].onclick = () => use(map, name)
   listenToDays(map)
@@ -33,7 +32,7 @@ function build(host) {
 }
 
 function use(map, name) {
-  if (name === "move" || name === "lasso") map.mode = name
+  if (name === "lasso") map.isDrawing = !map.isDrawing
   else if (name === "photos") map.withPhotos = !map.withPhotos
   else if (name === "unmet") select(map, { unmet: !map.state.unmet, place: null })
   else if (name === "whole") Object.assign(map, MIDDLE)
@@ -42,16 +41,11 @@ function use(map, name) {
     const [left, right, low, high] = [map.x - halfX, map.x + halfX, map.y - halfY, map.y + halfY]
     choose(map, [[left, low], [right, low], [right, high], [left, high]])
   } else if (name === "out") zoom(map, 1 / STEP, [map.x, map.y])
-  else zoomIn(map)
+  else {
+    const i = marked(map) < 0 ? nearest(map, map.x, map.y, SIZE) : marked(map) // in sight, so that the frame is never empty
+    zoom(map, STEP, [map.places[2 * i], map.places[2 * i + 1]])
+  }
   draw(map)
-}
-
-// Zooms to the listing pointed at or picked, else to where most listings are; it comes nearer to the middle, which is never empty then.
-function zoomIn(map) {
-  const marked = map.hovered >= 0 ? map.hovered : map.picked
-  const [x, y] = marked < 0 ? densest(map) : [map.places[2 * marked], map.places[2 * marked + 1]]
-  zoom(map, STEP, [x, y])
-  Object.assign(map, { x: (map.x + x) / 2, y: (map.y + y) / 2 })
 }
 
 // Zooms around a position, which stays where it is.
@@ -112,23 +106,21 @@ function paint(map) {
   brush.context.scale(ratio, ratio)
   map.palette = map.data.palette[brush.theme]
   map.showsPhotos = map.data.photos && map.withPhotos
-  const around = Math.max(AROUND, map.showsPhotos ? 3 * Math.min(TILE, width / BESIDE) : 0)
-  const room = (side) => Math.max(side - around, 0.7 * side)
-  map.unit = Math.min(room(width) / map.span[0], room(height) / map.span[1]) * map.zoom
+  map.unit = unitOf(map) * map.zoom
   if (map.showsPhotos) planPhotos(map)
   else map.tiles = []
   paintPoints(brush, map)
   paintPhotos(brush, map)
   paintLabels(brush, map)
-  showMarks(map)
+  paintMarks(brush, map)
   showLegend(map)
-  const isPressed = { move: map.mode === "move", lasso: map.mode === "lasso", photos: map.showsPhotos, unmet: map.state.unmet }
+  const isPressed = { lasso: map.isDrawing, photos: map.showsPhotos, unmet: map.state.unmet }
   for (const [name, pressed] of Object.entries(isPressed)) map.tools[name].ariaPressed = String(pressed)
   Object.assign(host.dataset, {
     drawn: map.n, photos: map.tiles.filter((i) => map.photos.get(i)).length,
     day: map.now || map.state.day < 0 ? map.state.day : "", selected: map.lit ? map.size : "",
   })
-  canvas.dataset.mode = map.mode
+  canvas.classList.toggle("drawing", map.isDrawing)
 }
 
 function showLegend(map) {
@@ -158,8 +150,8 @@ async function point(map, i) {
     h("p", { class: "title" }, card.title),
     card.step && h("p", { class: "hint" }, card.step),
     facts(card),
-    card.href && link(card.href, { class: "further" }, "What is like it"),
-    card.simulate && link(card.simulate, { class: "further" }, "Add to a history"),
+    card.href && h("a", { href: card.href, class: "further" }, "What is like it"),
+    card.simulate && h("a", { href: card.simulate, class: "further" }, "Add to a history"),
   ))
 }
 
@@ -179,10 +171,9 @@ function pick(map, i) {
 
 function listen(map) {
   const { canvas } = map
-  const onGrid = (event) => {
-    const box = canvas.getBoundingClientRect()
-    return [map.x + (event.clientX - box.left - box.width / 2) / map.unit, map.y - (event.clientY - box.top - box.height / 2) / map.unit]
-  }
+  const onGrid = ({ offsetX, offsetY }) => (
+    [map.x + (offsetX - canvas.clientWidth / 2) / map.unit, map.y - (offsetY - canvas.clientHeight / 2) / map.unit]
+  )
   // The listing of the photo under the pointer, else of the nearest point.
   const at = (event, reach) => {
     const [x, y] = onGrid(event)
@@ -194,20 +185,20 @@ function listen(map) {
     if (event.button !== 0) return
     canvas.setPointerCapture(event.pointerId)
     from = { at: [event.clientX, event.clientY], x: map.x, y: map.y, hasMoved: false }
-    map.line = map.mode === "lasso" ? [onGrid(event)] : []
+    map.line = map.isDrawing ? [onGrid(event)] : []
   }
   canvas.onpointermove = (event) => {
     if (!from) return hover(map, at(event, 12))
     const [dx, dy] = [event.clientX - from.at[0], event.clientY - from.at[1]]
     from.hasMoved ||= Math.hypot(dx, dy) > 4
-    if (map.mode === "lasso") map.line.push(onGrid(event))
+    if (map.isDrawing) map.line.push(onGrid(event))
     else if (from.hasMoved) Object.assign(map, { x: from.x - dx / map.unit, y: from.y + dy / map.unit })
     hover(map, -1)
     draw(map)
   }
   canvas.onpointerup = (event) => {
     if (from && !from.hasMoved) pick(map, at(event, 16))
-    else if (from && map.mode === "lasso") choose(map, map.line)
+    else if (from && map.isDrawing) choose(map, map.line)
   }
   canvas.onlostpointercapture = () => {
     from = null
@@ -284,12 +275,8 @@ const SERVER = {
     return Object.fromEntries(Object.entries(IN_URL).map(([name, [read]]) => [name, read(params.get(name) ?? "", data)]))
   },
   keep(data, state) {
-    const [url, params] = [new URL(location.href), paramsOf({ data, state })]
-    for (const name in IN_URL) {
-      if (params[name]) url.searchParams.set(name, params[name])
-      else url.searchParams.delete(name)
-    }
-    if (url.href !== location.href) go(url) // the app has to know the URL, or its next control would write an older one
+    const params = paramsOf({ data, state })
+    setParams(Object.fromEntries(Object.keys(IN_URL).map((name) => [name, params[name]])))
   },
 }
 
@@ -300,7 +287,7 @@ async function load(map, data) {
   if (isNew) {
     Object.assign(map, emptyMap(data.n), { loaded: data.url, places: new Uint16Array(places.buffer, 0, 2 * data.n) })
     map.clusters = new Int16Array(places.buffer, 4 * data.n, data.n)
-    map.span = spanOf(map.places)
+    map.reach = reachOf(map.places)
     map.parts.pointed.hidden = true
   }
   map.codes = colors || Uint8Array.from(map.clusters, (group) => (group < 0 ? 8 : Math.min(group, 7)))
@@ -319,7 +306,6 @@ async function loadRest(map, data) {
   const groups = await json(map, "groups")
   if (map.loaded !== data.url) return
   Object.assign(map, { groups, hasGroups: true })
-  map.labels = groups.filter(({ x }) => x !== undefined).map(({ name, x, y }) => ({ level: 1, text: name, x, y }))
   select(map, map.state.group !== null && !groups[map.state.group]?.size ? { group: null } : {})
   const labels = await json(map, "names")
   if (map.loaded === data.url) map.labels = labels
