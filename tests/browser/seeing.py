@@ -70,11 +70,7 @@ def assert_photos(page, gallery, expected: list[tuple[int, int]], photos: int) -
         image = images.nth(number)
         image.evaluate("image => image.scrollIntoView({block: 'center'})")  # not below the page's header
         handle = image.element_handle()
-        page.wait_for_function(
-            "image => image.complete && image.naturalWidth > 0 && image.classList.contains('ready')",
-            arg=handle,
-        )
-        page.wait_for_function("image => getComputedStyle(image).opacity === '1'", arg=handle)
+        page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=handle)
         with Image.open(io.BytesIO(image.screenshot())) as shot:
             seen = shot.convert("RGB").getpixel((shot.width // 2, shot.height // 3))
         painted = colour_of(row, position, photos)

@@ -70,5 +70,4 @@ def _strip(opened: OpenRun, beat: Beat, strip: Strip) -> dict[str, Any]:
             opened, row, photo=photo, photos=[], tone="hit" if is_hit else "", **marks, **words
         )
         cards.append(asdict(card))
-    frame = frame_data(opened, strip.label, "tiles", 0, 0)
-    return {**frame, "cards": cards, "scoreHelp": ""}
+    return {**frame_data(opened, strip.label, "tiles", 0, 0), "cards": cards}

@@ -81,19 +81,11 @@ def listing_card(opened: OpenRun, row: int, params: dict[str, str | None] | None
         title=title,
         href=page_url(opened, "similar", **{"listing": view.ids[row], **(params or {})}),
         photo=cover_url(opened.name, view, row),
-        photos=album(opened, row),
+        photos=[photo_url(opened.name, view, row, place, LARGE) for place in range(len(view.photos(row)))],
         alt=f"Cover photo of {title}",
         facts=[(label, shorten(value, FACT)) for label, value in view.facts(row, view.headline)],
     )
     return replace(card, **more)
-
-
-def album(opened: OpenRun, row: int) -> list[str]:
-    """Return the URLs of all photos of a listing in the large size."""
-    return [
-        photo_url(opened.name, opened.view, row, place, LARGE)
-        for place in range(len(opened.view.photos(row)))
-    ]
 
 
 def listing_panel(opened: OpenRun, row: int) -> None:

@@ -29,10 +29,6 @@ function read() {
   try { pinned = localStorage.getItem(DECK) ?? "" } catch { /* blocked */ }
   return slidesOf(pinned)
 }
-function store(slides) {
-  pinned = JSON.stringify(slides)
-  try { localStorage.setItem(DECK, pinned) } catch { /* blocked */ }
-}
 
 // Small pages of the slides of a rendered deck, without its cover.
 function thumbnailsOf(text, number) {
@@ -62,7 +58,8 @@ export default function ({ parentElement, data }) {
   const root = parentElement.querySelector(".presenter")
   const [status, deck] = [root.querySelector(".status"), root.querySelector(".deck")]
   const write = (slides) => {
-    store(slides)
+    pinned = JSON.stringify(slides)
+    try { localStorage.setItem(DECK, pinned) } catch { /* blocked */ }
     showCount()
   }
   const showCount = () => (deck.textContent = read().length ? `Deck (${read().length})` : "Deck")

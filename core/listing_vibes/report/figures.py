@@ -24,7 +24,7 @@ TICKS = 5  # maximum, in addition to 0
 GROUPS = ("#1f86c7", "#cf6a1e", "#1b9e77", "#a66bc4", "#9a7b12", "#d6478b", "#6f7d84")
 DOTS = 4000  # maximum number of dots of a map
 SMALL = 320  # pixels of the longer side of a photo
-BOX, FILLS = 4 / 3, 1.33  # shape of a box without photos; factor up to which a photo fills another one
+BOX = 4 / 3  # shape of a box without photos
 
 
 @dataclass(frozen=True)
@@ -161,10 +161,6 @@ class Photo:
             return BOX
         with Image.open(small) as image:
             return float(image.width / image.height)
-
-    def fills(self, box: float) -> bool:
-        """Return whether the cover nearly has the shape of a box, so that cropping loses little."""
-        return 1 / FILLS < self.shape / box < FILLS
 
     def _thumbnail(self, size: int) -> Path | None:
         if self.market is None or not self.has_cover:

@@ -64,7 +64,7 @@ def show_queries(opened: OpenRun) -> None:
     if scorer != other_scorer:
         names = (ranking_name(scorer), ranking_name(other_scorer))
     comparison = compare_rankings(open_run(run), scorer, open_run(other_run), other_scorer)
-    show_bars("compared", list_bars(opened, comparison, (scorer, other_scorer), names))
+    show_recalls(opened, comparison, (scorer, other_scorer), names)
     result = comparison.apart
     if result.empty:
         empty("They never differ", "Both gave the same rank to every next listing.")
@@ -97,20 +97,15 @@ def show_queries(opened: OpenRun) -> None:
     show_measures(comparison, names)
 
 
-def list_bars(
+def show_recalls(
     opened: OpenRun, comparison: Comparison, scorers: tuple[str, str], names: tuple[str, str]
-) -> list[Bar]:
-    """Return the bars of popularity, from the run's evaluation, and of two rankings, the first last."""
-    measured = (opened.run.metrics or {}).get("results", {}).get("popularity", {}).get(MAIN)
-    figures = [(name, label, comparison.results[side][MAIN])
-               for name, label, side in zip(scorers, names, ("first", "second"), strict=True)]  # fmt: skip
-    if measured and "popularity" not in scorers:
-        figures.append(("popularity", ranking_name("popularity"), measured))
-    return [
-        Bar(method=name, label=label, **{part: figure.get(part) for part in ("value", "low", "high")})
-        for name, label, figure in reversed(figures)
-        if figure.get("value") is not None
-    ]
+) -> None:
+    """Show bars of popularity, as evaluated, and of two rankings, the first last."""
+    measured = (opened.run.metrics or {}).get("results", {}).get("popularity", {}).get(MAIN, {})
+    figures = measured, *(comparison.results[side][MAIN] for side in ("second", "first"))
+    rows = zip(("popularity", *scorers[::-1]), ("Popularity", *names[::-1]), figures, strict=True)
+    bars = {label: Bar(method=method, label=label, **figure) for method, label, figure in rows if figure}
+    show_bars("compared", bars.values())
 
 
 def split_key(key: str) -> tuple[str, str]:

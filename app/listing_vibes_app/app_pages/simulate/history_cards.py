@@ -37,11 +37,10 @@ def history_strip(opened: OpenRun, name: str, history: Simulated, label: str, sp
     market, tokens = opened.view.market, history.text.split(",")
     cards = []
     for number, (at, event) in enumerate(history.events, start=1):
-        place = {"at": at, "token": tokens[at], "last": number == len(history)}
         card = listing_card(
             opened, market.listing_row[event.listing], step=f"Event {number}", facts=[], photos=[]
         )
-        cards.append(asdict(card) | place)
+        cards.append(asdict(card) | {"at": at, "token": tokens[at]})
     data = {
         **frame_data(opened, label, "grid", LEAST, 0),
         "actions": [
@@ -51,7 +50,6 @@ def history_strip(opened: OpenRun, name: str, history: Simulated, label: str, sp
         "cards": cards,
         "name": name,
         "most": MOST,
-        "scoreHelp": "",
         "spoken": spoken,
     }
     _component(key=f"history-{name}", data=data, height="content")

@@ -133,20 +133,18 @@ function labelsOf({ zoom, labels, unmet }) {
   return zoom < 1.6 && first.length > 1 ? first : zoom < 1.6 ? [...first, ...more[0]] : more[0]
 }
 
-// Names on the map, those that fit without overlap. A name shows more of its parts at a larger zoom, first those that no other shows.
+// Names on the map, those that fit without overlap; a long one with its first part only.
 function paintLabels(brush, map) {
   const { context, ground, ink, font } = brush
   const [width, height] = [map.canvas.clientWidth, map.canvas.clientHeight]
   Object.assign(context, { font: `600 12.5px ${font}`, textAlign: "center", textBaseline: "middle" })
   const room = width * 0.22 * Math.min(4, map.zoom)
-  const fitting = (parts) => parts.reduce((text, part) => (context.measureText(`${text} · ${part}`).width > room ? text : `${text} · ${part}`))
   const [taken, shown] = [[], new Set()]
   for (const label of labelsOf(map)) {
     const [x, y] = onScreen(map, label.x, label.y)
     if (x < 0 || y < 0 || x > width || y > height) continue
-    const parts = label.text.split(" · ")
-    const text = parts.map((_, at) => fitting(parts.slice(at))).find((other) => !shown.has(other))
-    if (!text) continue
+    const text = context.measureText(label.text).width > room ? label.text.split(" · ")[0] : label.text
+    if (shown.has(text)) continue
     const half = context.measureText(text).width / 2 + 6
     const at = Math.max(half, Math.min(width - half, x))
     const box = [at - half, y - 11, at + half, y + 11]

@@ -32,7 +32,7 @@ export default {
       },
     }
     const show = () => drawn({ data: model.get("_data"), parentElement: body, source })
-    const take = () => isKeeping || follow(MAPS.get(body.querySelector(".vibe-map")))
+    const take = () => isKeeping || follow(body.querySelector(".vibe-map").map)
     show()
     const changes = Object.fromEntries(["outline", "group", "where", "day"].map((name) => [`change:${name}`, take]))
     return followModel({ "msg:custom": answer, "change:_data": show, ...changes })

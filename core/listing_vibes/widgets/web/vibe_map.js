@@ -6,7 +6,6 @@ const MIDDLE = { x: SIZE / 2, y: SIZE / 2, zoom: 1 }
 const CLOSEST = 60 // largest zoom
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }
 const KEYS = { "+": "in", "=": "in", "-": "out", 0: "whole" }
-const MAPS = new WeakMap()
 const EMPTY = { region: [], group: null, place: null, where: [], day: -1, unmet: false }
 
 // What belongs to the listings of one map.
@@ -155,19 +154,16 @@ async function point(map, i) {
   ))
 }
 
-function hover(map, i) {
-  if (map.hovered === i) return
-  map.hovered = i
+// Marks the listing pointed at (`hovered`) or picked.
+function mark(map, changes) {
+  Object.assign(map, changes)
+  map.parts.pointed.classList.toggle("picked", map.picked >= 0)
+  point(map, marked(map))
   draw(map)
-  point(map, i >= 0 ? i : map.picked)
 }
 
-function pick(map, i) {
-  map.picked = i
-  map.parts.pointed.classList.toggle("picked", i >= 0)
-  point(map, i)
-  draw(map)
-}
+const hover = (map, i) => map.hovered === i || mark(map, { hovered: i })
+const pick = (map, i) => mark(map, { picked: i })
 
 function listen(map) {
   const { canvas } = map
@@ -246,10 +242,10 @@ const IN_URL = {
   unmet: [(text) => text === "1", (unmet) => (unmet ? "1" : "")],
 }
 
-// The state as parameters of a URL, or of a request about the selection.
+// The state as parameters of a URL, or of a request about the selection; empty where a part is not set.
 function paramsOf({ state, data }) {
   const written = Object.entries(IN_URL).map(([name, [, write]]) => [name, state[name] === null ? "" : write(state[name], data)])
-  return Object.fromEntries(written.filter(([, text]) => text))
+  return Object.fromEntries(written)
 }
 
 // Requests a part of the map. The source is the explorer's server, with the state in the URL, or the kernel of a notebook.
@@ -274,10 +270,7 @@ const SERVER = {
     const params = new URLSearchParams(location.search)
     return Object.fromEntries(Object.entries(IN_URL).map(([name, [read]]) => [name, read(params.get(name) ?? "", data)]))
   },
-  keep(data, state) {
-    const params = paramsOf({ data, state })
-    setParams(Object.fromEntries(Object.keys(IN_URL).map((name) => [name, params[name]])))
-  },
+  keep: (data, state) => setParams(paramsOf({ data, state })),
 }
 
 async function load(map, data) {
@@ -326,8 +319,7 @@ function follow(map) {
 
 export default function ({ data, parentElement, source = SERVER }) {
   const host = parentElement.querySelector(".vibe-map")
-  if (!MAPS.has(host)) MAPS.set(host, build(host))
-  const map = MAPS.get(host)
+  const map = (host.map ??= build(host))
   map.source = source
   const shown = JSON.stringify(data)
   if (host.dataset.shown === shown) return
