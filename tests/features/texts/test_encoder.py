@@ -13,7 +13,7 @@ import torch
 from listing_vibes.errors import VibesError
 from listing_vibes.features.texts import encoder
 from listing_vibes.features.texts.encoder import TextEncoder, embed_texts, load_text_encoder
-from listing_vibes.progress import Counted, Stage
+from listing_vibes.progress import Counted
 
 ROOT = Path(__file__).resolve().parents[3]
 TEXTS = [
@@ -41,14 +41,16 @@ class Counting(TextEncoder):
         return super().encode(texts)
 
 
-def test_blank_texts_are_zero_and_strange_ones_have_vectors(minilm):
+def test_blank_texts_are_zero_and_strange_ones_have_vectors(minilm, tmp_path):
     texts = ["bed", "", "  \n", None, float("nan"), pd.NA, "bed "]
-    vectors = embed_texts(pd.Series(texts, dtype=object), encoder=minilm)
+    vectors = embed_texts(pd.Series(texts, dtype=object), tmp_path, encoder=minilm)
     assert not vectors[1:6].any() and vectors[0].any()
     np.testing.assert_array_equal(vectors[0], vectors[6])
-    assert embed_texts([], encoder=minilm).shape == (0, 384)
+    assert embed_texts([], tmp_path, encoder=minilm).shape == (0, 384)
     strange = ["\ud800 lone surrogate", "nul \0 byte", "🏡" * 3000, "word " * 5000, "\u202eleft", "!"]
-    np.testing.assert_allclose(np.linalg.norm(embed_texts(strange, encoder=minilm), axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(
+        np.linalg.norm(embed_texts(strange, tmp_path, encoder=minilm), axis=1), 1, atol=1e-5
+    )
 
 
 def test_each_text_is_encoded_once_and_then_never(minilm, tmp_path, monkeypatch):
@@ -56,8 +58,7 @@ def test_each_text_is_encoded_once_and_then_never(minilm, tmp_path, monkeypatch)
     counting, calls = Counting(minilm.folder), []
     first = embed_texts([*TEXTS, *TEXTS, ""], tmp_path, calls.append, counting)
     assert sorted(counting.encoded) == sorted(text.strip() for text in TEXTS)
-    counted = [Counted("texts", done, 4) for done in (0, 3, 4)]
-    assert calls == [Stage("4 texts"), *counted]  # the first two before the model is loaded
+    assert calls == [Counted("texts", done, 4) for done in (0, 3, 4)]  # the first before the model is loaded
     again = embed_texts([*reversed(TEXTS), "new"], tmp_path, encoder=counting)
     assert counting.encoded[4:] == ["new"]
     np.testing.assert_array_equal(again[:4], first[3::-1])

