@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -72,23 +73,29 @@ def test_no_command_is_forgotten():
     assert there - LEFT_OUT == walked
 
 
+def stage_disk(staged: Path, folder: Path) -> None:
+    """Write what the commands are called with, beside a copy of the stage."""
+    shutil.copytree(staged, folder, dirs_exist_ok=True)
+    (folder / "settings.toml").write_text(SETTINGS)
+    (folder / "grid.toml").write_text(GRID)
+    paint_market(folder / "pictured", listings=6, photos=1, users=2, events=2)
+    (folder / "movies").mkdir()
+    for file, line in MOVIES.items():
+        (folder / "movies" / file).write_text(line)
+    (folder / "addressed").mkdir()
+    (folder / "addressed" / "listings.csv").write_text("listing_id,rooms\na,1\n")
+    (folder / "addressed" / "photos.csv").write_text("listing_id,url\na,http://127.0.0.1:9/a.jpg\n")
+    begin_experiment(folder / "shown", Setup(a=Arm(run="a"), b=Arm(run="b")))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("state", ["full", "read-only"])
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_is_done_or_says_in_one_sentence_why_not(name, state, tmp_path, tmp_path_factory):
     staged = once(tmp_path_factory, "stage", stage)
+    ready = once(tmp_path_factory, "disk", partial(stage_disk, staged))
     with disk(tmp_path / "disk", 64) as place:
-        shutil.copytree(staged, place, dirs_exist_ok=True)
-        (place / "settings.toml").write_text(SETTINGS)
-        (place / "grid.toml").write_text(GRID)
-        paint_market(place / "pictured", listings=6, photos=1, users=2, events=2)
-        (place / "movies").mkdir()
-        for file, line in MOVIES.items():
-            (place / "movies" / file).write_text(line)
-        (place / "addressed").mkdir()
-        (place / "addressed" / "listings.csv").write_text("listing_id,rooms\na,1\n")
-        (place / "addressed" / "photos.csv").write_text("listing_id,url\na,http://127.0.0.1:9/a.jpg\n")
-        begin_experiment(place / "shown", Setup(a=Arm(run="a"), b=Arm(run="b")))
+        shutil.copytree(ready, place, dirs_exist_ok=True)
         before = _answers(place / "run")
         fill(place) if state == "full" else read_only(place)
         done = vibes(*(argument.replace("{}", str(place)) for argument in COMMANDS[name]), check=None)

@@ -53,7 +53,7 @@ rules = st.builds(
 ).flatmap(lambda made: st.sampled_from([made, made.model_copy(update={"at_most": 1, "seller": "building"})]))
 besides = st.sampled_from([None, NOTHING, *(fit.parts for fit in FITS)])
 QUICK = settings().max_examples < 20
-few = settings(max_examples=6 if QUICK else 20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(max_examples=6 if QUICK else 10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(
