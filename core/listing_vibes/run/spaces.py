@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -216,7 +216,10 @@ def _embed(
         }
         manifest = manifest.model_copy(update=changed)
     log, catalogue = EventLog.from_market(market), Catalogue.of(market)
-    split = split_of_model(log, catalogue, settings.split, carried) if log.is_positive.any() else None
+    split = None
+    if log.is_positive.any():
+        with suppress(VibesError):  # no event lies before the last moment, so that no weights can be fitted
+            split = split_of_model(log, catalogue, settings.split, carried)
     attributes = weighted_attributes(market, log, split, catalogue, prior, settings.seed, report)
     if attributes is not None:
         manifest = manifest.model_copy(update={"attribute_weights": attributes.weights})
