@@ -61,6 +61,26 @@ def test_a_match_that_events_share_gets_a_high_weight_and_neighbors_by_it_a_high
     assert fit_attribute_weights(space, log, one, catalogue)["city"] < weights["city"]
 
 
+def test_listings_of_a_market_whose_attribute_is_worth_nothing_still_have_vectors(tmp_path):
+    rng, color = np.random.default_rng(0), np.arange(360) % COLORS
+    listings = pd.DataFrame({"listing_id": [f"h{n}" for n in range(360)], "color": [f"c{n}" for n in color]})
+    chosen = (
+        rng.integers(90, size=(1200, 3)) * COLORS
+        + rng.permuted(np.tile(np.arange(COLORS), (1200, 1)), axis=1)[:, :3]
+    )
+    events = pd.DataFrame(
+        {
+            "user_id": np.repeat([f"u{n}" for n in range(1200)], 3),
+            "listing_id": [f"h{n}" for n in chosen.ravel()],  # never the same color twice
+            "timestamp": pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.permutation(3600), unit="h"),
+        }
+    )
+    market = Market.from_frames(listings, events, path=tmp_path / "colors")
+    log, catalogue = EventLog.from_market(market), Catalogue.of(market)
+    space = weighted_attributes(market, log, make_split(log, catalogue), catalogue, {}, 0)
+    assert space is not None and np.abs(space.vectors()).any(axis=1).all()
+
+
 def test_weights_of_the_attributes_are_those_of_their_cosines(tmp_path):
     market = market_where_cities_matter(tmp_path / "market", users=2)
     space = AttributeSpace.of(market, {})

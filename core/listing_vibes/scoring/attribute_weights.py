@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 
 #: The most queries and candidates of each, and queries per batch, which have the same candidates.
 QUERIES, CANDIDATES, BATCH = 1000, 256, 128
-#: The most listings that candidates are sampled from.
-LISTINGS = 20_000
+#: The most listings that candidates are sampled from, and the most events that queries are.
+LISTINGS, EVENTS = 20_000, 200_000
+#: The least weight, so that a listing of which only such attributes are known still has a vector.
+FLOOR = 0.01
 #: The attributes that a table names with their weights.
 SHOWN = 5
 
@@ -67,7 +69,11 @@ def fit_attribute_weights(
     """Return the weight of each attribute, with mean 1; without training events, the weights of `space`, the mean of the prior."""
     names = [entry.name for entry in space.featurizer.vocabulary.attributes]
     start = np.array([space.weights.get(name, 1.0) for name in names])
-    queries, rng = next_listing(log, catalogue, log.before, split.train), np.random.default_rng([seed, 6])
+    rng, chosen = np.random.default_rng([seed, 6]), split.train
+    if len(rows := np.flatnonzero(chosen)) > EVENTS:
+        chosen = np.zeros(len(log), bool)
+        chosen[rows[rng.integers(len(rows), size=EVENTS)]] = True
+    queries = next_listing(log, catalogue, log.before, chosen)
     if len(queries) > QUERIES:
         queries = queries.take(np.sort(rng.choice(len(queries), QUERIES, replace=False)))
     if len(queries):
@@ -83,7 +89,8 @@ def fit_attribute_weights(
             features, valid, share, size * mean, np.full(len(mean), max(1.0, size**-2)), least
         )
         start = weights[: len(names)]
-    return dict(zip(names, np.round(start / max(start.mean(), 1e-9), 3).tolist(), strict=True))
+    relative = np.maximum(np.round(start / max(start.mean(), 1e-9), 3), FLOOR)
+    return dict(zip(names, relative.tolist(), strict=True))
 
 
 def weights_in_words(market: Market, weights: Mapping[str, float]) -> str:
