@@ -9,15 +9,18 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.stages import stage
+from tests.benchmarks.stages import COMMAND, stage
 
 Rows = list[dict[str, Any]]
 DEMO = Path(__file__).resolve().parents[2] / "assets" / "demo"
@@ -31,6 +34,8 @@ assert not driver.exception, driver.exception
 """
 #: Lists per file of `vibes batch`; a constant here, since importing it would raise the memory that is measured.
 CHUNK = 2048
+#: Runs the command by two processes.
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", *COMMAND)
 SETTINGS = "[training]\nmax_steps = {steps}\nwarmup = 5\nvalidate_every = 1000\n"
 
 
@@ -102,8 +107,6 @@ def demo(setting: Setting) -> Rows:
 
 def browser() -> str | None:
     """Return the program of Chromium; None if it or playwright is not installed."""
-    from importlib.util import find_spec
-
     from tests.browser.chromium import executable
 
     return executable() if find_spec("playwright") else None
@@ -210,25 +213,37 @@ def maps(setting: Setting) -> Rows:
 
 
 def training(setting: Setting) -> Rows:
-    """Time trainings of few steps at the default settings on Albany, and reckon a step from their difference."""
+    """Time the steps of trainings at the default settings on Albany: of one process, and of two under `torchrun` beside one thread."""
     if setting.quick:
-        market, steps, options = million_run(setting)[0].parent / "small", (2, 4), ["--preset", "tiny"]
+        market = million_run(setting)[0].parent / "small"
     else:
-        market, steps, options = albany_run(setting).parent / "albany", (10, 40), []
-    taken = []
-    for number, count in enumerate((steps[0], *steps)):  # the first training embeds the texts, once for all
-        config, run = setting.folder / f"{count}.toml", setting.folder / f"trained-{number}"
+        market = albany_run(setting).parent / "albany"
+    steps_of(setting, market, "warm")  # embeds the texts, once for all
+    rows = [steps_of(setting, market, "one process")]
+    os.environ["OMP_NUM_THREADS"] = (
+        "1"  # also of the processes that are started; a measure is a process of its own
+    )
+    rows.append(steps_of(setting, market, "one process of one thread"))
+    rows.append(steps_of(setting, market, "two processes of one thread under torchrun", TORCHRUN))
+    (one,), (two,) = rows[1]["rates"], rows[2]["rates"]
+    rows[2]["note"] = f"{two / one:.2f} times one process of one thread"
+    return rows
+
+
+def steps_of(setting: Setting, market: Path, name: str, program: tuple[str, ...] = COMMAND) -> dict[str, Any]:
+    """Return the row of the steps a second of a training, by the difference of two lengths."""
+    taken, lengths = [], (2, 4) if setting.quick else (10, 40)
+    for count in lengths:
+        config, run = setting.folder / f"{count}.toml", setting.folder / f"trained-{count}"
         config.write_text(SETTINGS.format(steps=count), encoding="utf-8")
-        taken.append(command_row("", ["train", market, run, "--config", config, *options], 1))
-    (first,), (last,) = taken[1]["seconds"], taken[2]["seconds"]
-    rate = (steps[1] - steps[0]) / max(last - first, 1e-9)
-    return [
-        {
-            "action": f"training steps a second ({market.name})",
-            "rates": [rate],
-            "peak GiB": taken[2]["peak GiB"],
-        }
-    ]
+        shutil.rmtree(run, ignore_errors=True)
+        options = ["--preset", "tiny"] if setting.quick else []
+        taken.append(
+            stage(["train", str(market), str(run), "--config", str(config), *options], program=program)
+        )
+    rate = (lengths[1] - lengths[0]) / max(taken[1]["seconds"] - taken[0]["seconds"], 0.1)
+    action = f"training steps a second ({market.name}, {name})"
+    return {"action": action, "rates": [rate], "peak GiB": taken[1]["peak GiB"]}
 
 
 def million_run(setting: Setting) -> tuple[Path, dict[str, Any] | None]:
@@ -295,14 +310,35 @@ def batch(setting: Setting) -> Rows:
         batch_row(run, setting, "default blend", []),
         batch_row(run, setting, "model only", ["--blend", "nothing"]),
     ]
-    return [*rows, *actions("nearest", run, setting.repeat)]
+    rows += actions("nearest", run, setting.repeat)
+    if find_spec("ray") is not None:
+        peaks: dict[int, float] = {}
+        options = ["--engine", "ray", "--workers", "2"]
+        row = batch_row(
+            run, setting, "default blend on two Ray workers", options, lambda: watch_workers(peaks)
+        )
+        row["note"] += f"; {max(peaks.values(), default=0):.1f} GiB at most in a worker"
+        rows.append(row)
+    return rows
 
 
-def batch_row(run: Path, setting: Setting, name: str, options: list[str]) -> dict[str, Any]:
+def watch_workers(peaks: dict[int, float]) -> None:
+    """Record the peak memory in GiB of each process that Ray Data has started for a batch."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if b"MapWorker" in (process / "cmdline").read_bytes():
+                (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", (process / "status").read_text())
+                peaks[int(process.name)] = int(peak) / 2**20
+
+
+def batch_row(
+    run: Path, setting: Setting, name: str, options: list[str], watch: Callable[[], None] | None = None
+) -> dict[str, Any]:
     """Return the row of a batch that is ended some seconds after its first file."""
     out = setting.folder / "lists"
     shutil.rmtree(out, ignore_errors=True)
-    done = stage(["batch", str(run), str(out), "-k", "30", *options], 1 if setting.quick else 20, out)
+    command = ["batch", str(run), str(out), "-k", "30", *options]
+    done = stage(command, 1 if setting.quick else 20, out, watch=watch)
     files = sorted(path.stat().st_mtime for path in out.glob("part-*.parquet"))
     rate = CHUNK * (len(files) - 1) / max(files[-1] - files[0], 1e-9)
     return {
@@ -313,6 +349,44 @@ def batch_row(run: Path, setting: Setting, name: str, options: list[str]) -> dic
     }
 
 
+def memory(setting: Setting) -> Rows:
+    """Measure the other commands at 1,000,000 listings once each, on copies of market and run."""
+    run, _ = million_run(setting)
+    source, copies = run.parent, setting.folder / "copies"
+    shutil.rmtree(copies, ignore_errors=True)
+    shutil.copytree(source / "market", copies / "market", ignore=shutil.ignore_patterns(".cache"))
+    shutil.copytree(run, copies / "run")
+    manifest = copies / "run" / "run.toml"
+    text = manifest.read_text(encoding="utf-8")
+    manifest.write_text(text.replace(str(source / "market"), str(copies / "market")), encoding="utf-8")
+    market, twin, new = copies / "market", copies / "run", source / "new"
+    config = copies / "settings.toml"
+    config.write_text("[features]\ntext = false\n" + SETTINGS.format(steps=10), encoding="utf-8")
+    evaluate = ["--baselines", "none", "--users", "1000"]
+    commands = {
+        "check": ["check", market],
+        "train (10 steps)": ["train", market, copies / "trained", "--preset", "tiny", "--config", config],
+        "embed --model RUN": ["embed", market, copies / "embedded", "--model", source / "small-run"],
+        "evaluate (1,000 users)": ["evaluate", twin, *evaluate],
+        "evaluate (1,000 users), another run": ["evaluate", copies / "embedded", *evaluate],
+        "compare": ["compare", twin, copies / "embedded"],
+        "monitor": ["monitor", twin],
+        "explain": ["explain", twin, "u7", "h9"],
+        "launch": ["launch", twin, "h7"],
+        "demand": ["demand", twin],
+        "report": ["report", twin, copies / "report.html"],
+        "export (vectors)": ["export", twin, copies / "vectors", "--format", "vectors"],
+        "refresh": ["refresh", twin, "--events", new / "events", "--listings", new / "listings"],
+        "forget": ["forget", twin, "u7"],
+    }
+    rows = [
+        command_row(f"`vibes {name}` ({setting.listings:,} listings)", arguments, 1, codes=(0, 1))
+        for name, arguments in commands.items()
+    ]
+    shutil.rmtree(copies)
+    return rows
+
+
 def evaluation(setting: Setting) -> Rows:
     """Time exact ranks among 1,000,000 listings."""
     return actions("evaluation", million_run(setting)[0], 1)
@@ -321,7 +395,7 @@ def evaluation(setting: Setting) -> Rows:
 #: By name; `folder` imports the market of `photos`, and `million` makes the run of those after it.
 MEASURES: dict[str, Callable[[Setting], Rows]] = {
     item.__name__: item
-    for item in (demo, commands, maps, training, folder, photos, million, batch, evaluation)
+    for item in (demo, commands, maps, training, folder, photos, million, batch, evaluation, memory)
 }
 
 

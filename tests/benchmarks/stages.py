@@ -28,21 +28,27 @@ def stage(
     until: str | None = None,
     program: tuple[str, ...] = COMMAND,
     then: Callable[[str], None] | None = None,
+    watch: Callable[[], None] | None = None,
+    codes: tuple[int, ...] = (0,),
 ) -> dict[str, Any]:
     """Run a command, and return its wall and processor seconds and the peak of its memory.
 
     With `out` it is ended `limit` seconds after its first file is there. With `until`, a path, it is a server that prints its
-    URL: it is ended once it has answered a request of that path, and `then` was called with the URL.
+    URL: it is ended once it has answered a request of that path, and `then` was called with the URL. `watch` is called every few
+    seconds while it runs. An exit code that is not one of `codes` is an error.
     """
     started = time.monotonic()
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen([sys.executable, *program, *arguments], stderr=output, stdout=output)
-        first, before, answered, done, ended = None, 0.0, None, None, False
+        first, before, answered, done, ended, watched = None, 0.0, None, None, False, 0.0
         while True:
             pid, status, usage = os.wait4(process.pid, os.WNOHANG)
             if pid:
                 break
             now = time.monotonic() - started
+            if watch is not None and now > watched + 2:
+                watch()
+                watched = now
             if out is not None and first is None and any(out.glob("part-*.parquet")):
                 first, before = now, processor_seconds(process.pid)
             if not ended and first is not None and now - first > limit:
@@ -57,7 +63,7 @@ def stage(
                 ended = True
             time.sleep(0.05)
         process.returncode = status  # so that no other call waits for it
-        if status and not ended:
+        if os.waitstatus_to_exitcode(status) not in codes and not ended:
             output.seek(0)
             raise SystemExit(f"{' '.join(arguments)}: {output.read()[-2000:]}")
     spent = usage.ru_utime + usage.ru_stime

@@ -121,9 +121,15 @@ class Catalogue:
         """Whether any listing expires; for a million listings each comparison is expensive."""
         return bool((self.until < FOREVER).any())
 
+    @cached_property
+    def _newest(self) -> int:
+        """The last moment at which a listing becomes active."""
+        return int(self.since.max())
+
     def candidates(self, log: EventLog, queries: Queries) -> np.ndarray:
         """Return (Q, L) bool: which listings each query may recommend."""
-        if queries.masked and queries.live:
+        changes = len(queries) > 0 and (self._expires or self._newest > queries.at.min())
+        if queries.masked and queries.live and changes:
             allowed = self.live(queries.at[:, None])
         else:
             allowed = np.ones((len(queries), log.listings), bool)

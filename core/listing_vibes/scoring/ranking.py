@@ -65,9 +65,9 @@ def checked_scores(scorer: Scorer, batch: Queries, listings: int) -> np.ndarray:
         raise ValueError(
             f"scorer '{scorer.name}' returned scores of shape {scores.shape}, not {(len(batch), listings)}"
         )
-    if np.isnan(
-        scores.min(initial=np.inf)
-    ):  # One pass without a copy, since the minimum of an array with NaN is NaN.
+    # One pass without a copy, since the minimum of numbers with NaN is NaN.
+    lowest = _by_pieces(lambda rows: scores[rows].min(axis=1, initial=np.inf), *scores.shape)
+    if np.isnan(lowest).any():
         row, column = np.argwhere(np.isnan(scores))[0]
         raise ValueError(
             f"scorer '{scorer.name}' returned NaN for listing row {column} (query {row} of a batch)"
