@@ -6,6 +6,7 @@ nothing large, and neither does this module.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import signal
@@ -30,12 +31,13 @@ def stage(
     then: Callable[[str], None] | None = None,
     watch: Callable[[], None] | None = None,
     codes: tuple[int, ...] = (0,),
+    at_most: float = math.inf,
 ) -> dict[str, Any]:
     """Run a command, and return its wall and processor seconds and the peak of its memory.
 
     With `out` it is ended `limit` seconds after its first file is there. With `until`, a path, it is a server that prints its
     URL: it is ended once it has answered a request of that path, and `then` was called with the URL. `watch` is called every few
-    seconds while it runs. An exit code that is not one of `codes` is an error.
+    seconds while it runs. An exit code that is not one of `codes` is an error. After `at_most` seconds it is ended.
     """
     started = time.monotonic()
     with tempfile.TemporaryFile("w+") as output:
@@ -51,7 +53,7 @@ def stage(
                 watched = now
             if out is not None and first is None and any(out.glob("part-*.parquet")):
                 first, before = now, processor_seconds(process.pid)
-            if not ended and first is not None and now - first > limit:
+            if not ended and (now > at_most or (first is not None and now - first > limit)):
                 os.kill(process.pid, signal.SIGKILL)
                 ended = True
             if not ended and until is not None and (url := url_that_answers(output, until)) is not None:
