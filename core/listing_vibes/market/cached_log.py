@@ -77,8 +77,9 @@ def _read(path: Path, key: str, market: Market) -> EventLog | None:
             return None
         table = file.read().combine_chunks()
     users = table[C.USER].chunk(0)
-    arrays = {name: table[name].to_numpy() for name in ("listing", "time", "action", "duration")}
-    user = users.indices.to_numpy()
+    # Copies, since Arrow's buffers are read-only.
+    arrays = {name: table[name].to_numpy().copy() for name in ("listing", "time", "action", "duration")}
+    user = users.indices.to_numpy().copy()
     return EventLog(
         user=user,
         **arrays,
