@@ -190,11 +190,11 @@ class Market:
             else:
                 raw = load_table(source)
             moment = pd.Timestamp.now("UTC") if now is None else now
-            events, actions, found = events_table(raw, source or Path("events"), index, config, moment)
+            events, actions, event_issues = events_table(raw, source or Path("events"), index, config, moment)
             if source is not None:
-                found += check_unwanted(events, actions, source, config)
+                event_issues += check_unwanted(events, actions, source, config)
             events = events.assign(**{C.USER: names.shown(events[C.USER])})
-            return {"events": events, "actions": actions, "issues": [*issues, *found]}
+            return {"events": events, "actions": actions, "issues": [*issues, *event_issues]}
 
         attributes = [
             Attribute(name, setting.kind, printable(setting.label), printable(setting.unit), setting.decimal)
