@@ -21,6 +21,10 @@ NO_EVENTS = (
 RETURNING = 0.02
 
 
+class NoTrainingEvents(VibesError):
+    """No event lies before the end of training."""
+
+
 @dataclass(frozen=True, eq=False)
 class Queries:
     """Q moments at which the next listing is to be predicted.
@@ -191,7 +195,7 @@ def _temporal(log: EventLog, catalogue: Catalogue, t1: int | None, t2: int | Non
         raise VibesError("Training must end before validation ends; give a T1 that is not after T2.")
     before, train = log.before, (log.time < t1) & log.is_positive
     if not train.any():
-        raise VibesError(
+        raise NoTrainingEvents(
             "No event lies before T1, where training ends (by default after 70 % of the events), so there is no training event; add "
             "events of earlier days, or use --protocol leave-one-out."
         )

@@ -19,7 +19,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.durable import atomic_path, copy_file, only_writer
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
-from listing_vibes.market.splits import Catalogue
+from listing_vibes.market.splits import Catalogue, NoTrainingEvents
 from listing_vibes.model.settings import Resolved
 from listing_vibes.progress import Notice, Report
 from listing_vibes.run.contents import LISTINGS, is_sound, read_spaces, save_arrays, seal
@@ -218,7 +218,7 @@ def _embed(
     log, catalogue = EventLog.from_market(market), Catalogue.of(market)
     split = None
     if log.is_positive.any():
-        with suppress(VibesError):  # no event lies before the last moment, so that no weights can be fitted
+        with suppress(NoTrainingEvents):  # such as a log of one moment: no weights can be fitted
             split = split_of_model(log, catalogue, settings.split, carried)
     attributes = weighted_attributes(market, log, split, catalogue, prior, settings.seed, report)
     if attributes is not None:
