@@ -77,7 +77,7 @@ def month(shop, before, change=lambda listings: listings):
     return shop / "run"
 
 
-def test_of_an_honest_month_nothing_is_named(shop, before):
+def test_of_an_honest_month_nothing_is_named(shop, before, monkeypatch):
     found = monitor(month(shop, before))
     run = Run.open(shop / "run")
     newest = newest_queries(run)
@@ -92,6 +92,9 @@ def test_of_an_honest_month_nothing_is_named(shop, before):
     worse = recall_check(replace(newest, measured=np.full(80, 0.95)), asked, run, found.thresholds)
     assert worse.crossed and worse.before == pytest.approx(0.95) and worse.p < 0.01
     assert {"coverage", "attribute"} <= set(by_name)
+    monkeypatch.setattr("listing_vibes.serving.monitor.monitor.QUERIES", 50)
+    some = newest_queries(run).queries
+    assert len(some) == 50 and set(some.event) < set(newest.queries.event)
 
 
 def test_doubled_prices_are_named_and_the_command_says_so_everywhere(shop, before):

@@ -48,6 +48,8 @@ NEWEST = 100
 METRIC = "recall@30"
 #: Maximum number of sampled lists.
 LISTS = 1000
+#: The most queries that are ranked, a sample of the newest: more hardly narrow the interval, and take hours among a million listings.
+QUERIES = 20_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +58,8 @@ class NewestQueries:
 
     Attributes:
         split: the split of the run; None if the market has no events.
-        queries: test queries at or after `since`; None if there are none.
+        queries: test queries at or after `since`, or a sample of them; None if there are none.
+        total: the number of queries at or after `since`.
         since: the moment, in the time of the log.
         measured: (U,) recall@30 of the users with evaluated queries before `since`; None: the run was not evaluated.
     """
@@ -65,6 +68,7 @@ class NewestQueries:
     queries: Queries | None = None
     since: int | None = None
     measured: np.ndarray | None = None
+    total: int = 0
 
 
 def monitor(
@@ -142,7 +146,11 @@ def newest_queries(run: Run, blend: str | None = None) -> NewestQueries:
         user = np.unique(evaluated["user"].to_numpy(str), return_inverse=True)[1]
         measured = user_means(per_query(evaluated["rank"].to_numpy()), user)[:, DEFAULT.names.index(METRIC)]
     queries = split.test.take(split.test.at >= begin)
-    return NewestQueries(split, queries if len(queries) else None, begin, measured)
+    total = len(queries)
+    if total > QUERIES:
+        rng = np.random.default_rng(run.manifest.settings.seed)
+        queries = queries.take(np.sort(rng.choice(total, QUERIES, replace=False)))
+    return NewestQueries(split, queries if total else None, begin, measured, total)
 
 
 def _evaluated_queries(run: Run, ranking: str) -> pd.DataFrame:
@@ -178,7 +186,10 @@ def recall_check(newest: NewestQueries, evaluation: Evaluation | None, run: Run,
     ranking = evaluation.names[0]
     values = evaluation.user_values(ranking)[:, DEFAULT.names.index(METRIC)]  # (U,)
     (now,) = estimates(values[:, None], 0)
-    sentence = f"Recall@30 on the newest {count(len(evaluation.queries), 'event')} of {count(len(values), 'user')} is {now['value']:.3f}"
+    events = count(len(evaluation.queries), "event")
+    is_sample = newest.total > len(evaluation.queries)
+    ranked = f"a sample of {events} of the newest {newest.total:,}" if is_sample else f"the newest {events}"
+    sentence = f"Recall@30 on {ranked} of {count(len(values), 'user')} is {now['value']:.3f}"
     if now["low"] is not None:
         sentence += f" (95 %: {now['low']:.3f} to {now['high']:.3f})"
     measured, before, p, limit, crossed = newest.measured, None, None, limits.recall_drop, False
