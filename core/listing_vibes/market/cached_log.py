@@ -1,4 +1,4 @@
-"""The events of a large market as numbers, cached beside it, so that they are validated and sorted only once.
+"""The events of a large market as numbers, cached with it, so that they are validated and sorted only once.
 
 The cache is a Parquet table `user_id, listing, time, action, duration`: `vibes forget` removes users from it as from any other table.
 """
@@ -47,7 +47,7 @@ def cached_log(market: Market) -> EventLog:
     if len(log) >= FEWEST and is_settled and _is_readable(market) and can_be_written(folder):
         with suppress(OSError, VibesError):
             _write(folder / FILE, key, log)
-            if market.stamps != file_stamps(market.tables):  # users may have been forgotten meanwhile
+            if market.stamps != file_stamps(market.tables):  # users may have been forgotten since
                 (folder / FILE).unlink()
     return log
 

@@ -89,7 +89,7 @@ def choose_listing(opened: OpenRun) -> None:
         why = "Every listing had an event while the model was trained. A draft of a new listing is cold."
         empty("No listing is cold", why, "Add a listing", lambda: start_draft(opened, None))
         return
-    which = next(iter(filled))
+    which = max(filled, key=lambda name: len(rows[name]))  # the first screen has the most to choose from
     if len(filled) > 1:
         which = switch("Which", "set", filled, which, clears=("page",))
     meaning = "no event at all" if which == "none" else "their first event after training ended"
