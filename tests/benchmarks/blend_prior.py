@@ -11,7 +11,7 @@ import numpy as np
 import tomli_w
 
 from listing_vibes.run.run import Run
-from listing_vibes.scoring.blend import PRIOR
+from listing_vibes.scoring.blend import PRIOR, count_examples
 
 FEATURES = ("model", "attributes", "photos", "text", "ids", "recent", "age")
 #: The spread of a feature that fewer than `FEW` places have, and the least one.
@@ -26,7 +26,7 @@ def relative_weights(run: Path) -> tuple[float, dict[str, float]]:
     events = np.bincount(opened.log.user[opened.split(None).train])
     length = float(np.linalg.norm([*blend.alone.values()]))
     weights = {name: weight / length for name, weight in blend.alone.items()}
-    return float(np.log10(np.maximum(events - 1, 0).sum())), weights
+    return float(np.log10(count_examples(events))), weights
 
 
 def prior(places: list[list[Path]]) -> dict[str, dict[str, float]]:

@@ -19,8 +19,8 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, Queries, Split, next_listing
 from listing_vibes.progress import Report
-from listing_vibes.scoring.blend import LEAST, moments_of
-from listing_vibes.scoring.conditional_logit import fit_logit
+from listing_vibes.scoring.blend import moments_of
+from listing_vibes.scoring.conditional_logit import fit_logit, overall_scale, user_shares
 from listing_vibes.scoring.interactions import history_matrix
 from listing_vibes.scoring.ranking import batches as batches_of
 from listing_vibes.scoring.tuning import DECAYS
@@ -79,11 +79,9 @@ def fit_attribute_weights(
     if len(queries):
         batches = list(_batches(space, log, split, catalogue, queries, rng))
         features, valid = (np.concatenate(part) for part in zip(*batches, strict=True))
-        _, user, count = np.unique(queries.user, return_inverse=True, return_counts=True)
-        share = 1 / count[user]  # (Q,) so that each user counts once
+        share = user_shares(queries.user)  # (Q,)
         mean = np.append(start, np.zeros(features.shape[2] - len(names)))
-        scale, _ = fit_logit((features @ mean)[..., None], valid, share, np.ones(1), np.full(1, LEAST))
-        size = max(float(scale[0]), LEAST)
+        size = overall_scale(features, valid, share, mean)
         least = np.where(np.arange(len(mean)) < len(names), 0.0, -np.inf)
         weights, _ = fit_logit(
             features, valid, share, size * mean, np.full(len(mean), max(1.0, size**-2)), least

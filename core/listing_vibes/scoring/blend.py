@@ -19,7 +19,7 @@ import numpy as np
 from listing_vibes.market.log import DAY, EventLog
 from listing_vibes.market.splits import Catalogue, Queries, Split, choosing
 from listing_vibes.model.settings import BlendWeights
-from listing_vibes.scoring.conditional_logit import fit_logit
+from listing_vibes.scoring.conditional_logit import fit_logit, overall_scale, user_shares
 from listing_vibes.scoring.ranking import Scorer, batches, checked_scores
 from listing_vibes.scoring.recency import RecentEvents, log_counts
 from listing_vibes.scoring.tuning import validation_sample
@@ -29,8 +29,6 @@ from listing_vibes.search.index import best
 CANDIDATES, BATCH = 512, 128
 #: The precision of the prior of a market that is fitted without other markets.
 WEAK = 1.0
-#: The smallest overall scale of weights: a prior of weight zero would rank nothing.
-LEAST = 0.1
 #: The tables of the prior: weights at one example, their changes by a tenfold of examples, and standard deviations.
 PRIOR = ("mean", "slope", "spread")
 #: The least and most examples of the markets of the prior, about.
@@ -158,12 +156,10 @@ def fit_blend(
     mean, spread = prior_of(names, np.bincount(log.user[split.train]))
     if not len(queries):
         features, valid = features[:0], valid[:0]
-    _, user, count = np.unique(queries.user, return_inverse=True, return_counts=True)
-    share = 1 / count[user]  # (Q,) so that each user counts once
+    share = user_shares(queries.user)  # (Q,)
     kept = valid[:, 0] if len(queries) else np.zeros(0, bool)
     features, valid, share = features[kept], valid[kept], share[kept]
-    scale, _ = fit_logit((features @ mean)[..., None], valid, share, np.ones(1), np.full(1, LEAST))
-    size = max(float(scale[0]), LEAST)
+    size = overall_scale(features, valid, share, mean)
     least = np.array([0.0 if name == RECENT else -np.inf for name in names])
     weights, errors = fit_logit(features, valid, share, size * mean, (max(size, 1.0) * spread) ** -2.0, least)
     alone, _ = fit_logit(features, valid, share, np.zeros(len(names)), np.full(len(names), WEAK), least)
@@ -180,15 +176,20 @@ def _prior() -> dict[str, dict[str, float]]:
     return tables
 
 
+def count_examples(events: np.ndarray) -> int:
+    """Return the number of examples: all training events (U,) of each user but the first."""
+    return int(np.maximum(events - 1, 0).sum())
+
+
 def prior_of(names: list[str], events: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the means and standard deviations (F,) of the weights in other markets, relative to their overall size.
 
     A mean changes by its slope with each tenfold of examples, since a model of more examples has a greater weight.
 
     Args:
-        events: (U,) training events of each user; all but a user's first are examples.
+        events: (U,) training events of each user.
     """
-    tenfolds = math.log10(np.clip(np.maximum(events - 1, 0).sum(), *EXAMPLES))
+    tenfolds = math.log10(np.clip(count_examples(events), *EXAMPLES))
     mean, slope, spread = (np.array([_prior()[table][name] for name in names]) for table in PRIOR)
     mean = mean + slope * tenfolds
     if not mean.any():  # None of these features has a weight in other markets.

@@ -4,6 +4,20 @@ import numpy as np
 
 #: Queries per batch of the curvature, which limits the memory.
 QUERIES = 128
+#: The smallest overall scale of weights: a prior of weight zero would rank nothing.
+LEAST = 0.1
+
+
+def user_shares(user: np.ndarray) -> np.ndarray:
+    """Return the weight (Q,) of each query of the users (Q,), so that each user counts once."""
+    _, number, count = np.unique(user, return_inverse=True, return_counts=True)
+    return np.asarray(1 / count[number])
+
+
+def overall_scale(features: np.ndarray, valid: np.ndarray, share: np.ndarray, mean: np.ndarray) -> float:
+    """Return the factor of the weights `mean` (F,) that fits best, at least `LEAST`; the others are as in `fit_logit`."""
+    scale, _ = fit_logit((features @ mean)[..., None], valid, share, np.ones(1), np.full(1, LEAST))
+    return max(float(scale[0]), LEAST)
 
 
 def fit_logit(
