@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from accelerate import PartialState
 from torch import Tensor
 from torch import distributed as dist
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from listing_vibes.device import CPU, device, keep_freed_memory, place
 
@@ -102,14 +103,17 @@ class Processes:
         return summed.cpu().numpy()
 
     def sum_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
-        """Sum the gradients over the processes."""
+        """Sum the gradients over the processes, in one message, since each has the latency of both processes."""
         if self.world == 1:
             return
-        for parameter in parameters:
-            if parameter.requires_grad:
-                if parameter.grad is None:
-                    parameter.grad = torch.zeros_like(parameter)
-                dist.all_reduce(parameter.grad)
+        trained = [parameter for parameter in parameters if parameter.requires_grad]
+        for parameter in trained:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        gradients = [cast(Tensor, parameter.grad) for parameter in trained]
+        summed = parameters_to_vector(gradients)
+        dist.all_reduce(summed)
+        vector_to_parameters(summed, gradients)
 
     def wait(self) -> None:
         """Wait until all processes reach this call."""
