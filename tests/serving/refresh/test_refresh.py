@@ -268,7 +268,7 @@ def test_a_reader_that_opens_all_the_time_never_sees_half(shop):
                 run = Run.open(shop.run)
                 try:
                     market = run.market
-                    n_listings, n_events = len(market.listings), len(market.events)  # read now, of the files at opening
+                    n_listings, n_events = len(market.listings), len(market.events)  # events are read now
                 except VibesError:  # the tables of the first state are the folder itself, which moves on
                     assert run.version == 0 and run.outdated
                     continue
