@@ -42,18 +42,18 @@ class Deaths:
     """One writer, and what it brings undisturbed."""
 
     def __init__(self, writer: Writer, staged: Path, folder: Path, readers: int = 0) -> None:
-        self.writer, self.staged, self.folder, self.readers = writer, staged, folder, readers
-        self._begin()
+        self.writer, self.folder, self.readers = writer, folder, readers
+        self.begun, self.seen = folder.with_name(f"{folder.name}-begun"), Seen()
+        copied(staged, folder)
+        writer.begin(folder)
+        copied(folder, self.begun)
         self.old = self._looked()
+        begun = time.monotonic()
         self.renames = renames(lambda: writer.work(folder))
-        self.new = self._looked()
-        self.seen = Seen()
+        self.seconds = time.monotonic() - begun
+        self.new, self.left = self._looked(), writer.leave(folder)
         if self.old == self.new:
             self.seen.wrong.append("the writer changes nothing that a reader sees")
-        self._begin()
-        begun = time.monotonic()
-        killed_after(lambda: writer.work(folder), 600)
-        self.seconds = time.monotonic() - begun
         self._check("done again")
 
     def before(self, number: int) -> None:
@@ -74,8 +74,7 @@ class Deaths:
         self._check(f"killed after {seconds:.3f} s of {self.seconds:.3f}")
 
     def _begin(self) -> None:
-        copied(self.staged, self.folder)
-        self.writer.begin(self.folder)
+        copied(self.begun, self.folder)
         gc.collect()
 
     def _check(self, when: str) -> None:
@@ -86,7 +85,7 @@ class Deaths:
         except Exception as error:
             self.seen.wrong.append(f"{when}: it cannot be done again ({error})")
             return
-        if self._looked() != self.new:
+        if (self._looked(), self.writer.leave(self.folder)) != (self.new, self.left):
             self.seen.wrong.append(f"{when}: done again it brings something else")
         left = [path for path in self.folder.rglob(".writing-*") if "cache" not in str(path)]
         if left:
@@ -139,6 +138,19 @@ class Deaths:
             wrong = "" if self._known(view) else str(view)
         os.write(writer, f"{looks}\n{wrong}".encode())
         os._exit(0)
+
+
+def die_sometimes(name: str, staged: Path, folder: Path) -> None:
+    """Let a writer die before every third rename and before the last, which `main` does before each; in a process of its own."""
+    import torch
+
+    torch.set_num_threads(1)  # a forked process has none of its parent's threads
+    (writer,) = (one for one in WRITERS if one.name == name)
+    one = Deaths(writer, staged, folder)
+    assert one.renames > 1
+    for number in {*range(1, one.renames + 1, 3), one.renames}:
+        one.before(number)
+    assert not one.seen.wrong, one.seen.wrong
 
 
 def main() -> int:

@@ -17,9 +17,11 @@ import pandas as pd
 from helpers.blends import fixed_blend
 from helpers.newcomers import new_events, new_listings
 from helpers.small_market import generate
+from helpers.traces import traces
 from listing_vibes.errors import NotThere, VibesError
 from listing_vibes.evaluation.run_evaluation import evaluate_run
 from listing_vibes.evaluation.saved import save_metrics
+from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import read_json
 from listing_vibes.market.io import read_table
 from listing_vibes.market.market import Market
@@ -35,7 +37,7 @@ from listing_vibes.serving.refresh.refresher import Refresher
 from listing_vibes.serving.refresh.sources import FileSource
 from listing_vibes.training.train import train
 
-NOTHING = "nothing"
+NOTHING, GONE = "nothing", "user-0003"
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Writer:
         begin: makes, of a copy of `stage`, what the writer finds; `work` is done there, again where it died.
         look: what a reader sees in the folder; what is the same looks the same.
         parts: whether readers may see a part of what is new, as of lists that appear file by file.
+        leave: what else is in the folder once the work is done.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Writer:
     work: Callable[[Path], object]
     look: Callable[[Path], Any]
     parts: bool = False
+    leave: Callable[[Path], Any] = lambda folder: None
 
 
 def stage(folder: Path) -> None:
@@ -156,9 +160,31 @@ def _refresh(folder: Path) -> None:
     Refresher(folder / "run", sources).refresh()
 
 
+def _before_forgetting(folder: Path) -> None:
+    """The user has events in the market, in versions of the run, among those that wait and among the rejected rows."""
+    listings, times = ["home-0001", "later", "home-0002"], ["2025-04-10", "2025-04-10", "soon"]
+    rows = pd.DataFrame({C.USER: GONE, C.LISTING: listings, C.TIMESTAMP: times})
+    rows.to_parquet(folder / "new" / "events" / "b.parquet", index=False)
+    _refresh(folder)
+    shutil.rmtree(folder / "new")
+    assert len(traces(folder, GONE)) == 3
+
+
 def _forget(folder: Path) -> None:
     with contextlib.suppress(NotThere):  # it was done already
-        forget(folder / "run", ["user-0003"])
+        forget(folder / "run", [GONE])
+
+
+def _look_while_forgetting(folder: Path) -> Any:
+    assert len(_market(folder).events)
+    return look_at_run(folder / "run")
+
+
+def _forgotten(folder: Path) -> Any:
+    """What every file has that does not depend on numbers of versions and times; none has the user."""
+    assert not traces(folder, GONE)
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and "versions" not in path.parts]
+    return {str(path): _digest(path.read_bytes()) for path in files if path.name != "current.json"}
 
 
 def _lists(folder: Path) -> None:
@@ -183,6 +209,6 @@ WRITERS = [
     ),
     Writer("evaluate", _before_evaluation, _evaluate, lambda folder: look_at_results(folder / "run")),
     Writer("refresh", lambda folder: None, _refresh, lambda folder: look_at_run(folder / "run")),
-    Writer("forget", _refresh, _forget, lambda folder: look_at_run(folder / "run")),
+    Writer("forget", _before_forgetting, _forget, _look_while_forgetting, leave=_forgotten),
     Writer("batch", lambda folder: None, _lists, lambda folder: look_at_lists(folder / "lists"), True),
 ]

@@ -185,57 +185,6 @@ def test_a_journal_of_an_earlier_release_that_names_them_is_named(run, tmp_path)
     assert forget(run.path, ["u006"], [tmp_path / "live"]).rows
 
 
-class Killed(BaseException):
-    pass
-
-
-def files_of(folder: Path) -> dict[str, bytes]:
-    """Return the content of each file that does not depend on numbers of versions and times."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and "versions" not in path.parts and path.name != "current.json"
-    }
-
-
-@pytest.mark.slow
-def test_a_death_before_each_replace_leaves_old_or_new_and_the_same_command_completes_it(
-    run, tmp_path, monkeypatch
-):
-    refreshed(run, tmp_path)
-    folder, real, market, state = run.path.parent, os.replace, run.market.path, tmp_path / "before"
-    shutil.copytree(folder, state)
-    before = len(Run.open(run.path).market.events)
-    forget(run.path, GONE)
-    expected, after = files_of(folder), len(Run.open(run.path).market.events)
-    for last in range(0, 100, 3):
-        shutil.rmtree(folder)
-        shutil.copytree(state, folder)
-        count = 0
-
-        def replace(source, target, last=last):
-            nonlocal count
-            if count == last:
-                raise Killed
-            count += 1
-            real(source, target)
-
-        try:
-            with monkeypatch.context() as patch:
-                patch.setattr(os, "replace", replace)
-                forget(run.path, GONE)
-            break
-        except Killed:
-            pass
-        assert len(Run.open(run.path).market.events) in (before, after)
-        assert len(Market.open(market).events) in (before, after)
-        forget(run.path, GONE)
-        assert files_of(folder) == expected and traces(folder, GONE[0]) == []
-        opened = Run.open(run.path)
-        assert len(opened.market.events) == after and not opened.market_changed
-    assert last > 8
-
-
 def users_of(folder: Path, *users: str, hashed: bool = False) -> UsersToForget:
     return UsersToForget(users, UserNames(folder, hashed))
 
