@@ -126,18 +126,24 @@ def test_validation_is_told_and_one_market_in_a_list_is_one_market(run, towns, q
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("where", [Trained, Stage], ids=["in training", "between two runs"])
-def test_interrupted_on_several_and_resumed_ends_with_the_same_files(run, towns, quick, tmp_path, where):
+def test_interrupted_in_training_and_between_two_runs_and_resumed_ends_with_the_same_files(
+    run, towns, quick, tmp_path
+):
     settings = quick.model_copy(update={"history": "listing-vectors"})
     both, path = [towns["a"], towns["b"]], tmp_path / "run"
 
-    def stop(update):
-        if isinstance(update, where) and (getattr(update, "step", 0) == 13 or "embedding b" in str(update)):
+    def interrupt_training(update):
+        if isinstance(update, Trained) and update.step == 13:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        train(both, path, settings, progress=stop)
-    assert not (path / "run.toml").exists()
+    def interrupt_embedding(update):
+        if isinstance(update, Stage) and "embedding b" in str(update):
+            raise KeyboardInterrupt
+
+    for interrupt in (interrupt_training, interrupt_embedding):
+        with pytest.raises(KeyboardInterrupt):
+            train(both, path, settings, resume=path.exists(), progress=interrupt)
+        assert not (path / "run.toml").exists()
     train(both, path, settings, resume=True)
     for name in ("model.safetensors", "vocabulary.json", "train.jsonl", "seen.json"):
         assert (path / name).read_bytes() == (run[0] / name).read_bytes(), name

@@ -1,48 +1,22 @@
-"""The loop of training steps: what it refuses, when it validates, two stages, every way killed and resumed."""
+"""The loop of training steps: what it refuses, when it validates, two stages."""
 
 import itertools
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from helpers.killing import kill_at, train_apart, weights
 from helpers.training_pieces import changed, pieces
 from listing_vibes.errors import VibesError
 from listing_vibes.model.checkpoint import load_weights
 from listing_vibes.model.model import ListingModel
 from listing_vibes.model.settings import Resolved
-from listing_vibes.progress import Trained, Validated, silent
-from listing_vibes.run.run import Run
+from listing_vibes.progress import Validated, silent
 from listing_vibes.training import optimize as module
 from listing_vibes.training.multi_market import Mix
 from listing_vibes.training.optimize import optimize
 from listing_vibes.training.train import train
-
-WAYS = {
-    "cls": ({"history": "cls"}, {"recipe": "two-stage", "pretrain_steps": 60, "max_steps": 30}),
-    "listing-vectors": ({"history": "listing-vectors"}, {"window_listings": 60, "recency_days": 30}),
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", WAYS)
-def test_killed_and_resumed_ends_with_the_same_weights_and_a_run_that_recommends(
-    small_market, quick, tmp_path, name
-):
-    top, training = WAYS[name]
-    settings = changed(quick.model_copy(update=top), **training)
-    train_apart(small_market, tmp_path / "whole", settings)
-    lines = (tmp_path / "whole" / "train.jsonl").read_text().splitlines()
-    steps = max(line["step"] for line in map(json.loads, lines))
-    kill_at(small_market, tmp_path / "run", settings, steps * 2 // 3, Trained)
-    train_apart(small_market, tmp_path / "run", settings, resume=True)
-    assert weights(tmp_path / "run") == weights(tmp_path / "whole")
-    assert (tmp_path / "run" / "train.jsonl").read_text() == (tmp_path / "whole" / "train.jsonl").read_text()
-    run = Run.open(tmp_path / "run")
-    assert len(run.recommend(run.log.users[0], 5)) == 5
 
 
 def test_the_second_stage_keeps_the_listings_of_the_best_first_stage_and_trains_on(
