@@ -1,7 +1,7 @@
 """The bridge to peers from other environments: what leaves, and that what comes back is scored like our own."""
 
 import json
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -20,16 +20,21 @@ pytestmark = pytest.mark.slow
 PEERS = Path(__file__).parent / "peers"
 
 
-def run(script: str, *arguments) -> str:
-    done = subprocess.run(
-        [sys.executable, PEERS / script, *map(str, arguments)], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run a script as its command would, and return what it prints."""
+
+    def run(script: str, *arguments) -> str:
+        monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+        monkeypatch.syspath_prepend(PEERS)
+        runpy.run_path(str(PEERS / script), run_name="__main__")
+        return capsys.readouterr().out
+
+    return run
 
 
 @pytest.mark.parametrize("timed", [True, False])
-def test_a_peer_that_knows_popularity_gets_the_figures_of_popularity(tiny_market, tmp_path, timed):
+def test_a_peer_that_knows_popularity_gets_the_figures_of_popularity(run, tiny_market, tmp_path, timed):
     path = tiny_market(listings=40, users=60, events_per_user=8, photos=0, timed=timed)
     run("export.py", path, tmp_path)
     market = Market.open(path)
