@@ -1,4 +1,4 @@
-"""Pictures of the guide, from the demo as it is: `python tests/browser/guide_pictures.py` writes those of `PICTURES` into assets/docs."""
+"""Pictures of the README and the guide, from the demo as it is: `python tests/browser/guide_pictures.py` writes those of `PICTURES`."""
 
 import io
 import sys
@@ -19,6 +19,15 @@ from listing_vibes.demo.shipped import bundled_run  # noqa: E402
 
 WIDTH, HEIGHT, SCREEN = 1200, 1900, 1120
 LISTING, CARDS = "home-0324", 5
+
+
+def first_page(page: Page, url: str) -> Image.Image:
+    """The upper part of the first page."""
+    page.set_viewport_size({"width": 1440, "height": 1365})
+    page.goto(url)
+    wait_until_quiet(page)
+    page.wait_for_load_state("networkidle")
+    return Image.open(io.BytesIO(page.screenshot())).convert("RGB")
 
 
 def map_of_photos(page: Page, url: str) -> Image.Image:
@@ -46,9 +55,11 @@ def presenting(page: Page, url: str) -> Image.Image:
     return Image.open(io.BytesIO(page.screenshot())).convert("RGB")
 
 
+#: By their file in assets.
 PICTURES: dict[str, Callable[[Page, str], Image.Image]] = {
-    "map-of-photos.webp": map_of_photos,
-    "presenting.webp": presenting,
+    "explorer.webp": first_page,
+    "docs/map-of-photos.webp": map_of_photos,
+    "docs/presenting.webp": presenting,
 }
 
 
@@ -69,7 +80,7 @@ def main() -> None:
         expect.set_options(timeout=120_000)
         for name, picture in PICTURES.items():
             page = context.new_page()
-            picture(page, server.url).save(ROOT / "assets" / "docs" / name, quality=80, method=6)
+            picture(page, server.url).save(ROOT / "assets" / name, quality=80, method=6)
             page.close()
         browser.close()
 
