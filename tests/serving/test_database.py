@@ -218,22 +218,20 @@ def test_services_that_are_killed_under_load_lose_no_response_and_no_event(train
                 return
             taken.append(event["event_id"])
 
-    for _ in range(2):
-        with (
-            running(trained.path, *options) as one,
-            running(trained.path, *options, "--workers", "2") as two,
-            ThreadPoolExecutor(4) as pool,
-        ):
-            before = len(taken)
-            using = [pool.submit(use, (one, two)[number % 2][1], number) for number in range(4)]
-            while len(taken) < before + 25 and not all(each.done() for each in using):
-                time.sleep(0.01)
-            one[0].kill()
-            psutil.Process(ask(two[1], "/health")["worker"]).kill()
-            time.sleep(0.1)
-            two[0].kill()
-            for each in using:
-                each.result()
+    with (
+        running(trained.path, *options) as one,
+        running(trained.path, *options, "--workers", "2") as two,
+        ThreadPoolExecutor(4) as pool,
+    ):
+        using = [pool.submit(use, (one, two)[number % 2][1], number) for number in range(4)]
+        while len(taken) < 45 and not all(each.done() for each in using):
+            time.sleep(0.01)
+        one[0].kill()
+        psutil.Process(ask(two[1], "/health")["worker"]).kill()
+        time.sleep(0.1)
+        two[0].kill()
+        for each in using:
+            each.result()
     assert len(taken) > 40 and len(lists) >= len(taken)
     with running(trained.path, *options) as (_, address):
         again = [{"user_id": "u", "listing_id": "a", "event_id": one} for one in taken[-900:]]
