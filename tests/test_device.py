@@ -1,7 +1,5 @@
 """Who decides where tensors live; and everything that computes, on a second device that refuses to meet CPU tensors."""
 
-import os
-
 import numpy as np
 import pytest
 import torch
@@ -16,7 +14,7 @@ from helpers.on_devices import (
     settings_of,
     trained_on,
 )
-from helpers.second_device import NAME, Module, OnSecond, second_device
+from helpers.second_device import NAME, Module, OnSecond
 from listing_vibes import device as owner
 from listing_vibes.device import (
     CPU,
@@ -232,10 +230,3 @@ def test_the_markets_own_encoders_train_there(second, market, monkeypatch, tmp_p
     texts = ["by the old harbour", "in the woods"]
     bert = OwnBert.fit_source(texts, FitOptions(8, tmp_path))
     assert bert.vectors(texts, tmp_path).shape == (2, 384)
-
-
-def test_the_variable_reaches_other_processes(second):
-    assert VARIABLE == "LISTING_VIBES_DEVICE" and owner.VARIABLE is VARIABLE
-    with on("cpu"):
-        assert os.environ[VARIABLE] == "cpu"
-    assert second_device().type == NAME
