@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -97,6 +98,26 @@ def final(path: Path, repeat: int) -> Rows:
     ]
 
 
+def page(path: Path, repeat: int) -> Rows:
+    """Time the explorer's first page for the next visitors of a running explorer."""
+    from streamlit.testing.v1 import AppTest
+
+    import listing_vibes_app as explorer
+    from listing_vibes.run.run import Run
+
+    sys.argv = ["main.py", str(path)]
+
+    def visit() -> None:
+        driver = AppTest.from_file(f"{explorer.__path__[0]}/main.py", default_timeout=600).run()
+        if driver.exception:
+            raise SystemExit(driver.exception[0].message)
+
+    visit()
+    listings = len(Run.open(path).listing_ids)
+    action = f"first page of a running explorer, next visitor ({listings:,} listings)"
+    return [{"action": action, "seconds": seconds(visit, repeat)}]
+
+
 def brush(path: Path, repeat: int) -> Rows:
     """Time a brushed region of a coarse map: which listings it has, and what sets them apart."""
     from listing_vibes.insight.map.parts import about_part, chosen_by
@@ -176,7 +197,7 @@ def evaluation(path: Path, repeat: int) -> Rows:
     return [{"action": f"exact ranks of {count} test queries", "seconds": taken, "note": note}]
 
 
-ACTIONS = {item.__name__: item for item in (draft, search, coarse, final, brush, nearest, evaluation)}
+ACTIONS = {item.__name__: item for item in (draft, search, coarse, final, page, brush, nearest, evaluation)}
 
 
 def main() -> None:

@@ -215,20 +215,23 @@ def maps(setting: Setting) -> Rows:
 
 
 def training(setting: Setting) -> Rows:
-    """Time the steps of trainings at the default settings on Albany: of one process, and of two under `torchrun` beside one thread."""
+    """Time the steps of trainings at the default settings on Albany and the demo: of one process, and of two under `torchrun`."""
     if setting.quick:
-        market = million_run(setting)[0].parent / "small"
+        markets = [million_run(setting)[0].parent / "small"]
     else:
-        market = albany_run(setting).parent / "albany"
-    steps_of(setting, market, "warm")  # embeds the texts, once for all
-    rows = [steps_of(setting, market, "one process")]
+        markets = [albany_run(setting).parent / "albany", DEMO]
+    rows = []
+    for market in markets:
+        steps_of(setting, market, "warm")  # embeds the texts and photos, once for all
+        rows.append(steps_of(setting, market, "one process"))
     os.environ["OMP_NUM_THREADS"] = (
         "1"  # also of the processes that are started; a measure is a process of its own
     )
-    rows.append(steps_of(setting, market, "one process of one thread"))
-    rows.append(steps_of(setting, market, "two processes of one thread under torchrun", TORCHRUN))
-    (one,), (two,) = rows[1]["rates"], rows[2]["rates"]
-    rows[2]["note"] = f"{two / one:.2f} times one process of one thread"
+    for market in markets:
+        one = steps_of(setting, market, "one process of one thread")
+        two = steps_of(setting, market, "two processes of one thread under torchrun", TORCHRUN)
+        two["note"] = f"{two['rates'][0] / one['rates'][0]:.2f} times one process of one thread"
+        rows += [one, two]
     return rows
 
 
@@ -303,7 +306,7 @@ def million(setting: Setting) -> Rows:
             until="/health",
         )
     )
-    return [*rows, *actions("brush", run, setting.repeat)]
+    return [*rows, *actions("page", run, setting.repeat), *actions("brush", run, setting.repeat)]
 
 
 def batch(setting: Setting) -> Rows:
