@@ -248,7 +248,7 @@ def test_the_days_by_mouse_and_keyboard(page, short):
     run = Run.open(short.run)
     days, known = MarketDays.of(run.log, run.catalogue), run.index("photos").known
     open_map(page, f"{short.url}/map?day=2024-03-05")
-    line = page.locator(".vibe-map .head .line")
+    line = page.locator(".vibe-map .head .hint")
     expect(page.get_by_role("button", name="Remove 5 Mar 2024")).to_be_visible()
     expect(line).to_contain_text(f"{days.live(4)[known].sum()} of 89 listings")
     assert_whole(page)

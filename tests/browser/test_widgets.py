@@ -104,7 +104,7 @@ def test_the_days_of_the_map_are_gone_through_in_a_notebook_too(blank, explorer)
     blank.keyboard.press("ArrowRight")
     expect(drawn).to_have_attribute("data-day", "1")
     live = days.live(1)[widget._map.rows]
-    expect(blank.locator(".head .line")).to_contain_text(f"{live.sum()} of {len(live)} listings")
+    expect(blank.locator(".head .hint")).to_contain_text(f"{live.sum()} of {len(live)} listings")
     until(lambda: widget.day == 1, blank)
     blank.get_by_role("button", name=re.compile("^Remove ")).click()
     expect(drawn).to_have_attribute("data-day", "-1")

@@ -211,7 +211,7 @@ def test_the_figures_are_those_of_the_metrics(copy):
     assert "32.2% of the next listings" in text and "40 test queries of 12 users" in text
     assert "the default ranking is significantly better than Popularity." in text  # a blend is no baseline
     assert "Cold listings 7 queries 14.2%" in text
-    assert "▼ No &lt;photos&gt;" in html and "-10.0 points to Full model, p .004" in html
+    assert "▼ No &lt;photos&gt;" in html and "-10.0 points against Full model, p .004" in html
     table = html.split("<summary>All measures</summary>")[1].split("</table>")[0]
     lines = [re.findall(r"<td[^>]*>([^<]*)</td>", line) for line in table.split("<tr>")[2:]]
     assert lines == [["Default ranking", "32.2%", "10.0%"], ["Popularity", "25.0%", "5.0%"]]

@@ -74,7 +74,6 @@ def _colors(opened: OpenRun, space: str, key: str, by: str, _drawn: SpaceMap) ->
     return coloring(opened.view, _drawn.rows, _drawn.cluster, by)
 
 
-def map_url(opened: OpenRun, space: str, part: str) -> str:
-    """Return the URL of a part of the map; the browser replaces `{name}` in it and adds parameters."""
-    path = "/".join(quote(name, safe="{}") for name in (opened.name, space, part))
-    return f"{base_path()}/points/{path}?v={stamp(opened)}"
+def map_url(opened: OpenRun, space: str) -> str:
+    """Return the URL of the map; the browser adds the name of a part to its path, and parameters."""
+    return f"{base_path()}/points/{quote(opened.name, safe='')}/{quote(space, safe='')}?v={stamp(opened)}"

@@ -1,6 +1,5 @@
 // The deck of this browser, [{url, title, note}], its editor and its presentation; the search of everything; the keyboard.
 const DECK = "listing-vibes-deck"
-const isSlide = (slide) => /^\/(?!\/)/.test(slide?.url)
 
 // The deck as one HTML document; without slides, the ready deck of the run.
 async function render(data, slides) {
@@ -11,13 +10,13 @@ async function render(data, slides) {
   return text
 }
 
-const parsed = (text) => new DOMParser().parseFromString(text, "text/html")
-
 // The slides of a deck's text, or of a JSON list of slides.
 function slidesOf(text) {
   try {
-    const slides = JSON.parse(parsed(text).getElementById("slides")?.textContent ?? text)
-    return slides.filter(isSlide).map(({ url, title, note }) => ({ url, title: String(title ?? ""), note: String(note ?? "") }))
+    const deck = new DOMParser().parseFromString(text, "text/html")
+    const slides = JSON.parse(deck.getElementById("slides")?.textContent ?? text)
+    const ours = slides.filter((slide) => /^\/(?!\/)/.test(slide?.url)) // a path of this explorer
+    return ours.map(({ url, title, note }) => ({ url, title: String(title ?? ""), note: String(note ?? "") }))
   } catch {
     return []
   }
@@ -30,13 +29,10 @@ function read() {
   return slidesOf(pinned)
 }
 
-// Small pages of the slides of a rendered deck, without its cover.
-function thumbnailsOf(text, number) {
-  const deck = parsed(text)
-  const style = deck.querySelector("style").outerHTML
-  const box = deck.querySelector("main").getAttribute("style")
-  return [...deck.querySelectorAll(".slide")].slice(1, number + 1).map(({ outerHTML }) =>
-    `<html class="deck">${style}<main style="${box}">${outerHTML}</main></html>`)
+// A small picture of a slide: the rendered deck without its scripts, with all other slides hidden; the first is the cover.
+function thumbnail(deck, at) {
+  const srcdoc = `${deck.split("<script")[0]}<style>.slide:not(:nth-child(${at + 2})) { display: none; }</style>`
+  return h("iframe", { srcdoc, sandbox: "", loading: "lazy", title: `Slide ${at + 1}`, inert: true })
 }
 
 // Elements of the page that match, also within the components' shadow roots.
@@ -48,7 +44,8 @@ const everywhere = (selector, root = document) => [
 // A plain click on a link of a component opens it without a reload; a click with a modifier key has the browser's default behavior.
 function followLink(event) {
   const anchor = event.composedPath().find((node) => node.tagName === "A" && node.getRootNode() !== document)
-  if (!anchor?.href || event.defaultPrevented || !isPlain(event)) return
+  const isModified = event.metaKey || event.ctrlKey || event.shiftKey || event.altKey
+  if (!anchor?.href || event.defaultPrevented || isModified) return
   event.preventDefault()
   go(anchor.href)
   document.querySelector('[data-testid="stMain"]')?.scrollTo(0, 0)
@@ -79,12 +76,6 @@ export default function ({ parentElement, data }) {
     const frame = h("iframe", { title: "Slides", sandbox: "allow-scripts", onload: () => frame.focus() })
     const stage = h("div", { class: "stage" }, "Preparing the slides …")
     const box = openDialog(root, "Presentation", stage)
-    const listen = (event) => event.data === "end-presenting" && event.source === frame.contentWindow && box.close()
-    addEventListener("message", listen)
-    box.addEventListener("close", () => {
-      removeEventListener("message", listen)
-      if (document.fullscreenElement) document.exitFullscreen()
-    })
     await stage.requestFullscreen?.().catch(() => {}) // a browser may refuse: the slides cover the page anyway
     stage.onfullscreenchange = () => document.fullscreenElement || box.close()
     try {
@@ -145,9 +136,7 @@ export default function ({ parentElement, data }) {
       const items = slides.map(row)
       rows.replaceChildren(...(items.length ? items : [h("li", {}, none)]))
       const text = items.length && await render(data, slides).catch(() => null)
-      if (text) thumbnailsOf(text, items.length).forEach((srcdoc, at) => items[at].firstChild.replaceChildren(
-        h("iframe", { srcdoc, sandbox: "", loading: "lazy", title: `Slide ${at + 1}`, inert: true }),
-      ))
+      if (text) items.forEach((item, at) => item.firstChild.replaceChildren(thumbnail(text, at)))
     }
     fill()
   }
@@ -165,13 +154,13 @@ export default function ({ parentElement, data }) {
     const show = (entries) => list.replaceChildren(...entries.map(({ label, kind, href, run = () => go(href) }) => (
       h("li", {}, button(label, run, {}, h("small", {}, kind)))
     )))
-    let turn = 0
     async function find() {
-      const [mine, words] = [++turn, input.value.trim().toLowerCase()]
+      const typed = input.value
+      const words = typed.trim().toLowerCase()
       const local = actions.filter(({ label }) => label.toLowerCase().includes(words))
       show(local)
       const response = words && await fetch(`${data.find}?q=${encodeURIComponent(words)}`)
-      if (response && response.ok && mine === turn) show([...local, ...await response.json()])
+      if (response && response.ok && typed === input.value) show([...local, ...await response.json()])
     }
     const box = openDialog(root, "Find", h("h2", {}, "Find"), input, list)
     box.onkeydown = (event) => {
@@ -192,8 +181,7 @@ export default function ({ parentElement, data }) {
     const cards = everywhere("ul.gallery > .card").filter((card) => card.querySelector("a"))
     const next = cards[Math.max(0, cards.indexOf(focused()) + step)] ?? cards.at(-1)
     next?.querySelector("a").focus()
-    next?.scrollIntoView({ block: "nearest" })
-  }
+    }
   function add() {
     const card = focused()
     const listing = new URLSearchParams(card?.querySelector("a")?.search).get("listing")
@@ -224,14 +212,14 @@ export default function ({ parentElement, data }) {
     event.preventDefault()
     run()
   }
-  document.addEventListener("keydown", onKey)
-  document.addEventListener("click", followLink)
+  const onMessage = (event) => event.data === "end-presenting" && root.querySelector("dialog:has(.stage)")?.close()
+  const stop = new AbortController()
+  document.addEventListener("keydown", onKey, { signal: stop.signal })
+  document.addEventListener("click", followLink, { signal: stop.signal })
+  addEventListener("message", onMessage, { signal: stop.signal })
   showCount()
   const clicks = { find: palette, pin, deck: edit, main: present }
   for (const [name, run] of Object.entries(clicks)) root.querySelector(`.line .${name}`).onclick = run
   root.hidden = false
-  return () => {
-    document.removeEventListener("keydown", onKey)
-    document.removeEventListener("click", followLink)
-  }
+  return () => stop.abort()
 }

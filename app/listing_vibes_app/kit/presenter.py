@@ -17,7 +17,7 @@ _HTML = """
 <div class="presenter" hidden>
   <div class="line">
     <span class="status" role="status"></span>
-    <button type="button" class="find" aria-label="Find anything (Ctrl K)">⌕</button>
+    <button type="button" class="find" aria-label="Find anything (Ctrl K)">Find</button>
     <button type="button" class="pin" aria-label="Pin this view as a slide">Pin</button>
     <button type="button" class="deck">Deck</button>
     <button type="button" class="main">Present</button>

@@ -120,7 +120,8 @@ def scorer_of(run: Run, split: Split, name: str) -> Scorer:
     if space is not None and space in run.spaces:
         return VectorNeighbors.tune(run.vectors(space), run.log, split, run.catalogue, name, seed)
     if name == NEAR_RECENT:
-        neighbors, query = untrained_neighbors(run, split), choosing(split, run.log, run.catalogue)
+        neighbors = untrained_neighbors(run, split, tune=False)  # a blend has its own decay
+        query = choosing(split, run.log, run.catalogue)
         moments = moments_of(run.log, query.train, run.catalogue)
         features = neighbor_features(neighbors)
         return fit_blend(name, features, moments, run.log, query, run.catalogue, seed)

@@ -66,7 +66,9 @@ def quiz(run: Run, rounds: int = ROUNDS, seed: int = 0) -> list[Round]:
         )
     candidates = run.catalogue.candidates(run.log, queries) & has_cover
     scorers = [
-        scorer_of(run, split, DEFAULT_RANKING) if run.has_model else untrained_neighbors(run, split)[0],
+        scorer_of(run, split, DEFAULT_RANKING)
+        if run.has_model
+        else untrained_neighbors(run, split, tune=False)[0],
         scorer_of(run, split, "popularity"),
     ]
     scores = [checked_scores(scorer, queries, run.log.listings) for scorer in scorers]

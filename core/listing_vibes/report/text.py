@@ -67,7 +67,8 @@ def quality(metrics: dict[str, Any]) -> dict[str, Any] | None:
     verdicts = compare_methods(metrics.get("differences", {}))
     if words := [f"{word} {', '.join(map(method_name, names))}" for word, names in verdicts.items() if names]:
         lines.append(f"In paired tests the default ranking is {'; '.join(words)}.")
-    lines.append(PROTOCOLS.get(metrics.get("protocol", ""), "") + describe_notes(metrics))
+    notes = {name: note for name, note in metrics.get("notes", {}).items() if name != DEFAULT_RANKING}
+    lines.append(PROTOCOLS.get(metrics.get("protocol", ""), "") + describe_notes({**metrics, "notes": notes}))
     size = f"{count(metrics.get('queries', 0), 'test query', 'test queries')} of {count(metrics.get('users', 0), 'user')}."
     names = list(next(iter(results.values())))
     caption = f"Recall@30 by method with 95 % intervals over users; ■ is the default ranking. {size}"
@@ -120,7 +121,7 @@ def ablation(run: Run) -> Rows | None:
     for name, row in figures_of(table).iterrows():
         kind, sign, note = "plain", "", ""
         if not pd.isna(row["difference"]):
-            note = f"{100 * row['difference']:+.1f} points to {variant_name(row['reference'])}, p {write_p(row['p_value'])}"
+            note = f"{100 * row['difference']:+.1f} points against {variant_name(row['reference'])}, p {write_p(row['p_value'])}"
             if row["p_value"] < SIGNIFICANT:
                 kind, sign = ("better", "▲ ") if row["difference"] > 0 else ("worse", "▼ ")
         low, high = (None if pd.isna(row[end]) else float(row[end]) for end in ("low", "high"))

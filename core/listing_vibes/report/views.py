@@ -328,9 +328,11 @@ def _disagreements(runs: Runs, name: str, params: Params) -> View:
         for at, row in enumerate(rows.to_dict("records"))
         if (query := describe_query(runs[first], row)) is not None
     ]
+    within = ["our model" if name == DEFAULT_RANKING else name for name in (scorer, other)]
+    left, right = within if first == second else words
     text = (
         f"{words[0]} ranked the next listing higher on {count(len(ahead[0]), 'query', 'queries')}, {words[1]} on "
-        f"{len(ahead[1]):,}. Left: where {words[0]} was ahead most; right: where {words[1]} was."
+        f"{len(ahead[1]):,}. Left: where {left} was ahead most; right: where {right} was."
     )
     return View(text, columns=columns)
 
@@ -341,7 +343,7 @@ def _disagreement(
     """Return the history and the next listing of a query, and what both rankings list first."""
     history = photos_of(run.market, query.history[: BESIDE - 1][::-1])
     opened = Photo(run.market, query.target, "opened next", is_hit=True)
-    strips = [Strip(f"{query.user} looked at, and then", [*history, opened], BESIDE)]
+    strips = [Strip(f"What {query.user} looked at, and opened next", [*history, opened], BESIDE)]
     for word, rank, listed in zip(words, query.ranks, lists, strict=True):
         photos = photos_of(run.market, listed, hits=[query.target])
         strips.append(Strip(f"{word} had it at no. {rank:,}; its first", photos, BESIDE))

@@ -15,6 +15,7 @@ from listing_vibes.insight.map.parts import (
     about_part,
     facets_part,
     groups_part,
+    map_data,
     names_part,
     places_part,
 )
@@ -80,17 +81,15 @@ class MapWidget(anywidget.AnyWidget):
         self.run, self._map = run, map_of(run, space)
         self._days = MarketDays.of(self._map.run.log, self._map.run.catalogue)
         data = {
-            "n": len(self._map.rows),
+            **map_data(self._map, self._days),
             "url": "notebook",
             "by": "",
             "legend": None,
             "legendLabel": "",
             "palette": VALUES,
             "photos": bool(run.market.cover),
-            "days": self._days and {"first": self._days.first, "count": len(self._days)},
             "unmet": None,
             "box": "4 / 3",
-            "label": f"Map of {len(self._map.rows):,} listings: what is alike lies close together",
             "keys": MAP_KEYS,
         }
         super().__init__(_data=data, **more)

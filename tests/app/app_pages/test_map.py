@@ -49,7 +49,7 @@ def drawn(page):
 def test_the_page_has_the_map_of_a_space_in_one_row_of_controls(show, mapped, bare, tmp_path):
     page = show("map", mapped)
     assert drawn(page)["n"] == 11  # it opens on the photos
-    assert drawn(page)["url"].startswith("/points/run/photos/{part}?v=") and drawn(page)["days"]["count"] == 6
+    assert drawn(page)["url"].startswith("/points/run/photos?v=") and drawn(page)["days"]["count"] == 6
     page.selectbox(key="by").set_value("price").run()
     assert drawn(page)["legend"][0][0] == "€80 to €100" and page.query_params["by"] == "price"
     page.segmented_control(key="space").set_value("attributes").run()
@@ -190,7 +190,7 @@ def test_a_group_is_named_by_anybody_and_keeps_the_name(run, ask):
     url = "/points/run/photos/name"
     assert ask.post(url, json={"group": 0, "name": " Sunny\nhomes "}).json() == {"name": "Sunny homes"}
     assert ask("groups").json()[0]["name"] == "Sunny homes"
-    assert {"level": 1, "text": "Sunny homes"}.items() <= ask("names").json()[0].items()
+    assert "Sunny homes" in [label["text"] for label in ask("names").json() if label["isGroup"]]
     table = select_on_map(Run.open(run), "photos", group=0)
     assert table["group"].unique().tolist() == ["Sunny homes"]
     for wrong, code in (({"group": 9, "name": "x"}, 400), ({"group": 0, "name": "x" * 61}, 400), ([], 400)):

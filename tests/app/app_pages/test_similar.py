@@ -145,7 +145,7 @@ def test_all_spaces_side_by_side_with_what_they_have_in_common(show, trained):
         for card, listing in zip(shown["cards"], expected, strict=True):
             others = [other for other in lists if other != space and listing in lists[other]]
             assert card["badge"] == (f"also by {' and '.join(others)}" if others else "")
-    assert f"**{len(set.intersection(*map(set, lists.values())))}** are in all 3" in texts(page)
+    assert f"**{len(set.intersection(*map(set, lists.values())))}** in all 3 lists" in texts(page)
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from listing_vibes.insight.map.parts import chosen_by, read_where
+from listing_vibes.insight.map.parts import chosen_by, map_data, read_where
 from listing_vibes.insight.map.space_map import SpaceMap
 from listing_vibes.market.io import spreadsheet_csv
 from listing_vibes.run.run import Run
@@ -20,7 +20,6 @@ from listing_vibes_app.kit.component import component
 from listing_vibes_app.kit.days import market_days
 from listing_vibes_app.kit.map_points import colors, map_url
 from listing_vibes_app.server.runs import OpenRun
-from listing_vibes_app.view.formats import count
 
 _component = component(__file__, MAP_HTML, *MAP[:-1])
 
@@ -31,21 +30,19 @@ def vibe_map(opened: OpenRun, drawn: SpaceMap, by: str) -> None:
     Args:
         by: how the points are colored, one of `palettes.choices`.
     """
-    space, days = drawn.space, market_days(opened)
+    space = drawn.space
     by_group = by == palettes.CLUSTERS
     coloring = None if by_group else colors(opened, drawn, by)
     data = {
-        "n": len(drawn.rows),
-        "url": map_url(opened, space, "{part}"),
+        **map_data(drawn, market_days(opened)),
+        "url": map_url(opened, space),
         "by": by,
         "legend": None if coloring is None else coloring.legend,
         "legendLabel": f"Colors by {palettes.choices(opened.view)[by].lower()}",
         "palette": palettes.SCALE if coloring is not None and coloring.scale else VALUES,
         "photos": opened.view.has_photos,
-        "days": days and {"first": days.first, "count": len(days)},
         "unmet": {"colors": COLORS, "help": HELP} if has_unmet(opened, space) else None,
         "box": opened.box,
-        "label": f"Map of {count(len(drawn.rows), 'listing')}: what is alike lies close together",
         "keys": MAP_KEYS,
     }
     _component(key="vibe-map", data=data, height="content")

@@ -191,12 +191,12 @@ def overlap(labels_of: Sequence[Sequence[str]], labels: Sequence[str]) -> str:
         return "Only one space knows this listing."
     parts = []
     if len(labels) > 2:
-        parts.append(f"**{sum(len(item) == len(labels) for item in labels_of)}** are in all {len(labels)}")
+        parts.append(f"**{sum(len(item) == len(labels) for item in labels_of)}** in all {len(labels)} lists")
     for number, first in enumerate(labels):
         for second in labels[number + 1 :]:
             shared = sum(first in item and second in item for item in labels_of)
-            parts.append(f"**{shared}** are by {first.lower()} and {second.lower()}")
-    return "In common: " + ", ".join(parts) + "."
+            parts.append(f"**{shared}** by {first.lower()} and {second.lower()}")
+    return "Listings in common: " + ", ".join(parts) + "."
 
 
 def lineup_table(opened: OpenRun, query: int, others: Sequence[int], scores: Sequence[str]) -> pd.DataFrame:

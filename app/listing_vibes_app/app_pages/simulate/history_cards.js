@@ -8,24 +8,20 @@ function change(data, card, edit) {
   setParams({ [data.name]: events.join() })
 }
 
-// A field of an event, part 1 or 2 of its token. The value is written to the card immediately, so that the click that leaves the
-// field also takes effect, and the card is not drawn again under the pointer when the page returns the same values.
-function field(data, card, part, label, control) {
-  const [listing, ...given] = card.token.split("*")
-  control.value = given[part - 1] ?? ""
-  control.dataset.key = `${listing}:${label}`
-  control.onchange = () => change(data, card, (events) => {
-    const parts = [0, 1, 2].map((place) => card.token.split("*")[place] ?? "")
-    parts[part] = control.value
-    events[card.at] = card.token = parts.join("*").replace(/\*+$/, "")
-    const item = control.closest(".card")
-    item.key = keyOf(item.parentElement, card)
-  })
-  return h("label", { class: "field" }, h("span", {}, label), control)
-}
-
 function controls(item, card, data) {
-  const key = card.token.split("*")[0]
+  const [key, action = "", seconds = ""] = card.token.split("*")
+  const values = [action, seconds]
+  // The value is written to the card immediately, so that the click that leaves the field also takes effect, and the card is not drawn
+  // again under the pointer when the page returns the same values.
+  const field = (at, label, control) => {
+    Object.assign(control, { value: values[at], onchange: () => change(data, card, (events) => {
+      values[at] = control.value
+      events[card.at] = card.token = [key, ...values].join("*").replace(/\*+$/, "")
+      item.key = keyOf(item.parentElement, card)
+    }) })
+    control.dataset.key = `${key}:${label}`
+    return h("label", { class: "field" }, h("span", {}, label), control)
+  }
   const actions = [{ token: "", label: "Unknown" }, ...data.actions].map(({ token, label }) => new Option(label, token))
   const move = (_from, to) => change(data, card, (events) => {
     const { at } = item.parentElement.children[to]
@@ -34,8 +30,8 @@ function controls(item, card, data) {
   const remove = () => change(data, card, (events) => events.splice(card.at, 1))
   const label = `Remove ${card.title}`
   return h("div", { class: "controls" },
-    data.actions.length && field(data, card, 1, "Action", h("select", {}, ...actions)),
-    data.durations && field(data, card, 2, "Seconds", h("input", { type: "number", min: 0, step: 1, placeholder: "Unknown" })),
+    data.actions.length && field(0, "Action", h("select", {}, ...actions)),
+    data.durations && field(1, "Seconds", h("input", { type: "number", min: 0, step: 1, placeholder: "Unknown" })),
     h("div", { class: "buttons" },
       ...moveControls(card.title, data.cards.indexOf(card), data.cards.length, key, move),
       button("✕", remove, { title: label, "aria-label": label, "data-key": `${key}:remove` }),

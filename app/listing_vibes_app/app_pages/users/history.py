@@ -106,7 +106,7 @@ def timeline(opened: OpenRun, start: int, events: range, known: Known) -> list[C
             "step": when,
             "divider": dividers.get(place, ""),
             "tone": tone,
-            "facts": [(action or "Time spent", spent)] if action or spent else [],
+            "facts": [(action or "Time spent", spent)] if spent else [("Action", action)] if action else [],
         }
         cards.append(listing_card(opened, int(log.listing[event]), **more))
     return cards

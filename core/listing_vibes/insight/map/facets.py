@@ -43,6 +43,13 @@ class Facet:
     ends: list[str] = field(default_factory=list)
     values: list[str] = field(default_factory=list)
 
+    @property
+    def totals(self) -> list[int]:
+        """The number of listings of each bar."""
+        bars = np.arange(len(self.bars))
+        is_in = self.codes[:, None] >> bars & 1 if self.kind == "set" else self.codes[:, None] == bars
+        return [int(total) for total in is_in.sum(axis=0)]
+
 
 def facets(market: Market, rows: np.ndarray) -> list[Facet]:
     """Return the facets of the listings `rows` (n,), those of the fewest missing values first within numbers, then the others."""

@@ -9,12 +9,16 @@ from urllib.parse import unquote
 import numpy as np
 
 from listing_vibes.errors import VibesError
+from listing_vibes.insight.days import MarketDays
 from listing_vibes.insight.map.cluster_names import Portrait, apart
 from listing_vibes.insight.map.facets import facets
+from listing_vibes.insight.map.region import SIZE
 from listing_vibes.insight.map.space_map import SpaceMap
+from listing_vibes.words import count
 
 TYPICAL = 24  # listings of a group that come first in its gallery
 TRAITS = 6
+GROUPS_FROM, PARTS_FROM, MOST = 1.6, 4, 1000  # zooms: of names of groups and of their parts, and more than the map's largest
 
 
 def places_part(drawn: SpaceMap) -> bytes:
@@ -22,31 +26,42 @@ def places_part(drawn: SpaceMap) -> bytes:
     return drawn.places.astype("<u2").tobytes() + drawn.cluster.astype("<i2").tobytes()
 
 
-def groups_part(drawn: SpaceMap) -> list[dict[str, Any]]:
-    """Return each group: its name, its size, its typical listings and its traits, and where its name stands on the map."""
-    results = []
-    middles = {
-        number: drawn.middle(drawn.members(number)) for number in drawn.groups if drawn.grouped_by is None
+def map_data(drawn: SpaceMap, days: MarketDays | None) -> dict[str, Any]:
+    """Return what the script needs to draw the listings as points: their number, half their width and height, and their days."""
+    number = len(drawn.rows)
+    return {
+        "n": number,
+        "reach": np.abs(drawn.places - SIZE / 2).max(axis=0, initial=1).tolist(),
+        "days": days and {"first": days.first, "count": len(days)},
+        "label": f"Map of {count(number, 'listing')}: what is alike lies close together",
     }
-    for number, name in enumerate(drawn.names):
-        typical = drawn.typical(number, TYPICAL).tolist()
-        item = {"name": name, "size": int(drawn.sizes[number]), "typical": typical}
-        at = {"x": int(middles[number][0]), "y": int(middles[number][1])} if number in middles else {}
-        results.append({**item, **at, "traits": _traits(drawn.portraits[number])})
-    return results
+
+
+def groups_part(drawn: SpaceMap) -> list[dict[str, Any]]:
+    """Return each group: its name, its size and its typical listings."""
+    return [
+        {"name": name, "size": int(size), "typical": drawn.typical(number, TYPICAL).tolist()}
+        for number, (name, size) in enumerate(zip(drawn.names, drawn.sizes, strict=False))
+    ]
 
 
 def names_part(drawn: SpaceMap) -> list[dict[str, Any]]:
-    """Return the names on the map, see `SpaceMap.labels`."""
+    """Return the names on the map, see `SpaceMap.labels`, the most important first, and from which to which zoom each is shown."""
+    labels = drawn.labels()
+    has_parents = sum(level == 0 for level, _, _ in labels) > 1
+    zooms = {2: (PARTS_FROM, MOST), 0: (0, GROUPS_FROM), 1: (GROUPS_FROM if has_parents else 0, MOST)}
     return [
-        {"level": level, "text": text, "x": int(at[0]), "y": int(at[1])} for level, text, at in drawn.labels()
+        {"text": text, "x": int(at[0]), "y": int(at[1]), "zooms": zooms[level], "isGroup": level == 1}
+        for shown in zooms
+        for level, text, at in labels
+        if level == shown
     ]
 
 
 def facets_part(drawn: SpaceMap) -> tuple[list[dict[str, Any]], bytes]:
     """Return the facets of the listings, and their codes one facet after the other."""
     given = facets(drawn.run.market, drawn.rows)
-    fields = ("name", "label", "kind", "bars", "ends", "values")
+    fields = ("name", "label", "kind", "bars", "totals", "ends", "values")
     described = [{field: getattr(item, field) for field in fields} for item in given]
     return described, b"".join(item.codes.tobytes() for item in given)
 

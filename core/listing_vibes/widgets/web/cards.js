@@ -127,7 +127,6 @@ function showCards(list, { cards, ...frame }, root, { choose = chooseExample, ex
     list.style = `--box: ${data.box}; --ratio: ${data.ratio}; --least: ${data.least}px; --height: ${height}`
     if (data.layout === "strip") list.tabIndex = 0
     keepFocus(list, () => draw(list, cards, data, root))
+    root.querySelector(".spoken")?.replaceChildren(frame.spoken ?? "")
   }
-  const spoken = root.querySelector(".spoken")
-  if (spoken && spoken.textContent !== frame.spoken) spoken.textContent = frame.spoken ?? ""
 }

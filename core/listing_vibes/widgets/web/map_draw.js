@@ -20,18 +20,11 @@ function insideOutline(places, outline) {
   return within
 }
 
-// Half the width and height of all points around the middle of the grid, so that a flat map also fills its frame.
-function reachOf(places) {
-  const reach = [1, 1]
-  for (let at = 0; at < places.length; at++) reach[at % 2] = Math.max(reach[at % 2], Math.abs(places[at] - SIZE / 2))
-  return reach
-}
-
 // Pixels of a grid step when the whole map is in sight: all squares of photos fit into the frame, whether photos are shown or not.
-function unitOf({ canvas, reach, data }) {
+function unitOf({ canvas, data }) {
   const room = [canvas.clientWidth, canvas.clientHeight].map((side) => side / 2 - EDGE)
   for (let side = 32; ; side *= 2) {
-    const unit = Math.min(...reach.map((far, axis) => room[axis] / (side * (Math.floor(far / side) + 1))))
+    const unit = Math.min(...data.reach.map((far, axis) => room[axis] / (side * (Math.floor(far / side) + 1))))
     if (!data.photos || side * unit >= tileOf(canvas) || side > SIZE) return unit
   }
 }
@@ -124,13 +117,10 @@ function paintMarks({ context, ink, ground }, map) {
   }
 }
 
-// The names at a zoom, the most important first: of several groups together (level 0), of groups, of parts of a group (2); with
-// the layer of unmet demand, of its regions.
+// The names at a zoom, the most important first; with the layer of unmet demand, of its regions.
 function labelsOf({ zoom, labels, unmet }) {
   if (unmet?.regions.length) return unmet.regions.map(({ name, x, y }, at) => ({ text: `${at + 1}. ${name}`, x, y }))
-  const [first, ...more] = [0, 1, 2].map((level) => labels.filter((label) => label.level === level))
-  if (zoom >= 4) return [...more[1], ...more[0]]
-  return zoom < 1.6 && first.length > 1 ? first : zoom < 1.6 ? [...first, ...more[0]] : more[0]
+  return labels.filter(({ zooms: [from, to] }) => from <= zoom && zoom < to)
 }
 
 // Names on the map, those that fit without overlap; a long one with its first part only.

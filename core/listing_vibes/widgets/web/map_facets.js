@@ -3,12 +3,7 @@
 
 function readFacets(map, facets, codes) {
   map.facets = facets.map((facet, at) => ({ ...facet, codes: codes.subarray(at * map.n, (at + 1) * map.n), chosen: null }))
-  for (const facet of map.facets) {
-    facet.total = new Uint32Array(facet.bars.length)
-    facet.codes.forEach((code) => count(facet.total, facet, code))
-  }
   map.parts.facets.replaceChildren(...map.facets.map((facet) => facetBox(map, facet)))
-  map.parts.facets.hidden = !facets.length
 }
 
 function count(counts, facet, code) {
@@ -101,9 +96,9 @@ function chooseBars(map, facet, chosen) {
 
 function showFacets(map) {
   for (const facet of map.facets) {
-    const most = Math.max(1, ...facet.total)
+    const most = Math.max(1, ...facet.totals)
     facet.nodes.forEach((node, bar) => {
-      node.style.setProperty("--all", `${(100 * facet.total[bar]) / most}%`)
+      node.style.setProperty("--all", `${(100 * facet.totals[bar]) / most}%`)
       node.style.setProperty("--lit", `${(100 * facet.counts[bar]) / most}%`)
       node.classList.toggle("off", Boolean(facet.chosen && !facet.chosen.has(bar)))
       if (facet.kind === "number") return

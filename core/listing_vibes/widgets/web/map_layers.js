@@ -24,9 +24,7 @@ function showDay(map) {
   time.hidden = !days
   if (!days) return
   const text = day < 0 ? "All days" : dateOf(map, day)
-  slider.max = String(days.count - 1)
-  slider.value = String(day < 0 ? days.count - 1 : day)
-  slider.ariaValueText = text
+  Object.assign(slider, { max: days.count - 1, value: day < 0 ? days.count - 1 : day, ariaValueText: text })
   date.textContent = text
   play.textContent = map.isPlaying ? "❚❚ Pause" : "▶ Play"
 }
@@ -45,7 +43,7 @@ async function playDays(map) {
 
 // Loads what the state needs and the map does not have yet.
 async function loadLayers(map) {
-  await Promise.all([loadDay(map), loadUnmet(map)]).catch((error) => (map.status.textContent = error.message))
+  await Promise.all([loadDay(map), loadUnmet(map)]).catch(say(map))
 }
 
 async function loadDay(map) {

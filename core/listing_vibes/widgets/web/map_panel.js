@@ -3,7 +3,11 @@ const SHOWN = 60 // most photos
 const SETTLES = 250 // milliseconds until the URL and what the server computes follow a selection
 
 const counted = (number) => `${number.toLocaleString("en")} ${number === 1 ? "listing" : "listings"}`
-const tool = (label, onclick, attributes = {}) => button(label, onclick, { class: "tool", ...attributes })
+const say = ({ status }) => (error) => (status.textContent = error.message)
+const hint = (text) => h("p", { class: "hint" }, text)
+const dot = ({ palette }, code) => (
+  h("span", { class: "dot", style: `background: light-dark(${palette.light[code]}, ${palette.dark[code]})` })
+)
 const groupOf = ({ state, groups }) => (state.group !== null && !state.region.length ? groups[state.group] : undefined)
 const regionOf = ({ state, unmet }) => (state.place ? unmet?.regions[state.place - 1] : undefined)
 
@@ -13,13 +17,12 @@ function showPanel(map) {
   map.panelOf = JSON.stringify(map.state)
   head.replaceChildren(...headOf(map))
   shots.replaceChildren(...numbers.map((i) => shotOf(map, i)))
-  shots.hidden = !numbers.length
   if (!numbers.length || map.size === map.n) about.replaceChildren()
-  const listKey = [map.groups, map.unmet, map.palette, map.data, state.unmet, state.group, state.place, state.region]
+  const listKey = [map.groups, map.unmet, map.data, state.unmet, state.group, state.place, state.region]
   if (listKey.some((part, at) => part !== list.shown?.[at])) keepFocus(list, () => list.replaceChildren(...listOf(map)))
   list.shown = listKey
   clearTimeout(map.settling)
-  map.settling = setTimeout(() => settle(map, numbers), SETTLES)
+  map.settling = setTimeout(() => settle(map, numbers).catch(say(map)), SETTLES)
 }
 
 // The first listings of the selection: those that users of its region want, or the most typical of its group, then the rest, on a
@@ -38,7 +41,6 @@ function selected(map) {
 function headOf(map) {
   const { state, n, size } = map
   const [group, region] = [groupOf(map), regionOf(map)]
-  const line = (text) => h("p", { class: "line hint" }, text)
   const chip = (text, undo) => button(`${text} ×`, undo, { class: "chip", "aria-label": `Remove ${text}` })
   const chips = [
     state.region.length && chip("Drawn region", () => select(map, { region: [] })),
@@ -54,32 +56,27 @@ function headOf(map) {
     : `${counted(n)}. Point, draw around, or brush below.`
   return [
     h("h2", { class: "name" }, group?.name ?? region?.name ?? (map.lit ? "Selection" : "All listings")),
-    line(share),
-    ...(region ? [line(region.text), line(region.reasons.join(" · "))] : []),
+    hint(share),
+    ...(region ? [hint(region.text), hint(region.reasons.join(" · "))] : []),
     ...(chips.length ? [h("div", { class: "chips" }, ...chips)] : []),
-    ...(map.lit && !size ? [line("No listing is in this selection. Remove a filter.")] : []),
+    ...(map.lit && !size ? [hint("No listing is in this selection. Remove a filter.")] : []),
   ]
 }
 
 function rename(map) {
   const { group } = map.state
   const input = h("input", { maxLength: 60, value: map.groups[group].name, "aria-label": "Name of the group" })
-  const onsubmit = async (event) => {
-    event.preventDefault()
-    box.close()
-    try {
-      const body = JSON.stringify({ group, name: input.value })
-      const { name } = await json(map, "name", {}, body)
-      for (const label of map.labels) if (label.level === 1 && label.text === map.groups[group].name) label.text = name
-      map.groups = map.groups.with(group, { ...map.groups[group], name })
-      map.status.textContent = `The group is now named ${name}.`
-      update(map)
-    } catch (error) {
-      map.status.textContent = error.message
-    }
+  const save = async () => {
+    const body = JSON.stringify({ group, name: input.value })
+    const { name } = await json(map, "name", {}, body)
+    for (const label of map.labels) if (label.isGroup && label.text === map.groups[group].name) label.text = name
+    map.groups = map.groups.with(group, { ...map.groups[group], name })
+    map.status.textContent = `The group is now named ${name}.`
+    update(map)
   }
-  const form = h("form", { onsubmit, class: "chips" }, input, h("button", { class: "tool" }, "Save"))
-  const box = openDialog(map.host, "Rename the group", form)
+  const onsubmit = () => save().catch(say(map))
+  const form = h("form", { method: "dialog", onsubmit, class: "chips" }, input, h("button", { class: "tool" }, "Save"))
+  openDialog(map.host, "Rename the group", form)
 }
 
 // A photo of a listing, which keeps its node as long as it may come back.
@@ -119,12 +116,12 @@ async function settle(map, numbers) {
   numbers.forEach((i) => nameShot(map, i))
   if (!numbers.length || map.size === map.n || map.panelOf !== key || map.aboutOf === key) return
   const { about } = map.parts
-  about.replaceChildren(h("p", { class: "hint" }, "Comparing with the rest …"))
+  about.replaceChildren(hint("Comparing with the rest …"))
   const { traits } = await json(map, "about", paramsOf(map))
   if (map.panelOf !== key) return
   map.aboutOf = key
   if (traits.length) about.replaceChildren(h("h3", {}, "What sets it apart"), h("div", { class: "values" }, ...traits.map(traitBar)))
-  else about.replaceChildren(h("p", { class: "hint" }, "No attribute sets these listings apart."))
+  else about.replaceChildren(hint("No attribute sets these listings apart."))
 }
 
 // A trait with its share in the selection as a bar, over its share in the rest.
@@ -137,7 +134,6 @@ function traitBar([text, inside, outside]) {
 // The groups, or with their layer the regions of unmet demand; a click selects.
 function listOf(map) {
   const { state, data, n } = map
-  const hint = (text) => h("p", { class: "hint" }, text)
   if (state.unmet && data.unmet) {
     const heading = h("h3", { title: data.unmet.help }, "Where demand is unmet")
     if (!map.unmet) return [heading, hint("Estimating what users want …")]
@@ -145,20 +141,20 @@ function listOf(map) {
     return [heading, hint(map.unmet.note), ...map.unmet.regions.map(row)]
   }
   const rows = map.groups.flatMap(({ name, size, typical }, group) => (
-    size ? listRow(map, name, counted(size), typical, { group, place: null }, data.legend ? "" : map.palette[Math.min(group, 7)]) : []
+    size ? listRow(map, name, counted(size), typical, { group, place: null }, !data.legend && dot(data, Math.min(group, 7))) : []
   ))
   const between = n - map.groups.reduce((sum, { size }) => sum + size, 0)
   if (!rows.length) return map.hasGroups ? [hint("The listings of this map lie evenly, so no group stands out.")] : []
   return [h("h3", {}, `${rows.length} groups`), ...(between ? [hint(`${counted(between)} between them`)] : []), ...rows]
 }
 
-function listRow(map, title, line, numbers, changes, color) {
+function listRow(map, title, line, numbers, changes, color = null) {
   const { region, group, place } = map.state
   const isChosen = !region.length && group === changes.group && place === changes.place
   const onclick = () => (isChosen ? clear(map) : select(map, { ...changes, region: [] }))
   const covers = map.data.photos && h("span", { class: "covers" }, ...numbers.slice(0, 3).map((i) => coverOf(map, i)))
   return button("", onclick, { class: "row", ariaPressed: String(isChosen), "data-key": title },
-    h("span", { class: "title" }, color && h("span", { class: "dot", style: `background: ${color}` }), title),
+    h("span", { class: "title" }, color, title),
     h("span", { class: "hint" }, line), covers,
   )
 }

@@ -14,7 +14,6 @@ function h(tag, attributes = {}, ...children) {
 
 const button = (label, onclick, attributes = {}, ...more) => h("button", { type: "button", onclick, ...attributes }, label, ...more)
 const symbol = (sign) => h("span", { class: "sign", "aria-hidden": "true" }, sign)
-const isPlain = (event) => event.button === 0 && !(event.metaKey || event.ctrlKey || event.shiftKey || event.altKey)
 
 // Changes the URL without a reload; the app follows it, as after the browser's back button.
 function go(url) {

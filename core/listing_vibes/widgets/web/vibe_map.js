@@ -10,16 +10,15 @@ const EMPTY = { region: [], group: null, place: null, where: [], day: -1, unmet:
 
 // What belongs to the listings of one map.
 const emptyMap = (n) => ({
-  ...MIDDLE, n, size: n, places: new Uint16Array(2 * n), clusters: new Int16Array(n), codes: new Uint8Array(n), reach: [SIZE, SIZE],
+  ...MIDDLE, n, size: n, places: new Uint16Array(2 * n), clusters: new Int16Array(n), codes: new Uint8Array(n),
   facets: [], groups: [], hasGroups: false, labels: [], cards: new Map(), shots: new Map(), photos: new Map(), tiles: [], lit: null,
   now: null, dayOf: -1, unmet: null, unmetOf: "", regionOf: null, aboutOf: "", picked: -1, hovered: -1, shown: -1, line: [],
   state: EMPTY, isRestored: false,
 })
 
 function build(host) {
-  const names = ["canvas", "pointed", "status", "head", "shots", "about", "list", "time", "play", "slider", "date", "legend", "facets"]
-  const parts = Object.fromEntries(names.map((name) => [name, host.querySelector(name === "canvas" ? name : `.${name}`)]))
-  const map = { ...emptyMap(0), host, parts, canvas: parts.canvas, status: parts.status, isDrawing: false, withPhotos: true, palette: [] }
+  const parts = Object.fromEntries([...host.querySelectorAll("[class]")].map((node) => [node.className.split(" ").at(-1), node]))
+  const map = { ...emptyMap(0), host, parts, canvas: host.querySelector("canvas"), status: parts.status, isDrawing: false, withPhotos: true }
   map.tools = Object.fromEntries([...host.querySelectorAll("[data-tool]")].map((node) => [node.dataset.tool, node]))
   for (const name in map.tools) map.tools[name].onclick = () => use(map, name)
   listenToDays(map)
@@ -112,7 +111,6 @@ function paint(map) {
   paintPhotos(brush, map)
   paintLabels(brush, map)
   paintMarks(brush, map)
-  showLegend(map)
   const isPressed = { lasso: map.isDrawing, photos: map.showsPhotos, unmet: map.state.unmet }
   for (const [name, pressed] of Object.entries(isPressed)) map.tools[name].ariaPressed = String(pressed)
   Object.assign(host.dataset, {
@@ -122,10 +120,11 @@ function paint(map) {
   canvas.classList.toggle("drawing", map.isDrawing)
 }
 
-function showLegend(map) {
-  const entry = ([label, code, number]) => h("li", { class: "chip" },
-    h("span", { class: "dot", style: `background: ${map.palette[code]}` }), `${label} `, h("span", { class: "number" }, number.toLocaleString("en")))
-  map.parts.legend.replaceChildren(...(map.data.legend ?? []).map(entry))
+function showLegend({ data, parts }) {
+  const entry = ([label, code, number]) => (
+    h("li", { class: "chip" }, dot(data, code), `${label} `, h("span", { class: "number" }, number.toLocaleString("en")))
+  )
+  parts.legend.replaceChildren(...(data.legend ?? []).map(entry))
 }
 
 async function loadCards(map, numbers) {
@@ -147,7 +146,7 @@ async function point(map, i) {
   if (map.shown !== i || !card) return
   map.parts.pointed.replaceChildren(...(map.data.photos ? [photo(card)] : []), h("div", {},
     h("p", { class: "title" }, card.title),
-    card.step && h("p", { class: "hint" }, card.step),
+    card.step && hint(card.step),
     facts(card),
     card.href && h("a", { href: card.href, class: "further" }, "What is like it"),
     card.simulate && h("a", { href: card.simulate, class: "further" }, "Add to a history"),
@@ -257,10 +256,7 @@ async function ask(map, part, params = {}, body = undefined) {
 
 const json = async (...request) => (await ask(...request)).json()
 const bytes = async (...request) => new Uint8Array(await (await ask(...request)).arrayBuffer())
-const partUrl = (data, part, params = {}) => {
-  const query = new URLSearchParams(params).toString()
-  return data.url.replace("%7Bpart%7D", part).replace("{part}", part) + (query ? `&${query}` : "")
-}
+const partUrl = ({ url }, part, params = {}) => `${url.replace("?", `/${part}?`)}&${new URLSearchParams(params)}`
 const SERVER = {
   ask: (data, part, params, body) => fetch(partUrl(data, part, params), body && {
     method: "POST", headers: { "Content-Type": "application/json" }, body,
@@ -280,7 +276,6 @@ async function load(map, data) {
   if (isNew) {
     Object.assign(map, emptyMap(data.n), { loaded: data.url, places: new Uint16Array(places.buffer, 0, 2 * data.n) })
     map.clusters = new Int16Array(places.buffer, 4 * data.n, data.n)
-    map.reach = reachOf(map.places)
     map.parts.pointed.hidden = true
   }
   map.codes = colors || Uint8Array.from(map.clusters, (group) => (group < 0 ? 8 : Math.min(group, 7)))
@@ -325,6 +320,7 @@ export default function ({ data, parentElement, source = SERVER }) {
   if (host.dataset.shown === shown) return
   host.dataset.shown = shown
   map.data = data
+  showLegend(map)
   host.style.setProperty("--box", data.box)
   map.tools.photos.hidden = !data.photos
   map.tools.unmet.hidden = !data.unmet
