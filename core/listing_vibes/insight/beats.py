@@ -222,11 +222,13 @@ def _visitor(run: Run) -> Beat | None:
     if hits:
         ranks = enumerated([f"{listed.index(hit) + 1}" for hit in hits])
         sentence = f"Here it worked: {start_text}, and they went on to open no. {ranks}."
+        title = "One real visitor, and what they opened next"
     else:
         sentence = f"{start_text[:1].upper()}{start_text[1:]}."
+        title = "One real visitor, and our list"
     return Beat(
         key="visitor",
-        title="One real visitor, and what they opened next",
+        title=title,
         sentence=sentence,
         url=_url("users", user=log.users[user], at=known),
         strips=(
