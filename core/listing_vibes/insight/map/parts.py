@@ -18,7 +18,7 @@ from listing_vibes.words import count
 
 TYPICAL = 24  # listings of a group that come first in its gallery
 TRAITS = 6
-GROUPS_FROM, PARTS_FROM, MOST = 1.6, 4, 1000  # zooms: of names of groups and of their parts, and more than the map's largest
+GROUPS_FROM, PARTS_FROM, MOST = 1.6, 4, 1000  # zooms of names of groups and of parts, and beyond the largest
 
 
 def places_part(drawn: SpaceMap) -> bytes:
