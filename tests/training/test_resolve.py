@@ -88,17 +88,6 @@ def test_events_in_baskets_are_read_as_sets(make_log, data_of):
     assert chosen(data_of(log), {"baskets": "order"}).training.baskets == "order"
 
 
-def test_a_model_learns_unwanted_events_where_training_has_a_hundred(small, make_log, data_of):
-    log = small.log
-    early = np.flatnonzero(log.time < np.quantile(log.time, 0.5))
-    for count, learned in ((130, True), (99, False), (0, False)):
-        hides = early[:: len(early) // 150][:count]
-        data = data_of(make_log(log.user, log.listing, log.time, log.listings, 60, hides=hides))
-        assert chosen(data).training.unwanted_learned == learned
-        for other in ({"features": {"meta": False}}, {"training": {"recipe": "two-stage"}}):
-            assert not resolve(Resolved.of(other), data).training.unwanted_learned
-
-
 def test_what_no_user_may_set_is_refused():
     for wrong in ({"seed": -1}, {"seed": 2**32}, {"training": {"recency_days": 200_000}}):
         with pytest.raises(VibesError):

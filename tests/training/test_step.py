@@ -21,7 +21,7 @@ from listing_vibes.training.step import greatest_so_far, step_loss
 SEED, STEP, DAYS, WIDTH = 3, 11, 20, 32
 CASES = {
     "defaults": ("listing-vectors", {}),
-    "late interaction beside what is unwanted": ("listing-vectors", {"late_interaction": 0.7}),
+    "late interaction": ("listing-vectors", {"late_interaction": 0.7}),
     "no listing near itself": ("listing-vectors", {"late_interaction": 0.7, "late_itself": False}),
     "cls": ("cls", {"bank_size": 60}),
     "uncorrected, no bank": ("listing-vectors", {"bank_size": 0, "logq": False}),
@@ -38,8 +38,6 @@ def case(request, small_market, quick):
     torch.manual_seed(1)
     model, data = pieces(small_market, settings)
     data = replace(data, seed=SEED)
-    if "unwanted" in request.param:
-        data = replace(data, log=replace(data.log, unwanted=(data.log.actions[0],)))
     if "markets" in request.param:
         fourth = (np.arange(data.log.listings) % 4 == 0).astype(int)
         data = replace(data, mix=Mix.of(fourth, data.examples.positive[:, 0], 0.5))
@@ -94,7 +92,7 @@ def twin(model, data, bank, batch, config) -> float:
         for e, example in enumerate(batch.rows):
             user, at, following = examples.user[example], examples.at[example], own[e, 0]
             begin, end = examples.train_span[user]
-            touched = {int(log.listing[row]) for row in range(begin, end) if log.is_positive[row]}
+            touched = {int(log.listing[row]) for row in range(begin, end)}
             scores, positive = [], None
             for column, listing in enumerate(drawn.listing):
                 fresh = drawn.bank_rows is None
@@ -103,7 +101,7 @@ def twin(model, data, bank, batch, config) -> float:
                 if config.late_interaction:
                     near = [-1.0]
                     for row in histories[e]:
-                        if log.is_positive[row] and (config.late_itself or log.listing[row] != listing):
+                        if config.late_itself or log.listing[row] != listing:
                             near.append(listings[log.listing[row]] @ vector)
                     score += config.late_interaction * max(near)
                 score /= config.temperature

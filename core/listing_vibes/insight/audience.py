@@ -85,8 +85,7 @@ class Audience:
         since: int | None = None,
     ) -> Audience:
         """Return the `limit` most recently active users by their events before `before` (None: all events) who have an event
-        at or after `since`. Users with only unwanted events (`hide`) are left out unless the model was trained with these:
-        other models have no vector for such users.
+        at or after `since`. Users with only unwanted events (`hide`), which have no vector, are left out.
 
         Raises:
             VibesError: the run has no model, or no user has an event before that moment.
@@ -96,7 +95,7 @@ class Audience:
         log = run.log
         at = int(log.time.max(initial=0)) + 1 if before is None else before
         user, start, end = _last_active(log, at)
-        if log.has_negatives and not run.engine.settings.training.unwanted_learned:
+        if log.has_negatives:
             is_wanted = log.positives_before[end] > log.positives_before[start]
             user, start, end = user[is_wanted], start[is_wanted], end[is_wanted]
         if not len(user):

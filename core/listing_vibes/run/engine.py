@@ -140,12 +140,12 @@ class Engine:
     ) -> np.ndarray:
         """Return the L2-normalized vectors (Q, d) of the histories `start[q] : end[q]` of `log`.
 
-        A model that has not learned from unwanted events ignores them; a history without other events is 0.
+        Unwanted events are ignored; a history without other events is 0.
 
         Args:
             listings: embeddings (L, d) float32 of all listings, or a function that returns those of some rows; None encodes the listings of the histories again.
         """
-        if log.has_negatives and not self.settings.training.unwanted_learned:
+        if log.has_negatives:
             log = log.select_positive(start, end)
             start, end = log.start[:-1], log.start[1:]
         from listing_vibes.model.encoder import encode_histories

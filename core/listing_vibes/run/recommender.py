@@ -92,7 +92,7 @@ class Recommender:
     ) -> Lists:
         """Return listings for the histories `start[q] : end[q]` (B,) of `log` at one moment; popular and recent ones for an empty history.
 
-        Listings with an unwanted event are in no list, and similar ones get lower scores unless the model has learned this.
+        Listings with an unwanted event are in no list, and similar ones get lower scores.
         """
         lists = Lists.empty(len(start), self._length(k))
         is_empty, candidates = start == end, self._candidates_at(at)

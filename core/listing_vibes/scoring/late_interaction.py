@@ -13,7 +13,7 @@ from listing_vibes.scoring.unwanted import unwanted_penalty
 
 #: Cosines of events and listings in memory at a time.
 HELD = 16_000_000
-#: The lowest cosine, for listings that are not compared: unwanted ones, and a listing with itself where users seldom return.
+#: The lowest cosine, for listings that are not compared: a listing with itself where users seldom return.
 LEAST = -1.0
 #: The default number of events of a history that are compared.
 NEWEST = 50
@@ -30,7 +30,6 @@ class LateInteraction:
 
     weight: float = 0.0
     newest: int = NEWEST  # events of a history that are compared
-    learned: bool = False  # whether the model was trained on unwanted events
     itself: bool = True  # whether a listing of the history is also compared with itself
 
     @classmethod
@@ -40,14 +39,8 @@ class LateInteraction:
         return cls(
             0.0 if weight == "auto" else weight,
             config.max_listings,
-            config.unwanted_learned,
             config.late_itself is not False,
         )
-
-    @property
-    def lowers_unwanted(self) -> bool:
-        """Return whether listings similar to unwanted ones get lower scores by rule, since the model did not learn it."""
-        return bool(self.weight) or not self.learned
 
     def scores(
         self,
@@ -77,14 +70,14 @@ class LateInteraction:
                 of = None
             elif full:
                 of = np.arange(len(vectors))
-            if log.has_negatives and not self.learned:  # Such a model reads only wanted events.
+            if log.has_negatives:  # A model reads only wanted events.
                 part = log.select_positive(start, end)
                 given = part, part.start[:-1], part.start[1:]
             else:
                 given = log, start, end
             add_nearest(result, self.weight, candidates, vectors, *given, self.newest, of)
             result = result / np.float32(1 + self.weight)
-        if ignore_unwanted or not (self.lowers_unwanted and log.has_negatives):
+        if ignore_unwanted or not log.has_negatives:
             return result
         owner, rows = log.negatives(start, end)
         for query in np.unique(owner):
@@ -113,7 +106,7 @@ def add_nearest(
 ) -> None:
     """Add to `scores` (B, C) `weight` x the greatest cosine of each candidate to a listing of the histories `start : end`.
 
-    If nothing is compared, the cosine is `LEAST`; an empty history adds nothing.
+    If nothing is compared, as for an empty history, the cosine is `LEAST`.
 
     Args:
         candidates: (C, d) the vectors to score, of length one.
@@ -136,12 +129,8 @@ def add_nearest(
             like[listing[:, None] == of] = LEAST
         if present is not None:
             like[~present[listing]] = LEAST
-        requested = log.is_positive[events] if log.has_negatives else None  # (R,) bool
         bounds = np.append(0, np.cumsum(count)).tolist()
         # A loop, since `np.maximum.reduceat` is about 20 times as slow along this axis.
         for query, (begin, behind) in zip(subset.tolist(), pairwise(bounds), strict=True):
-            mine = row[begin:behind]
-            if requested is not None:
-                mine = mine[requested[begin:behind]]
-            scores[query] += weight * (like[mine].max(axis=0) if len(mine) else LEAST)
+            scores[query] += weight * like[row[begin:behind]].max(axis=0)
     scores[end == start] += weight * LEAST

@@ -70,8 +70,8 @@ def exclusions(
 ) -> np.ndarray:
     """Return (B, C) bool: which distinct listings `candidates` (C,) are not negatives of the examples `rows` (B,).
 
-    These are the listings of the user's training future, and of the history if the protocol masks it, except those with only
-    unwanted events, which rank below the target.
+    These are the listings of the user's training future, and of the history if the protocol masks it; unwanted events are not in
+    the log of a training.
     """
     column_of = np.full(log.listings, -1, np.int32)
     column_of[candidates] = np.arange(len(candidates), dtype=np.int32)
@@ -84,8 +84,6 @@ def exclusions(
     owner = np.repeat(np.arange(len(user)), length)
     events = ranges(begin, length)
     column = column_of[log.listing[events]]
-    if log.has_negatives:
-        column = np.where(log.is_positive[events], column, -1)
     result = np.zeros((len(user), len(candidates)), bool)
     result[owner[column >= 0], column[column >= 0]] = True
     return result[example]

@@ -11,7 +11,6 @@ from listing_vibes.defaults import RECENT_DAYS
 from listing_vibes.device import has_bf16
 from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import Features, Featurizer
-from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import (
     Resolved,
@@ -19,7 +18,7 @@ from listing_vibes.model.settings import (
 )
 from listing_vibes.model.variants.user_encoders import USER_ENCODERS
 from listing_vibes.training.data import TrainingData
-from listing_vibes.training.examples import simultaneous_share, training_ends
+from listing_vibes.training.examples import simultaneous_share
 
 #: The number of training events of users with two or more below which a market is small: a model learns nothing from other users.
 SMALL_MARKET = 32_768
@@ -32,9 +31,6 @@ LATE_WEIGHT = 1.0
 #: The steps between two validations with few training events, so that early stopping is earlier: the best weights come after about 60
 #: of 200 steps (without timestamps after 150 of 750), and later steps overfit.
 LITTLE_VALIDATE_EVERY = 10
-#: The number of unwanted events among the training events of users with two or more from which on a model reads them. With fewer, their
-#: token is too rare to be learned; the limit was not tuned.
-UNWANTED = 100
 #: The number of users with two or more training events, and of their events, from which on a market is large.
 LARGE = 16_384
 LARGE_EVENTS = 16 * LARGE
@@ -83,9 +79,6 @@ def resolve(settings: Resolved, data: TrainingData, markets: int = 1, shorter: i
         "late_itself": split.protocol == "temporal" or not split.valid.masked,
         # From few events a model mostly learns popularity, which is better counted at each moment than learned.
         "recency_days": RECENT_DAYS if few and log.timed else 0,
-        "unwanted_learned": settings.features.meta
-        and training.recipe == "single-stage"
-        and _unwanted_events(log, split.train) >= UNWANTED,
         "whole_histories": reads_vectors,
         "value_rate": VALUE_RATE if events >= LARGE_EVENTS else 1.0,
         "max_steps": math.ceil(training.max_steps / shorter),
@@ -139,9 +132,3 @@ def resolve_positions(
     if reads_tokens:
         needed = max(item, min(most, 1 + settings.training.max_listings * (item - 1)))  # with one `[CLS]`
     return settings.model_copy(update={"positions": -(-needed // POSITIONS) * POSITIONS})
-
-
-def _unwanted_events(log: EventLog, train: np.ndarray) -> int:
-    """Return the number of unwanted events before the last `train` (N,) event of their user, who thus has at least two events."""
-    rows = np.flatnonzero(~log.is_positive)
-    return int((rows < training_ends(log, train)[log.user[rows]]).sum())

@@ -162,8 +162,6 @@ def _scores(
     events = ranges(batch.first, batch.end - batch.first)  # (R,)
     like = history @ item.T  # (R, C)
     hidden = np.zeros(like.shape, bool)
-    if data.log.has_negatives:
-        hidden |= ~data.log.is_positive[events][:, None]
     if not late.itself:
         hidden |= data.log.listing[events][:, None] == candidates.listing
     if hidden.any():

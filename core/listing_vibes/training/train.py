@@ -52,7 +52,6 @@ from listing_vibes.training.photo_encoder import TrainedPhotos, embed_with_train
 from listing_vibes.training.pretrain import pretrain
 from listing_vibes.training.resolve import resolve, resolve_positions
 from listing_vibes.training.step_data import StepData
-from listing_vibes.training.unwanted import approaches_unwanted
 from listing_vibes.training.validation import spread, validation
 from listing_vibes.training.warm_start import SHORTER, WarmStart
 
@@ -262,12 +261,8 @@ def make_step_data(
     job: Job, settings: Resolved, data: TrainingData, fitted: Fitted, recent: RecentEvents | None
 ) -> StepData:
     """Return the data of the steps."""
-    training, split = settings.training, data.split
-    log = (
-        data.log if training.unwanted_learned else data.log.positives
-    )  # Histories are encoded as in serving.
-    if log is not data.log:
-        split = replace(split, train=split.train[data.log.is_positive])
+    training, log = settings.training, data.log.positives  # Histories are encoded as in serving.
+    split = replace(data.split, train=data.split.train[data.log.is_positive])
     baskets = split if training.baskets == "set" else None
     examples = make_examples(log, split, training.positives, within=baskets is not None)
     mix = None
@@ -311,10 +306,9 @@ def make_validation(
     settings: Resolved, parts: list[TrainingData], fitted: Fitted, recent: RecentEvents | None
 ) -> Validate | None:
     """Return the validation function of a model: the mean over the markets."""
-    logs = [part.log if settings.training.unwanted_learned else part.log.positives for part in parts]
     inputs = [
-        make_inputs(fitted.featurizer, features, log, settings)
-        for features, log in zip(fitted.parts, logs, strict=True)
+        make_inputs(fitted.featurizer, features, part.log.positives, settings)
+        for features, part in zip(fitted.parts, parts, strict=True)
     ]
     return validation(list(zip(parts, inputs, strict=True)), settings, fitted.trained, recent)
 
@@ -344,34 +338,14 @@ def write_run(job: Job, manifest: Manifest, data: TrainingData, fitted: Fitted, 
     )
     save_spaces(run, market, spaces, photos)
     if job.refit_of is None:
-        settings = _settings_of_lists(job, settings, data, engine, spaces)
+        report(Stage("weights of the default blend"))
+        blend = default_weights(engine, settings, spaces, data.log, data.split, data.catalogue)
+        settings = settings.model_copy(update={"blend": blend})
     save_prepared(run, features, market.fingerprint)
     forget(run)
     if job.refit_of is not None:
         copy_fits(job.refit_of, run)
     seal(run, manifest.model_copy(update={"settings": settings, "encoded_by": engine.precision}))
-
-
-def _settings_of_lists(
-    job: Job, settings: Resolved, data: TrainingData, engine: Engine, spaces: dict[str, np.ndarray]
-) -> Resolved:
-    """Return the settings that are resolved by the finished model: whether it reads unwanted events, and the default blend."""
-    training, listings = settings.training, spaces["model"]
-    if training.unwanted_learned and approaches_unwanted(
-        engine, listings, data.log, data.split.train, settings.seed
-    ):
-        job.report(
-            Notice(
-                "The model did not learn from unwanted events, so its lists do not use them as input; similar listings get lower "
-                "scores instead."
-            )
-        )
-        training = training.model_copy(update={"unwanted_learned": False})
-        settings = settings.model_copy(update={"training": training})
-        engine = Engine(engine.model, engine.featurizer, engine.features, settings)
-    job.report(Stage("weights of the default blend"))
-    blend = default_weights(engine, settings, spaces, data.log, data.split, data.catalogue)
-    return settings.model_copy(update={"blend": blend})
 
 
 def _is_started(job: Job) -> bool:

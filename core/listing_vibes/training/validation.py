@@ -37,7 +37,7 @@ def validation(
     """Return a function of recall@30 and smooth recall@30, means over the markets with validation queries; None without queries.
 
     Args:
-        parts: the data of each market, and the inputs of its log, without unwanted events if the model does not read them.
+        parts: the data of each market, and the inputs of its log without unwanted events.
         recent: recency with the same weight as in the loss, if that has it.
     """
     measures = [
@@ -78,9 +78,7 @@ def _validation(
         listings = np.zeros((log.listings, model.width), np.float32)  # (L, d); the others are not candidates
         listings[needed] = gather(part, len(needed))
         mine = queries.take(processes.mine(len(queries)))  # Each process ranks a part.
-        start, end = mine.start, mine.end
-        if log.has_negatives and not training.unwanted_learned:
-            start, end = log.positives_before[start], log.positives_before[end]
+        start, end = log.positives_before[mine.start], log.positives_before[mine.end]
         users = encode_histories(model, now, start, end, listings=listings, dtype=training.dtype)
         ranks = np.zeros(len(mine), np.int64)
         for rows, batch, allowed in batches(log, mine, data.catalogue, 256):

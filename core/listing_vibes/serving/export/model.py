@@ -174,10 +174,8 @@ def check_export(run: Run, out: Path, format: str, seed: int = 0) -> ExportCheck
     Raises:
         VibesError: see `ExportedModel.open`.
     """
-    exported, engine, log = ExportedModel.open(run, out, format), run.engine.in_float32(), run.log
-    if not engine.settings.training.unwanted_learned:  # such a model reads no unwanted events
-        log = log.select_positive(log.start[:-1], log.start[1:]) if log.has_negatives else log
-        exported = replace(exported, log=log)
+    log = run.log.positives  # a model reads no unwanted events
+    exported, engine = replace(ExportedModel.open(run, out, format), log=log), run.engine.in_float32()
     rng, count, width = np.random.default_rng(seed), len(run.listing_ids), engine.featurizer.width
     users = np.sort(rng.permutation(np.flatnonzero(np.diff(log.start)))[:HISTORIES])
     start, end = log.start[users], log.start[users + 1]
