@@ -1,4 +1,9 @@
-"""Formatting of numbers and names in sentences."""
+"""Formatting of numbers and names in sentences, the words of a text in any script, and HTML as plain text."""
+
+import html
+import re
+from collections.abc import Iterable
+from itertools import islice
 
 
 def count(value: int, singular: str, plural: str = "") -> str:
@@ -38,3 +43,60 @@ def percent(
     if bounds and 1 - least < share < 1:
         return f"{bounds[1]}{100 - 100 * least:.{decimals}f}{unit}"
     return f"{100 * share:{'+' if signed else ''}.{decimals}f}{unit}"
+
+
+#: Chinese and Japanese have no spaces between words, so they are split into character bigrams, as search engines do (CJK bigrams).
+_CJK = "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
+_UNSPACED = re.compile(f"[{_CJK}]+")
+_WORD = re.compile(f"[{_CJK}]+|(?:(?![{_CJK}])[^\\W_])+")
+#: Marks of HTML: an end tag, or a void element; "a < b" and "<3" are not.
+_HTML = re.compile(r"</[a-z][a-z0-9]*\s*>|<(?:br|p|li|hr)\b[^<>]*>", re.IGNORECASE)
+_TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
+_HIDDEN = re.compile(r"<(script|style)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)", re.IGNORECASE | re.DOTALL)
+_SOME = 1_000  # texts that the script is inferred from
+
+
+def words(text: str) -> list[str]:
+    """Return the lower-case words of a text without punctuation; numbers stay. A script without spaces gives overlapping bigrams.
+
+    >>> words("Sunny flat, 2 rooms"), words("東京駅近く")
+    (['sunny', 'flat', '2', 'rooms'], ['東京', '京駅', '駅近', '近く'])
+    """
+    text = text.lower()
+    if not unspaced(text):
+        return re.findall(r"[^\W_]+", text)
+    results: list[str] = []
+    for word in _WORD.findall(text):
+        pairs = [word[start : start + 2] for start in range(len(word) - 1)] if unspaced(word) else []
+        results += pairs or [word]
+    return results
+
+
+def unspaced(text: str) -> bool:
+    """Return whether a text has characters of a script without spaces."""
+    return not text.isascii() and _UNSPACED.search(text) is not None
+
+
+def gaps(text: str) -> int:
+    """Return the number of gaps between words: spaces, and one for three characters of a script without spaces."""
+    return text.count(" ") + (len("".join(_UNSPACED.findall(text))) // 3 if unspaced(text) else 0)
+
+
+def is_latin(texts: Iterable[str]) -> bool:
+    """Return whether most letters of the first thousand texts are Latin; True where there are no letters."""
+    letters = [letter for text in islice(texts, _SOME) for letter in text if letter.isalpha()]
+    return 2 * sum(letter < "\u0250" or "\u1e00" <= letter <= "\u1eff" for letter in letters) >= len(letters)
+
+
+def plain_text(text: str) -> str:
+    """Convert HTML to text without tags, entities and scripts, with single spaces."""
+    return " ".join(html.unescape(_TAG.sub(" ", _HIDDEN.sub(" ", text))).split())
+
+
+def without_markup(text: str) -> str:
+    """Return a text unchanged, or as plain text where it has tags.
+
+    >>> without_markup("<p>Tom&nbsp;&amp; <b>Ann</b></p>"), without_markup("a < b &amp; c > d")
+    ('Tom & Ann', 'a < b &amp; c > d')
+    """
+    return plain_text(text) if "<" in text and _HTML.search(text) else text

@@ -13,8 +13,7 @@ import pytest
 from listing_vibes.ablation import jobs
 from listing_vibes.ablation.ablate import ablate, folder_of
 from listing_vibes.ablation.grid import Grid
-from listing_vibes.ablation.jobs import Job, run_jobs
-from listing_vibes.ablation.worker import JobSettings
+from listing_vibes.ablation.jobs import Job, JobSettings, run_jobs
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.run_evaluation import evaluate_run
 from listing_vibes.market.durable import only_writer

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from listing_vibes.ablation.controls import control_content, donors
+from listing_vibes.ablation.grid import control_content, donors
 from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market

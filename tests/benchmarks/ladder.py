@@ -12,8 +12,8 @@ import pandas as pd
 
 from listing_vibes.ablation.ablate import folder_of
 from listing_vibes.ablation.figure import save_figure
+from listing_vibes.ablation.jobs import RANKS
 from listing_vibes.ablation.table import Measured, ablation_table, read_ablation, render_ablation
-from listing_vibes.ablation.worker import RANKS
 
 
 def join_ablations(folders: list[Path]) -> tuple[pd.DataFrame, list[Measured]]:

@@ -6,8 +6,7 @@ import pytest
 
 from listing_vibes.demo.listings import ACTIONS
 from listing_vibes.demo.oracle import Oracle
-from listing_vibes.demo.simulate import photos_frame, simulate
-from listing_vibes.demo.world import World
+from listing_vibes.demo.simulate import World, photos_frame, simulate
 from listing_vibes.evaluation.protocol import evaluate
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market

@@ -9,7 +9,7 @@ from listing_vibes.model.settings import Resolved
 from listing_vibes.model.variants import build_model
 from listing_vibes.run.engine import make_inputs
 from listing_vibes.training.examples import make_examples
-from listing_vibes.training.step_data import StepData
+from listing_vibes.training.step import StepData
 
 
 def changed(settings: Resolved, **training) -> Resolved:

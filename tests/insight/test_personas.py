@@ -5,7 +5,7 @@ import pytest
 
 from browser.painted import embed_run, paint_market
 from helpers.small_market import generate
-from listing_vibes.insight.kmeans import spherical_kmeans
+from listing_vibes.features.reduce import spherical_kmeans
 from listing_vibes.insight.personas import personas
 from listing_vibes.market.market import Market
 from listing_vibes.run.run import Run

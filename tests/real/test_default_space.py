@@ -12,8 +12,8 @@ from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.caches import DEMO, MODELS
 from listing_vibes.market.importers import import_market
 from listing_vibes.market.market import Market
-from listing_vibes.run.default_space import default_space
 from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import default_space
 
 pytestmark = pytest.mark.real
 TOWNS = (

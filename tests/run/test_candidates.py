@@ -7,7 +7,7 @@ import pytest
 
 from listing_vibes.market.splits import Queries
 from listing_vibes.model.settings import BlendWeights
-from listing_vibes.run.candidates import Candidates, weighted_scorers
+from listing_vibes.run.ranking import Candidates, weighted_scorers
 from listing_vibes.scoring.baselines.itemknn import ItemKNN
 from listing_vibes.scoring.blend import Blend, log_events
 from listing_vibes.scoring.interactions import Interactions

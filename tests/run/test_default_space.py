@@ -9,8 +9,8 @@ import pytest
 from helpers.commands import vibes
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import BlendWeights
-from listing_vibes.run.default_space import default_space
 from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import default_space
 
 
 @pytest.fixture

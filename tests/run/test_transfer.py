@@ -8,7 +8,7 @@ from listing_vibes.market.caches import MODELS
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.run.transfer import is_other_market
-from listing_vibes.training.refit import refit_settings
+from listing_vibes.training.api import refit_settings
 
 
 def test_a_run_is_of_another_market_where_that_lies_elsewhere_and_shares_no_listing(trained, bare):

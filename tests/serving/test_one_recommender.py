@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-import listing_vibes.run.candidates as candidates
+import listing_vibes.run.ranking as candidates
 import listing_vibes.run.recommender as recommender_module
 import listing_vibes.search.approximate as approximate
 from helpers.blends import KNN, fixed_blend

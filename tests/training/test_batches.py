@@ -19,7 +19,7 @@ from listing_vibes.run.engine import make_inputs
 from listing_vibes.training.batches import Epoch, history_epoch, share_of_epoch, window_epoch
 from listing_vibes.training.examples import make_examples
 from listing_vibes.training.multi_market import Mix
-from listing_vibes.training.step_data import StepData
+from listing_vibes.training.step import StepData
 
 
 @pytest.fixture(params=["temporal", "leave-one-out"])

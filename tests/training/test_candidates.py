@@ -6,13 +6,13 @@ import pytest
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, make_split
-from listing_vibes.training.candidates import (
+from listing_vibes.training.examples import (
     bank_candidates,
     candidate_masks,
     fresh_candidates,
     inclusion_probability,
+    make_examples,
 )
-from listing_vibes.training.examples import make_examples
 
 
 @pytest.fixture(params=["temporal", "leave-one-out"])

@@ -19,7 +19,7 @@ from listing_vibes.training.distributed import Processes
 from listing_vibes.training.examples import make_examples
 from listing_vibes.training.multi_market import Mix
 from listing_vibes.training.pretrain import MASKED, Pretraining, mask_values, pretraining_loss
-from listing_vibes.training.step_data import StepData
+from listing_vibes.training.step import StepData
 
 
 @pytest.fixture(params=["cls", "listing-vectors"])

@@ -18,7 +18,7 @@ from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.scoring.ranking_names import NEAR_RECENT
-from listing_vibes.training.refit import refit_settings
+from listing_vibes.training.api import refit_settings
 from listing_vibes.training.train import train
 
 pytestmark = pytest.mark.slow

@@ -13,8 +13,7 @@ from listing_vibes.model.encoder import encode_histories, encode_listings
 from listing_vibes.scoring.recency import RecentEvents
 from listing_vibes.training import step as step_module
 from listing_vibes.training.batches import history_epoch, window_epoch
-from listing_vibes.training.candidates import bank_candidates, fresh_candidates
-from listing_vibes.training.examples import make_examples
+from listing_vibes.training.examples import bank_candidates, fresh_candidates, make_examples
 from listing_vibes.training.multi_market import Mix
 from listing_vibes.training.step import greatest_so_far, step_loss
 

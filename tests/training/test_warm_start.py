@@ -19,8 +19,15 @@ from listing_vibes.model.settings import Settings, TrainingConfig
 from listing_vibes.model.variants import build_model
 from listing_vibes.progress import Notice
 from listing_vibes.run.manifest import Manifest
-from listing_vibes.training.warm_start import SHORT, SHORTER, WarmStart
-from listing_vibes.training.weight_transfer import Rows, likely_rows, places, transfer_weights
+from listing_vibes.training.warm_start import (
+    SHORT,
+    SHORTER,
+    Rows,
+    WarmStart,
+    likely_rows,
+    places,
+    transfer_weights,
+)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from urllib.parse import quote
 import streamlit as st
 
 from listing_vibes.insight.map import space_map
-from listing_vibes.insight.map.group_names import FILE as NAMES
+from listing_vibes.insight.map.cluster_names import FILE as NAMES
 from listing_vibes.insight.map.space_map import SpaceMap, coarse_map, drawable_spaces, with_street_map
 from listing_vibes.insight.map.vibe_map import map_file
 from listing_vibes.insight.selection.filters import has_place

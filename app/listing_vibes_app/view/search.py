@@ -12,7 +12,7 @@ from pyarrow import compute
 
 from listing_vibes.errors import printable
 from listing_vibes.market.attribute_types import Attribute
-from listing_vibes.market.words import words
+from listing_vibes.words import words
 from listing_vibes_app.view import formats
 from listing_vibes_app.view.market import MarketView
 

@@ -15,9 +15,8 @@ from pydantic import ValidationError
 
 from listing_vibes.ablation.figure import save_figure
 from listing_vibes.ablation.grid import Grid, Plan, Variant, available_inputs, make_plan
-from listing_vibes.ablation.jobs import Job, run_jobs
+from listing_vibes.ablation.jobs import JOB, OUTCOME, RANKS, Job, JobSettings, run_jobs, save_ranks
 from listing_vibes.ablation.table import Measured, ablation_table, render_ablation, variant_results
-from listing_vibes.ablation.worker import JOB, OUTCOME, RANKS, JobSettings, save_ranks
 from listing_vibes.cores import cores
 from listing_vibes.errors import VibesError, needs
 from listing_vibes.evaluation.protocol import evaluate

@@ -213,7 +213,7 @@ def _oracle(market: Path) -> Any:
     import pandas as pd
 
     from listing_vibes.demo.oracle import Oracle
-    from listing_vibes.demo.world import World
+    from listing_vibes.demo.simulate import World
 
     world = World.draw()
     is_same = world.truth.equals(pd.read_parquet(market / "truth.parquet"))

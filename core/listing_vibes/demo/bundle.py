@@ -19,8 +19,7 @@ from listing_vibes.ablation.grid import load_grid
 from listing_vibes.demo.oracle import Oracle
 from listing_vibes.demo.shipped import BESIDE as SMALLER
 from listing_vibes.demo.shipped import ROOT, RUN, TRUTH
-from listing_vibes.demo.simulate import simulate
-from listing_vibes.demo.world import World
+from listing_vibes.demo.simulate import World, simulate
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.result import Evaluation
 from listing_vibes.evaluation.run_evaluation import evaluate_run

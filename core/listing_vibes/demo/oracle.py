@@ -3,7 +3,7 @@
 import numpy as np
 
 from listing_vibes.demo.choice import exposure, matches, order, utility
-from listing_vibes.demo.world import World
+from listing_vibes.demo.simulate import World
 from listing_vibes.market.log import DAY, EventLog
 from listing_vibes.market.splits import Queries
 from listing_vibes.scoring.ranking_names import ORACLE

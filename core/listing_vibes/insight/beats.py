@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.saved import RANK
+from listing_vibes.features.reduce import spherical_kmeans
 from listing_vibes.insight.audience import newest_listings, opened_later, recent_lists
-from listing_vibes.insight.kmeans import spherical_kmeans
 from listing_vibes.insight.map.cluster_names import most_typical
 from listing_vibes.insight.map.tones import tones_of
 from listing_vibes.insight.map.vibe_map import embeddings_of

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
+from listing_vibes.features.reduce import spherical_kmeans
 from listing_vibes.insight.audience import Audience
-from listing_vibes.insight.kmeans import spherical_kmeans
 from listing_vibes.insight.map.cluster_names import (
     ListingValues,
     Portrait,

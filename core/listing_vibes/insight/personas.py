@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from listing_vibes.features.reduce import unit_rows
-from listing_vibes.insight.kmeans import spherical_kmeans
+from listing_vibes.features.reduce import spherical_kmeans, unit_rows
 from listing_vibes.insight.map.cluster_names import attribute_values, portraits
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import EventLog

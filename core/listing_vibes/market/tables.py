@@ -1,4 +1,4 @@
-"""Validate the three tables: repairable issues become `Issue`s, others raise an error."""
+"""Read a source's tables, and validate the three of a market: repairable issues become `Issue`s, others raise an error."""
 
 import difflib
 import json
@@ -14,6 +14,7 @@ from listing_vibes.market.attribute_types import infer_type, type_of, unparsed_c
 from listing_vibes.market.columns import MAX_COORDINATE
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import HIDE, AttributeConfig, MarketConfig
+from listing_vibes.market.io import read_table
 from listing_vibes.market.issues import Issue, Notes
 from listing_vibes.market.moments import to_moments
 from listing_vibes.market.photo_files import leaves_market, with_paths
@@ -318,3 +319,23 @@ def check_unwanted(events: pd.DataFrame, actions: list[str], path: Path, config:
             "remove one there."
         )
     return issues
+
+
+def source_table(folder: Path, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
+    """Return the table `name`.csv.gz or `name`.csv of a source folder; every cell as text, empty ones missing.
+
+    Raises:
+        VibesError: there is no such file, it cannot be read, or it lacks one of `columns`.
+    """
+    results = [path for path in (folder / f"{name}.csv.gz", folder / f"{name}.csv") if path.is_file()]
+    if not results:
+        raise VibesError(f"{folder} holds no {name}.csv.gz or {name}.csv; give the folder that holds it.")
+    table = read_table(results[0])
+    require(table, results[0], columns)
+    return table
+
+
+def moments_or_text(column: pd.Series) -> pd.Series:
+    """Return a column as UTC moments where every cell is one; else unchanged, so that the market's check reports the others."""
+    moments, bad = to_moments(column)
+    return column if bad.any() else moments

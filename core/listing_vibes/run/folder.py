@@ -32,11 +32,10 @@ from listing_vibes.run.contents import (
 from listing_vibes.run.fits import parse_metrics
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.market_state import market_of_run
-from listing_vibes.run.shared import Shared
 from listing_vibes.run.transfer import MARKETS, split_of_model
 from listing_vibes.run.versions import Lease, folder_of, lease_current, results_of, stamp_of
 from listing_vibes.scoring.late_interaction import LateInteraction
-from listing_vibes.search.index import ExactIndex, normalize
+from listing_vibes.search.index import ExactIndex, Shared, normalize
 
 if TYPE_CHECKING:
     from listing_vibes.run.engine import Engine

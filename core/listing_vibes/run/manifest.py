@@ -34,7 +34,7 @@ class KnownMarket(Forbidding):
 
 
 class DefaultSpace(Forbidding):
-    """The default space in which listings are compared; see `listing_vibes.run.default_space`."""
+    """The default space in which listings are compared; see `listing_vibes.run.spaces`."""
 
     space: str
     reason: str

@@ -13,11 +13,18 @@ import numpy as np
 from listing_vibes.cache import Cache, cached_per_object
 from listing_vibes.market.log import EventLog, ranges
 from listing_vibes.market.splits import Queries
-from listing_vibes.run.candidates import Candidates, weighted_scorers
 from listing_vibes.run.conditions import Groups
 from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.histories import history_ends, named_rows
-from listing_vibes.run.ranking import CandidateRanker, Lists, Requests, Search, search_scores
+from listing_vibes.run.ranking import (
+    CandidateRanker,
+    Candidates,
+    Lists,
+    Requests,
+    Search,
+    search_scores,
+    weighted_scorers,
+)
 from listing_vibes.run.rules import PINNED, RULED, Rules
 from listing_vibes.run.run_blend import MOMENTS, RunBlend
 from listing_vibes.run.score_moves import ScoreMoves

@@ -49,7 +49,7 @@ class Run(RunFolder):
         Args:
             listings: a listing id, as text or number, or several.
             k: the maximum number of listings; None for that of the rules.
-            space: "model", "photos" or "attributes"; None for the first of `spaces`, see `listing_vibes.run.default_space`.
+            space: "model", "photos" or "attributes"; None for the first of `spaces`, see `listing_vibes.run.spaces`.
             at: the moment of `rules.live_only` and `rules.boost`; None for after the last known event.
             rules: `Rules`, or a mapping with some of their keys.
 

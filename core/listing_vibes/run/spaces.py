@@ -1,8 +1,9 @@
-"""Embedding of a market: the vectors of every listing in every space, written into a run folder."""
+"""Embedding of a market: the vectors of every listing in every space, written into a run folder, and its default space."""
 
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,17 +16,17 @@ from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.features.market_summary import coverage
 from listing_vibes.features.photos.vectors import PhotoVectors, photo_center
 from listing_vibes.features.transfer import TransferReport
+from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.durable import atomic_path, copy_file, only_writer
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, NoTrainingEvents
-from listing_vibes.model.settings import Resolved
+from listing_vibes.model.settings import BlendWeights, Resolved
 from listing_vibes.progress import Notice, Report
 from listing_vibes.run.contents import LISTINGS, is_sound, read_spaces, save_arrays, seal
-from listing_vibes.run.default_space import default_space
 from listing_vibes.run.engine import Engine, embedded_with, load_prepared, save_prepared, weights_digest
-from listing_vibes.run.manifest import Manifest, named_model
+from listing_vibes.run.manifest import DefaultSpace, Manifest, named_model
 from listing_vibes.run.scorer import default_weights
 from listing_vibes.run.transfer import (
     shares_listings,
@@ -258,4 +259,68 @@ def _report_transfer(
     )
     return TransferReport.of(
         market, Featurizer.load(source), run, name, weights_digest(source), shared=shared
+    )
+
+
+#: Up to .64 a model had a lower recall than attributes in 21 of 24 trials on eight towns; above .80 a higher one in seven of eight.
+COVERAGE = 0.75
+#: Mean attributes per listing: photos have a higher recall than two or three attributes and a lower one than six; four are even.
+ATTRIBUTES = 4.0
+#: Share of the listings that have a photo.
+PHOTOS = 0.5
+#: The number of validation queries from which on the weights of a blend say more than these limits.
+QUERIES = 100
+
+
+def default_space(
+    market: Market,
+    spaces: Mapping[str, np.ndarray],
+    coverage: float | None = None,
+    blend: BlendWeights | None = None,
+) -> DefaultSpace:
+    """Return the space in which a run compares listings by default, and why.
+
+    A model that was trained on the market is the default. Otherwise it is the space with the greatest weight in the default blend,
+    which was fitted on the market's validation queries. With fewer than `QUERIES` of them a model of another market is, if its
+    `coverage` of the market is at least `COVERAGE`; else the attributes, if a listing has at least `ATTRIBUTES` of them on average;
+    then the photos, if at least `PHOTOS` of the listings have one. How these three were chosen, on eight towns, the demo and a
+    market of houses, is in `assets/docs/research/2026-11-30-default-space.md`.
+
+    Args:
+        spaces: vectors (L, d) by space; a row of zeros is a listing without a vector.
+        coverage: the coverage of the market by a model of another market, 0 to 1; None if the model was trained on the market.
+        blend: the default blend; None if the market has no events.
+    """
+    if "model" in spaces and coverage is None:
+        return DefaultSpace(space="model", reason="the model was trained on this market")
+    if blend is not None and blend.queries >= QUERIES:
+        weights = {name: weight for name, weight in blend.weights.items() if name in spaces}
+        if weights and max(weights.values()) > 0:
+            reason = f"it has the greatest weight in the ranking that was fitted on {blend.queries:,} validation queries"
+            return DefaultSpace(space=max(weights, key=weights.__getitem__), reason=reason)
+    unknown = ""
+    if "model" in spaces and coverage is not None:
+        share = f"{coverage:.0%} of the values in this market"
+        if coverage >= COVERAGE:
+            return DefaultSpace(space="model", reason=f"the model knows {share}")
+        unknown = f"the model knows only {share}, and "
+    filled = mean_attributes(market)
+    shown = float(np.any(spaces["photos"], axis=1).mean()) if "photos" in spaces else 0.0
+    if "attributes" in spaces and (filled >= ATTRIBUTES or shown < PHOTOS):
+        return DefaultSpace(
+            space="attributes", reason=f"{unknown}a listing has {filled:.1f} attributes on average"
+        )
+    if shown:
+        few = f", and only {filled:.1f} attributes" if "attributes" in spaces else ""
+        return DefaultSpace(space="photos", reason=f"{unknown}{shown:.0%} of the listings have a photo{few}")
+    return DefaultSpace(space=next(iter(spaces)), reason="it is the only space of the run")
+
+
+def mean_attributes(market: Market) -> float:
+    """Return the mean number of attributes with a value per listing."""
+    return float(
+        sum(
+            1 - type_of(attribute.kind).missing(market.listings, attribute.name).mean()
+            for attribute in market.attributes
+        )
     )

@@ -8,8 +8,8 @@ from listing_vibes.features.texts.sources.tfidf import Tfidf
 from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.caches import writable_cache
 from listing_vibes.market.market import Market
-from listing_vibes.market.words import is_latin
 from listing_vibes.progress import Report
+from listing_vibes.words import is_latin
 
 #: The width of TF-IDF vectors, the same as that of the sentence encoder.
 WIDTH = 384

@@ -24,8 +24,7 @@ from listing_vibes.training.batches import Batch, Epoch, history_epoch, share_of
 from listing_vibes.training.checkpoints import Checkpoints, TrainingLog, TrainingState
 from listing_vibes.training.distributed import Processes
 from listing_vibes.training.optimizer import learning_rate, make_optimizer, take_step
-from listing_vibes.training.step import step_loss
-from listing_vibes.training.step_data import StepData
+from listing_vibes.training.step import StepData, step_loss
 
 #: A function that returns recall@30 of a model on validation, and smooth recall@30.
 Validate = Callable[[ListingModel], tuple[float, float]]

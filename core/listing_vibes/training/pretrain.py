@@ -26,8 +26,7 @@ from listing_vibes.training.checkpoints import Checkpoints
 from listing_vibes.training.distributed import Processes
 from listing_vibes.training.examples import exclusions
 from listing_vibes.training.optimizer import learning_rate, make_optimizer, take_step
-from listing_vibes.training.step import Tables, encode_with_gradient
-from listing_vibes.training.step_data import StepData
+from listing_vibes.training.step import StepData, Tables, encode_with_gradient
 
 MASKED = 0.15  # share of the attribute values, as in BERT
 MASKED_WEIGHT = 0.1  # weight of this loss relative to the contrastive one, as in Recformer

@@ -51,7 +51,7 @@ from listing_vibes.training.optimize import Validate, check_finite, optimize
 from listing_vibes.training.photo_encoder import TrainedPhotos, embed_with_trained, trained_photos
 from listing_vibes.training.pretrain import pretrain
 from listing_vibes.training.resolve import resolve, resolve_positions
-from listing_vibes.training.step_data import StepData
+from listing_vibes.training.step import StepData
 from listing_vibes.training.validation import spread, validation
 from listing_vibes.training.warm_start import SHORTER, WarmStart
 

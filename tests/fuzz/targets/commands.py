@@ -22,11 +22,11 @@ from listing_vibes.market.importers.inside_airbnb import bathrooms, without_rati
 from listing_vibes.market.io import read_stored_table
 from listing_vibes.market.market import Market
 from listing_vibes.market.moments import moment_in_log, to_moments
-from listing_vibes.market.raw import moments_or_text
+from listing_vibes.market.tables import moments_or_text
 from listing_vibes.market.values import as_ids, to_flags, to_numbers, to_set
-from listing_vibes.market.words import plain_text
 from listing_vibes.run.conditions import read_condition
 from listing_vibes.run.histories import read_history
+from listing_vibes.words import plain_text
 
 Feed = Callable[[bytes], object]
 

@@ -6,7 +6,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from listing_vibes.model.export.int8 import keep_diagonals, near_identity, quantise
+from listing_vibes.model.export.formats.int8 import keep_diagonals, near_identity, quantise
 
 pytestmark = pytest.mark.slow
 

@@ -19,7 +19,7 @@ from helpers.copies import copied
 from helpers.serving import ask, running
 from listing_vibes.run.run import Run
 from listing_vibes.run.run_blend import RunBlend
-from listing_vibes.run.shared import Shared
+from listing_vibes.search.index import Shared
 from listing_vibes.serving.impressions import read_impressions
 from listing_vibes.serving.refresh.refresher import Refresher
 from listing_vibes.serving.refresh.sources import source_of

@@ -14,8 +14,8 @@ from listing_vibes.features.config import FeatureConfig
 from listing_vibes.features.reduce import Reducer
 from listing_vibes.features.texts.sources import TEXT_SOURCES, FitOptions, TextSource
 from listing_vibes.features.tokens.vocabulary import Vocabulary
-from listing_vibes.market.words import is_latin
 from listing_vibes.progress import Report
+from listing_vibes.words import is_latin
 
 
 @dataclass(frozen=True, eq=False)

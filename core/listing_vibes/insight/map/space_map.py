@@ -16,10 +16,11 @@ from listing_vibes.insight.map.cluster_names import (
     ListingValues,
     Portrait,
     attribute_values,
+    given_names,
     most_typical,
     portraits,
+    save_name,
 )
-from listing_vibes.insight.map.group_names import given_names, save_name
 from listing_vibes.insight.map.region import grid_places, inside, read_outline
 from listing_vibes.insight.map.tones import COLUMNS
 from listing_vibes.insight.map.vibe_map import LEAST, coarse_layout, place_among, read_map

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.market.values import FLAGS, SEPARATOR, is_textual, to_numbers, to_set
-from listing_vibes.market.words import gaps
+from listing_vibes.words import gaps
 
 #: A day, optionally with a time: 2024-01-31, 2024-01-31T18:05:00Z, 31.01.2024 18:05, 1/31/2024.
 _DAY = r"(?:\d{4}-\d{2}-\d{2}|\d{1,2}\.\d{1,2}\.\d{4}|\d{1,2}/\d{1,2}/\d{4})(?:[T\s]\s*\d{1,2}:\d{2}.{0,24})?"

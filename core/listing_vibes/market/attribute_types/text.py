@@ -10,7 +10,7 @@ import pandas as pd
 from listing_vibes.market.attribute_types import AttributeType, AttributeVocabulary, Tokens
 from listing_vibes.market.attribute_types._vocabulary import MOST_VALUES, frequent, member_ids
 from listing_vibes.market.values import SEPARATOR
-from listing_vibes.market.words import without_markup, words
+from listing_vibes.words import without_markup, words
 
 
 class Text(AttributeType):

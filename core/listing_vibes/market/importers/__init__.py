@@ -21,7 +21,7 @@ class Importer(ABC):
         `path` is a folder, or one of the source's files in it where there are several to choose from; for a source with
         `address` it is text.
 
-        `listing_vibes.market.raw` reads tables so that no cell is lost; `listing_vibes.market.writer.write_market` writes the market.
+        `listing_vibes.market.tables` reads tables so that no cell is lost; `listing_vibes.market.writer.write_market` writes the market.
 
         Raises:
             VibesError: a file is missing or is not from that source.

@@ -12,8 +12,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.importers import Importer
 from listing_vibes.market.io import read_table
-from listing_vibes.market.raw import moments_or_text, source_table
-from listing_vibes.market.tables import require
+from listing_vibes.market.tables import moments_or_text, require, source_table
 from listing_vibes.market.writer import write_market
 
 ATTRIBUTES = {

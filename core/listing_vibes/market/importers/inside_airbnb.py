@@ -14,10 +14,10 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.importers import Importer
 from listing_vibes.market.leaks import leaks_by_name
-from listing_vibes.market.raw import moments_or_text, source_table
+from listing_vibes.market.tables import moments_or_text, source_table
 from listing_vibes.market.values import to_set
-from listing_vibes.market.words import plain_text
 from listing_vibes.market.writer import write_market
+from listing_vibes.words import plain_text
 
 ATTRIBUTES = {
     "name": AttributeConfig(kind="text", label="Name"),

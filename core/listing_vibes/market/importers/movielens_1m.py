@@ -7,7 +7,7 @@ import pandas as pd
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.importers import Importer
-from listing_vibes.market.raw import source_table
+from listing_vibes.market.tables import source_table
 from listing_vibes.market.writer import write_market
 
 ATTRIBUTES = {

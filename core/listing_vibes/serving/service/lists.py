@@ -25,8 +25,8 @@ from listing_vibes.run.ranking import Lists
 from listing_vibes.run.recommender import POPULAR, Recommender
 from listing_vibes.run.rules import RULED
 from listing_vibes.run.run import Run
-from listing_vibes.run.shared import Shared
 from listing_vibes.scoring.ranking_names import blend_name
+from listing_vibes.search.index import Shared
 from listing_vibes.serving.events import join_history
 from listing_vibes.serving.impressions import Maker
 from listing_vibes.serving.service.limits import check_attributes, decode_photos

@@ -24,8 +24,8 @@ from listing_vibes.cores import cores
 from listing_vibes.errors import VibesError, sentence_of
 from listing_vibes.market.durable import scratch_folder
 from listing_vibes.run.run import Run
-from listing_vibes.run.shared import Shared
 from listing_vibes.run.transfer import is_other_market
+from listing_vibes.search.index import Shared
 from listing_vibes.serving.database import Database
 from listing_vibes.serving.events import EventLog
 from listing_vibes.serving.experiment.setup import Arm, Setup, begin_experiment

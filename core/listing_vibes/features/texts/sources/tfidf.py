@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from listing_vibes.features.texts.sources import FitOptions, TextSource
-from listing_vibes.market.words import unspaced, words
+from listing_vibes.words import unspaced, words
 
 if TYPE_CHECKING:
     from sklearn.feature_extraction.text import TfidfVectorizer

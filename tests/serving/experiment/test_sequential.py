@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from listing_vibes.evaluation.sequential import LEVEL, always_valid, log_evidence
+from listing_vibes.serving.experiment.verdict import LEVEL, always_valid, log_evidence
 
 
 @pytest.mark.parametrize("null", [0.5, 0.2])
