@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from listing_vibes.evaluation.run_evaluation import evaluate
     from listing_vibes.insight.comparison import compare
     from listing_vibes.insight.demand import demand
-    from listing_vibes.insight.explain.explain import explain
-    from listing_vibes.insight.launch.launch import launch
+    from listing_vibes.insight.explain import explain
+    from listing_vibes.insight.launch import launch
     from listing_vibes.insight.map.space_map import name_group, select_on_map
     from listing_vibes.insight.market_shift import measure_shift
     from listing_vibes.insight.photo_search import search_photos
@@ -63,7 +63,7 @@ _MODULES = {
     "compare": "listing_vibes.insight.comparison",
     "experiment": "listing_vibes.serving.experiment.verdict",
     "demand": "listing_vibes.insight.demand",
-    "launch": "listing_vibes.insight.launch.launch",
+    "launch": "listing_vibes.insight.launch",
     "download": "listing_vibes.market.download.job",
     "search_photos": "listing_vibes.insight.photo_search",
     "select_on_map": "listing_vibes.insight.map.space_map",
@@ -71,7 +71,7 @@ _MODULES = {
     "measure_shift": "listing_vibes.insight.market_shift",
     "monitor": "listing_vibes.serving.monitor.monitor",
     "selection": "listing_vibes.insight.selection.pages",
-    "explain": "listing_vibes.insight.explain.explain",
+    "explain": "listing_vibes.insight.explain",
     "tune": "listing_vibes.training.tune",
 }
 

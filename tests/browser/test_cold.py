@@ -15,7 +15,7 @@ from listing_vibes import Run, launch, search_photos
 from listing_vibes.features.photos.tail import load_photo_encoder
 from listing_vibes.features.photos.vectors import embed_photos
 from listing_vibes.insight.audience import recent_lists
-from listing_vibes.insight.explain.occlusion import compare_photos
+from listing_vibes.insight.occlusion import compare_photos
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
 from listing_vibes.run.newcomers import Newcomers

@@ -32,10 +32,10 @@ class Called(Exception):
         (["similar", "--photo", "a.jpg"], SEARCH, ("", None, None), {"photo": Path("a.jpg")}),
         (
             ["explain", "user-0001", "home-0003", *AT, "--blend", "recency"],
-            "listing_vibes.insight.explain.explain:explain_listing", ("user-0001", "home-0003", MOMENT, "recency"), {},
+            "listing_vibes.insight.explain:explain_listing", ("user-0001", "home-0003", MOMENT, "recency"), {},
         ),
         (["demand", *AT], "listing_vibes.insight.demand:demand", (MOMENT,), {}),
-        (["launch", "home-0003"], "listing_vibes.insight.launch.launch:launch", ("home-0003",), {}),
+        (["launch", "home-0003"], "listing_vibes.insight.launch:launch", ("home-0003",), {}),
     ],
     ids=["text", "photo", "explain", "demand", "launch"],
 )  # fmt: skip

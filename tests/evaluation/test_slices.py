@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from listing_vibes.evaluation.protocol import evaluate
-from listing_vibes.evaluation.slices import cold_listing, cold_user, slice_masks, week_after_training
+from listing_vibes.evaluation.result import cold_listing, cold_user, slice_masks, week_after_training
 from listing_vibes.market.splits import make_split
 from listing_vibes.scoring.baselines.itemknn import ItemKNN
 from listing_vibes.scoring.baselines.popularity import Popularity

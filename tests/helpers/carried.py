@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes import Run
-from listing_vibes.insight.explain.occlusion import NEWEST, occlude_history
+from listing_vibes.insight.occlusion import NEWEST, occlude_history
 from listing_vibes.run.histories import of_histories
 
 

@@ -25,7 +25,7 @@ from helpers.small_market import generate
 from listing_vibes.cli.shared import app
 from listing_vibes.run.run import Run
 from listing_vibes.serving.impressions import read_impressions
-from listing_vibes.serving.refresh.loop import REFRESHING
+from listing_vibes.serving.refresh.refresher import REFRESHING
 from listing_vibes.serving.service.access import TOKEN
 from listing_vibes.serving.service.server import END_S
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from helpers.blends import fixed_blend
-from listing_vibes.insight.explain.occlusion import occlude_history
+from listing_vibes.insight.occlusion import occlude_history
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.run.fits import save_fits

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from helpers.copies import copied
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.explain.explain import explain
+from listing_vibes.insight.explain import explain
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.run.histories import Event, read_history

@@ -10,7 +10,7 @@ import pytest
 
 from helpers.small_market import generate
 from listing_vibes import Market, Run, VibesError, evaluate, train
-from listing_vibes.insight.explain.explain import explain_similarity
+from listing_vibes.insight.explain import explain_similarity
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, make_split
 from listing_vibes.progress import Stage, Trained

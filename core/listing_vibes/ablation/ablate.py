@@ -20,7 +20,7 @@ from listing_vibes.ablation.table import Measured, ablation_table, render_ablati
 from listing_vibes.cores import cores
 from listing_vibes.errors import VibesError, needs
 from listing_vibes.evaluation.protocol import evaluate
-from listing_vibes.evaluation.slices import slice_masks, week_after_training
+from listing_vibes.evaluation.result import slice_masks, week_after_training
 from listing_vibes.market.documents import first_problem, read_json, write_json
 from listing_vibes.market.durable import only_writer
 from listing_vibes.market.io import write_table

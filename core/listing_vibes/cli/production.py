@@ -152,7 +152,7 @@ def refresh(
     from datetime import datetime
 
     from listing_vibes.market.download.limits import Limits
-    from listing_vibes.serving.refresh.loop import keep_fresh, seconds_of, status
+    from listing_vibes.serving.refresh.refresher import keep_fresh, seconds_of, status
     from listing_vibes.serving.refresh.sources import source_of
 
     given = {"events": events, "listings": listings, "photos": photos}

@@ -93,8 +93,8 @@ Launched = Annotated[str, typer.Argument(metavar="LISTING|DRAFT.json", help=DRAF
 @app.command(rich_help_panel=USE)
 def launch(run: options.RunPath, listing: Launched, json_: options.Json = False) -> None:
     """Predict who would get a listing if it were launched now, and which single change would reach more users."""
-    from listing_vibes.insight.launch.launch import Crowd, draft_named
-    from listing_vibes.insight.launch.launch import launch as launched
+    from listing_vibes.insight.launch import Crowd, draft_named
+    from listing_vibes.insight.launch import launch as launched
     from listing_vibes.run.run import Run
 
     opened = Run.open(run)
@@ -119,7 +119,7 @@ def explain(
     json_: options.Json = False,
 ) -> None:
     """Explain a recommendation: the events, attributes and photos that carry it, and its rank without each."""
-    from listing_vibes.insight.explain.explain import explain_listing
+    from listing_vibes.insight.explain import explain_listing
     from listing_vibes.run.histories import read_history
     from listing_vibes.run.run import Run
 

@@ -12,8 +12,7 @@ import pandas as pd
 
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.intervals import Estimate, RankedQueries, Results, with_holm
-from listing_vibes.evaluation.result import MOST_WEEKS
-from listing_vibes.evaluation.slices import WEEK, slice_masks
+from listing_vibes.evaluation.result import MOST_WEEKS, WEEK, slice_masks
 from listing_vibes.insight.rankings import KEY, differing_queries, join_rankings, load_rankings, rankers
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING

@@ -16,8 +16,8 @@ from listing_vibes.insight.audience import newest_listings, opened_later, recent
 from listing_vibes.insight.beats import five_beats
 from listing_vibes.insight.comparison import compare
 from listing_vibes.insight.disagreements import Disagreement, describe_query, first_lists, usual_baseline
-from listing_vibes.insight.launch.drafts import LaunchCall
-from listing_vibes.insight.launch.launch import Crowd, launch
+from listing_vibes.insight.drafts import LaunchCall
+from listing_vibes.insight.launch import Crowd, launch
 from listing_vibes.insight.map.parts import chosen_by
 from listing_vibes.insight.map.space_map import map_of
 from listing_vibes.insight.probes import probe_run

@@ -12,8 +12,8 @@ from looking import click, components, labelled, links, texts
 from browser.painted import embed_run, paint_market
 from listing_vibes import Run
 from listing_vibes.demo.shipped import bundled_run
-from listing_vibes.insight.explain.explain import explain_similarity
-from listing_vibes.insight.explain.occlusion import compare_photos
+from listing_vibes.insight.explain import explain_similarity
+from listing_vibes.insight.occlusion import compare_photos
 from listing_vibes.insight.selection.filters import Filters
 from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.market import Market

@@ -12,7 +12,7 @@ from browser.painted import embed_run
 from helpers.blends import KNN, fixed_blend
 from helpers.carried import carried
 from listing_vibes import Run
-from listing_vibes.insight.explain.explain import explain
+from listing_vibes.insight.explain import explain
 from listing_vibes.insight.selection.pages import as_of
 from listing_vibes.market.market import Market
 from listing_vibes.run.fits import save_fits

@@ -15,8 +15,8 @@ from helpers.serving import app_of, serving
 from listing_vibes.demo.shipped import ROOT
 from listing_vibes.errors import VibesError
 from listing_vibes.features.content_spaces import photo_space
-from listing_vibes.insight.explain.explain import explain, explain_listing, explain_similarity
-from listing_vibes.insight.explain.occlusion import compare_photos, listing_photos
+from listing_vibes.insight.explain import explain, explain_listing, explain_similarity
+from listing_vibes.insight.occlusion import compare_photos, listing_photos
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.run.engine import Engine

@@ -9,14 +9,14 @@ from typer.testing import CliRunner
 
 from listing_vibes import Market, VibesError, launch
 from listing_vibes.cli import app
-from listing_vibes.insight.launch.drafts import (
+from listing_vibes.insight.drafts import (
     Draft,
     LaunchCall,
     comparable,
     explained_variance,
     single_changes,
 )
-from listing_vibes.insight.launch.launch import Crowd, gains
+from listing_vibes.insight.launch import Crowd, gains
 from listing_vibes.run.newcomers import Newcomers
 
 

@@ -9,8 +9,7 @@ from torch.nn import functional as F
 
 from listing_vibes.errors import VibesError
 from listing_vibes.model.export.formats import FORMATS
-from listing_vibes.model.export.graph import PaddedGraph
-from listing_vibes.model.export.trace import open_graph, write_graph
+from listing_vibes.model.export.graph import PaddedGraph, open_graph, write_graph
 
 WIDTH = 8
 

@@ -22,8 +22,7 @@ from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.run.versions import stamp_of
 from listing_vibes.serving.refresh import market_tables
-from listing_vibes.serving.refresh.loop import keep_fresh
-from listing_vibes.serving.refresh.refresher import Refresher, Stopped
+from listing_vibes.serving.refresh.refresher import Refresher, Stopped, keep_fresh
 from listing_vibes.serving.refresh.sources import FileSource
 
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from listing_vibes.errors import VibesError
-from listing_vibes.serving.refresh.loop import seconds_of
+from listing_vibes.serving.refresh.refresher import seconds_of
 from listing_vibes.serving.refresh.sources import FileSource, SqlSource, source_of
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from listing_vibes.insight.launch.drafts import Draft, LaunchCall, comparable
-from listing_vibes.insight.launch.launch import Crowd, Launch, launch
+from listing_vibes.insight.drafts import Draft, LaunchCall, comparable
+from listing_vibes.insight.launch import Crowd, Launch, launch
 from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.thumbnails import originals
 from listing_vibes.run.newcomers import Newcomer, Newcomers

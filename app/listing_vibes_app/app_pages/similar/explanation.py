@@ -8,8 +8,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.explain.explain import Explanation, explain_similarity
-from listing_vibes.insight.explain.occlusion import compare_photos
+from listing_vibes.insight.explain import Explanation, explain_similarity
+from listing_vibes.insight.occlusion import compare_photos
 from listing_vibes.market.thumbnails import data_address, preview
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.gallery import Card, gallery, listing_card

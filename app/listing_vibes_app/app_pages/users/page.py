@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from listing_vibes.insight.explain.explain import Explanation, explain
+from listing_vibes.insight.explain import Explanation, explain
 from listing_vibes.insight.selection.selection import Selection
 from listing_vibes_app.app_pages.users.history import Known, show_history
 from listing_vibes_app.app_pages.users.picker import any_user, choose_user, picker
@@ -144,7 +144,7 @@ def explain_list(
     """Return for each listing the events that add most to its score, and the attribute or photo that adds most.
 
     Raises:
-        VibesError: see `listing_vibes.insight.explain.explain.explain`.
+        VibesError: see `listing_vibes.insight.explain.explain`.
     """
     result = _reasons(opened, user, known.events, known.moment, selection, listings)
     return [

@@ -21,9 +21,8 @@ from listing_vibes.market.durable import sweep_left
 from listing_vibes.market.log import EventLog, ranges
 from listing_vibes.model.encoder import TOKENS_PER_BATCH, batches_by_length
 from listing_vibes.model.export.formats import FORMATS, Graph
-from listing_vibes.model.export.graph import graphs_of
+from listing_vibes.model.export.graph import graphs_of, open_graph, write_graph
 from listing_vibes.model.export.inputs import Arrays, history_inputs, listing_inputs
-from listing_vibes.model.export.trace import open_graph, write_graph
 from listing_vibes.progress import Counted, Report
 from listing_vibes.run.engine import Engine, weights_digest
 from listing_vibes.run.run import Run

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.explain.explain import explain_ranked, explain_similarity
+from listing_vibes.insight.explain import explain_ranked, explain_similarity
 from listing_vibes.run.describe import explain_empty
 from listing_vibes.run.fits import NOTHING
 from listing_vibes.run.folder import no_such_listing

@@ -13,7 +13,7 @@ import pandas as pd
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.intervals import estimates
 from listing_vibes.insight.audience import Audience
-from listing_vibes.insight.launch.drafts import Draft, single_changes
+from listing_vibes.insight.drafts import Draft, single_changes
 from listing_vibes.progress import Report
 from listing_vibes.run.describe import cell_text, describe_listings
 from listing_vibes.run.newcomers import Newcomers

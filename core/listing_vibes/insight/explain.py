@@ -1,6 +1,6 @@
 """Explanations of lists: what the events, attributes and photos add to the score of a listing, and its rank without each.
 
-Each part is left out separately and the rest is encoded again, see `listing_vibes.insight.explain.occlusion`. For a user the
+Each part is left out separately and the rest is encoded again, see `listing_vibes.insight.occlusion`. For a user the
 other listings and the candidates do not change, so that only the part makes the difference between the two ranks. For two
 similar listings an attribute is left out of both, as if the market did not have it, and a photo of its listing.
 """
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.explain.occlusion import (
+from listing_vibes.insight.occlusion import (
     OccludedHistory,
     OccludedListing,
     Part,
