@@ -89,12 +89,9 @@ def test_vectors_of_another_encoder_are_refused(market, photos):
     assert fit(market, photos, photo_encoder="ey").photo_encoder == "eye"
 
 
-def test_settings_of_earlier_versions_are_read_unless_a_model_has_several_encoders():
-    former = {"photo_encoders": ["vae"], "photo_join": "tokens", "text_views": ["tfidf"]}
-    assert FeatureConfig.model_validate(former) == FeatureConfig(photo_encoder="vae", text_encoder="tfidf")
-    for wrong in ({"text_views": ["tfidf", "own-bert"]}, {"text_encoder": "word2vec"}):
-        with pytest.raises(ValidationError):
-            FeatureConfig.model_validate(wrong)
+def test_an_unknown_text_encoder_is_refused():
+    with pytest.raises(ValidationError):
+        FeatureConfig.model_validate({"text_encoder": "word2vec"})
 
 
 def attributes_of(folder, **columns):

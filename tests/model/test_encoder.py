@@ -90,16 +90,6 @@ def test_an_empty_history_is_zero_and_the_newest_listings_alone_count_of_a_long_
     np.testing.assert_allclose(encode_histories(model, short, start, end), newest, atol=1e-6)
 
 
-@pytest.mark.parametrize("case", ["listing-vectors"], indirect=True)
-def test_a_run_of_an_earlier_version_reads_what_fits_into_its_tokens(case):
-    _, inputs, log = case
-    start, end = log.start[:1], log.start[1:2]
-    limit = int(inputs.event_tokens(end - 2, end)[0])
-    cases = [({}, 9), ({"max_listings": 3}, 3), ({"max_tokens": limit}, 2), ({"max_tokens": limit - 1}, 1)]
-    for change, count in [*cases, ({"max_tokens": 1}, 1), ({"max_tokens": 1, "whole": True}, 9)]:
-        assert replace(inputs, **change).newest(start, end) == end[0] - count, change
-
-
 def test_batches_hold_every_row_once_and_little_padding():
     lengths = np.random.default_rng(0).integers(1, 200, 500)
     batches = list(batches_by_length(lengths, 1000))

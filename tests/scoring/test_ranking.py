@@ -5,7 +5,7 @@ import pytest
 
 from listing_vibes.market.splits import make_split
 from listing_vibes.scoring import ranking
-from listing_vibes.scoring.ranking import batches, pessimistic_ranks, ranks_of_sums, top
+from listing_vibes.scoring.ranking import batches, pessimistic_ranks, top
 
 
 def test_every_tie_counts_against_the_target():
@@ -36,29 +36,6 @@ def test_lists_are_those_of_a_stable_sort(k):
         open_rows = [i for i in range(12) if allowed[row, i] and scores[row, i] > -np.inf]
         expected = sorted(open_rows, key=lambda i, row=row: (-scores[row, i], i))[:k]
         assert listings[rows == row].tolist() == sorted(expected)
-
-
-@pytest.mark.parametrize("kind", [np.float32, np.float64])
-@pytest.mark.parametrize("in_cache", [1, 40, 10**6])
-def test_sums_are_ranked_as_if_each_were_made_whole(monkeypatch, kind, in_cache):
-    """By the bit: the same sums, compared the same way, whatever the pieces; ties, closed listings and hidden targets."""
-    monkeypatch.setattr(ranking, "IN_CACHE", in_cache)
-    monkeypatch.setattr(ranking, "IN_THREADS", 1 if in_cache == 40 else 10**9)
-    rng = np.random.default_rng(0)
-    own = rng.integers(-3, 3, (9, 17)).astype(kind) / kind(3)
-    own[rng.random(own.shape) < 0.1] = -np.inf
-    beside = np.log1p(rng.integers(0, 4, (9, 17))).astype(np.float32)
-    weights = np.array([0.0, 0.1, 1.0, 7.7], np.float32)
-    allowed, target = rng.random(own.shape) < 0.7, rng.integers(0, 17, 9)
-    found = ranks_of_sums(own, beside, weights, allowed, target)
-    for column, weight in enumerate(weights):
-        whole = own + weight * beside
-        assert found[:, column].tolist() == pessimistic_ranks(whole, allowed, target).tolist()
-        for row in range(9):
-            as_good = int(((whole[row] >= whole[row, target[row]]) & allowed[row]).sum())
-            behind = int(allowed[row].sum()) + 1
-            assert found[row, column] == (as_good if allowed[row, target[row]] else behind)
-    assert not allowed[np.arange(9), target].all()
 
 
 def test_a_batch_of_a_large_catalogue_has_few_queries(monkeypatch, random_log, always_live):

@@ -42,7 +42,7 @@ def test_a_small_market_keeps_its_steps_and_trains_beside_recency(small):
     assert all(getattr(found.training, name) == getattr(usual, name) for name in kept)
     training = found.training
     assert (training.baskets, training.late_interaction, training.value_rate) == ("order", 0.0, 1.0)
-    assert training.bf16 is not None and training.recency_days == RECENT_DAYS and training.whole_histories
+    assert training.bf16 is not None and training.recency_days == RECENT_DAYS
     assert (found.split.t1, found.split.t2) == (small.split.t1, small.split.t2)
     assert chosen(small, shorter=5).training.max_steps == usual.max_steps // 5
 

@@ -16,9 +16,6 @@ from pydantic import (
 from listing_vibes.features.photos.trainable import TRAINABLE
 from listing_vibes.features.texts.sources import TEXT_SOURCES
 
-#: The settings of earlier versions that were lists, and those that replace them.
-LISTS = {"photo_encoders": "photo_encoder", "text_views": "text_encoder"}
-
 
 class FeatureConfig(BaseModel):
     """The table `[features]` of a configuration file."""
@@ -45,19 +42,10 @@ class FeatureConfig(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _complete(cls, given: Any) -> Any:
-        """Read runs of earlier versions, and default to the trainable encoder where stages of an encoder are trained."""
-        if not isinstance(given, Mapping):
-            return given
-        values = {key: value for key, value in given.items() if key not in (*LISTS, "photo_join")}
-        for former, name in LISTS.items():
-            encoders = given.get(former, ())
-            if len(encoders) > 1:
-                raise ValueError(f"{former} has {len(encoders)} encoders, but a model reads one; set {name}")
-            for encoder in encoders:
-                values[name] = encoder
-        if values.get("photo_train_blocks") and not values.get("photo_encoder"):
-            values["photo_encoder"] = TRAINABLE
-        return values
+        """Default to the trainable encoder where stages of an encoder are trained."""
+        if isinstance(given, Mapping) and given.get("photo_train_blocks") and not given.get("photo_encoder"):
+            return {**given, "photo_encoder": TRAINABLE}
+        return given
 
     @field_validator("photo_train_blocks")
     @classmethod

@@ -28,8 +28,7 @@ class Inputs:
     listing: np.ndarray  # (N,) the listing of each event
     meta: Meta | None
     max_listings: int
-    max_tokens: int
-    whole: bool = False  # whether only `max_listings` limits a history, not `max_tokens`
+    max_tokens: int  # of a history that is one row; a model of listing vectors has no such limit
 
     def listings(self, rows: np.ndarray) -> Sequences:
         """Return the tokens of the listings `rows` (B,)."""
@@ -55,18 +54,11 @@ class Inputs:
     def history_lengths(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
         """Return approximately the number of tokens of each history, with `[CLS]`."""
         lengths = 1 + self.event_tokens(np.maximum(start, end - self.max_listings), end)
-        return lengths if self.whole else np.minimum(lengths, self.max_tokens)
+        return np.asarray(np.minimum(lengths, self.max_tokens))
 
     def newest(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-        """Return (B,) the first event that a model of listing vectors reads of the histories `start[b] : end[b]`.
-
-        It reads at most the newest `max_listings` events, in runs of earlier versions at most `max_tokens`, and at least one event.
-        """
-        first = np.maximum(start, end - self.max_listings)
-        if not self.whole:
-            before = self._tokens_before
-            first = np.maximum(first, np.searchsorted(before, before[end] - self.max_tokens))
-        return np.asarray(np.maximum(np.minimum(first, end - 1), start))
+        """Return (B,) the first event that a model of listing vectors reads of the histories `start[b] : end[b]`."""
+        return np.asarray(np.maximum(start, end - self.max_listings))
 
     def event_tokens(self, first: np.ndarray, end: np.ndarray) -> np.ndarray:
         """Return (B,) the number of tokens of the events `first[b] : end[b]`, with action and duration."""

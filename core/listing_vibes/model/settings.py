@@ -153,10 +153,6 @@ class ResolvedTraining(TrainingConfig):
         description="factor of learning_rate for the vectors of attribute values, each of which only occurs in some steps: 20 with "
         "262,144 training events of users with two or more, else 1; 1 in pre-training",
     )
-    whole_histories: bool = Field(
-        False,
-        description="whether only max_listings limits a history; in older runs max_tokens also does",
-    )
     stop_after: int | None = Field(
         None,
         ge=1,

@@ -20,6 +20,7 @@ from listing_vibes.market.fingerprint import file_sha256
 from listing_vibes.market.log import EventLog, ranges
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Resolved
+from listing_vibes.model.variants.user_encoders import USER_ENCODERS
 from listing_vibes.progress import Report
 from listing_vibes.run.contents import (
     DERIVED,
@@ -177,10 +178,11 @@ def make_inputs(featurizer: Featurizer, features: Features, log: EventLog, setti
 def _inputs(features: Features, listing: np.ndarray, meta: Meta | None, settings: Resolved) -> Inputs:
     from listing_vibes.model.inputs import Inputs
 
-    # The limit comes from the settings, not from the resolved number of positions, which may be larger.
-    limit = settings.requested_encoder_config().max_tokens
-    training = settings.training
-    return Inputs(features, listing, meta, training.max_listings, limit, training.whole_histories)
+    limit = np.iinfo(np.int64).max
+    if USER_ENCODERS[settings.history].reads_tokens:
+        # The limit comes from the settings, not from the resolved number of positions, which may be larger.
+        limit = settings.requested_encoder_config().max_tokens
+    return Inputs(features, listing, meta, settings.training.max_listings, limit)
 
 
 def check_model(weights: Path, featurizer: Featurizer, settings: Resolved) -> None:

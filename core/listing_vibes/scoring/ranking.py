@@ -96,28 +96,6 @@ def pessimistic_ranks(scores: np.ndarray, allowed: np.ndarray, target: np.ndarra
     return _behind_all(_by_pieces(count, *scores.shape), allowed, target)
 
 
-def ranks_of_sums(
-    scores: np.ndarray, others: np.ndarray, weights: np.ndarray, allowed: np.ndarray, target: np.ndarray
-) -> np.ndarray:
-    """Return (B, W) int64: the `pessimistic_ranks` of `scores` + weight x `others`, both (B, L), for each of `weights` (W,).
-
-    The sums are computed for a few queries at a time, so that they stay in the processor's cache.
-    """
-    ranks = np.empty((len(target), len(weights)), np.int64)
-    for rows in pieces(*scores.shape):
-        line, at, other = np.arange(rows.stop - rows.start), target[rows], others[rows]
-        mine = np.where(
-            allowed[rows], scores[rows], np.float32(np.nan)
-        )  # (b, L); comparisons with NaN are False.
-        total, as_good = np.empty_like(mine), np.empty(mine.shape, bool)
-        for column, weight in enumerate(weights):
-            np.multiply(other, weight, out=total)
-            np.add(mine, total, out=total)
-            np.greater_equal(total, total[line, at][:, None], out=as_good)
-            ranks[rows, column] = _counts(as_good)
-    return _behind_all(ranks, allowed, target)
-
-
 def pieces(queries: int, listings: int) -> Iterator[slice]:
     """Yield slices of a few rows of (B, L) arrays."""
     step = max(1, IN_CACHE // max(1, listings))

@@ -79,7 +79,6 @@ def resolve(settings: Resolved, data: TrainingData, markets: int = 1, shorter: i
         "late_itself": split.protocol == "temporal" or not split.valid.masked,
         # From few events a model mostly learns popularity, which is better counted at each moment than learned.
         "recency_days": RECENT_DAYS if few and log.timed else 0,
-        "whole_histories": reads_vectors,
         "value_rate": VALUE_RATE if events >= LARGE_EVENTS else 1.0,
         "max_steps": math.ceil(training.max_steps / shorter),
     }

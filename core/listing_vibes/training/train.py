@@ -244,10 +244,7 @@ def start_model(job: Job, settings: Resolved, fitted: Fitted) -> ListingModel:
         with torch.no_grad():
             model.embedder.value.weight[1 : 1 + len(vectors)] = vectors
     if job.start is not None:
-        with (
-            launched().main_process_first()
-        ):  # One process embeds the texts of new values, and the others use its cache.
-            job.start.give_weights(model, featurizer, job.markets[0], settings.seed)
+        job.start.give_weights(model, featurizer, settings.seed)
     if settings.init is not None and not _is_started(job):
         load_pretrained(Path(settings.init), model.longformer)
     if isinstance(model, TwoStageModel):

@@ -1,12 +1,12 @@
 """Warm start of a training from another run: its settings, its vocabulary and its weights, extended by new values.
 
-Rows of known keys and values keep their weights by their meaning, and new ones begin near those of similar names.
+Rows of known keys and values keep their weights by their meaning, and new ones begin around the mean of the trained ones of their kind, as far from it as these.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,9 @@ from pydantic import BaseModel
 from safetensors.torch import load_file
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.featurizer import Featurizer, text_cache
+from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.features.market_summary import MarketSummary, load_summaries
 from listing_vibes.features.photos.trainable import is_trained
-from listing_vibes.features.texts.encoder import embed_texts
 from listing_vibes.features.tokens.tabular import (
     attribute_keys,
     bin_offsets,
@@ -165,21 +164,11 @@ class WarmStart:
         name = transferred.market_name if transferred else self.manifest.market_name
         return TransferReport.of(market, self.featurizer, self.run, name, self.digest, learned=True)
 
-    def give_weights(self, model: ListingModel, featurizer: Featurizer, market: Market, seed: int) -> None:
-        """Load the weights into `model`, whose inputs `featurizer` computes; new rows are initialized near those of similar names."""
-        vocabularies = self.featurizer.vocabulary, featurizer.vocabulary
-        cache = text_cache(market)
-        transfer_weights(model, self.weights, *vocabularies, lambda names: embed_texts(names, cache), seed)
+    def give_weights(self, model: ListingModel, featurizer: Featurizer, seed: int) -> None:
+        """Load the weights into `model`, whose inputs `featurizer` computes."""
+        transfer_weights(model, self.weights, self.featurizer.vocabulary, featurizer.vocabulary, seed)
 
 
-#: The maximum number of rows of a table whose names are embedded; frequent values come first.
-MOST_KNOWN = 2000
-#: Ridge strengths that leave-one-out chooses from, as shares of the vectors' mean square.
-STRENGTHS = np.logspace(-3, 3, 13)
-#: The minimum number of trained rows for a map; with fewer, new rows are noise around their mean.
-FEWEST = 8
-#: Sentence vectors (N, w) of N names.
-EmbedNames = Callable[[Sequence[str]], np.ndarray]
 #: Identifies a row of a table, such as ("value", "district", "Harbour").
 Meaning = tuple[str, ...]
 #: Unused rows.
@@ -212,7 +201,6 @@ def transfer_weights(
     weights: dict[str, torch.Tensor],
     before: Vocabulary,
     now: Vocabulary,
-    embed_names: EmbedNames,
     seed: int = 0,
 ) -> None:
     """Load the `weights` of a model with the vocabulary `before` into `model`, which has the vocabulary `now`.
@@ -237,7 +225,7 @@ def transfer_weights(
         if theirs is None:
             continue
         if name in meanings:
-            _fill_table(ours, theirs, *meanings[name], before, now, embed_names, rng)
+            _fill_table(ours, theirs, *meanings[name], before, now, rng)
         elif ours.shape[1:] == theirs.shape[1:]:  # Tables of positions may have fewer or more rows.
             rows = min(len(ours), len(theirs))
             ours[:rows] = theirs[:rows]
@@ -251,7 +239,6 @@ def _fill_table(
     requested: list[Meaning],
     before: Vocabulary,
     now: Vocabulary,
-    embed_names: EmbedNames,
     rng: np.random.Generator,
 ) -> None:
     place = places(requested, was)
@@ -269,49 +256,11 @@ def _fill_table(
             table[into] = trained[rows] * (old.size / entry.size if requested[0] == () else 1.0)
     for kind in ("key", "value", "action", "piece"):
         new = [row for row in np.flatnonzero(place < 0) if requested[row][:1] == (kind,)]
-        like = [row for row in available if requested[row][:1] == (kind,)][:MOST_KNOWN]
+        like = table[[row for row in available if requested[row][:1] == (kind,)]]
         if new and len(like) > 1:
-            vectors = embed_names([_name(requested[row]) for row in [*like, *new]])
-            table[new] = likely_rows(vectors[: len(like)], table[like], vectors[len(like) :], rng)
+            middle = like.mean(axis=0)
+            table[new] = rng.normal(middle, (like - middle).std(), (len(new), len(middle)))
     ours.copy_(torch.from_numpy(table).to(ours.dtype))
-
-
-def _name(meaning: Meaning) -> str:
-    """Return the name of a row in words."""
-    what, name, *rest = meaning
-    words = name.replace("_", " ")
-    return f"{words}: {rest[0]}" if what == "value" and rest else words
-
-
-def likely_rows(
-    trained: np.ndarray, rows: np.ndarray, new: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """Return (M, d) float32 rows for names with the sentence vectors `new` (M, w).
-
-    A linear map (ridge regression, its strength chosen by leave-one-out) predicts trained rows from the sentence vectors of their
-    names. A new row is the prediction for its name, plus noise with the size of the leave-one-out error: where
-    sentences do not predict the rows, as for names of sellers, it is a random row of the usual size, so that two of
-    them still differ.
-
-    Args:
-        trained: (N, w) sentence vectors of the names of trained rows, N >= 2.
-        rows: (N, d) these rows.
-    """
-    from sklearn.linear_model import RidgeCV
-
-    middle = rows.mean(axis=0)
-    around = rows - middle
-    spread = float(np.square(around).mean())
-    noise = rng.standard_normal((len(new), rows.shape[1]))
-    if len(trained) < FEWEST or not spread:
-        return np.asarray((middle + noise * spread**0.5).astype(np.float32))
-    center = trained.mean(axis=0)
-    scale = max(float(np.square(trained - center).sum(axis=1).mean()), 1e-12)
-    fitted = RidgeCV(alphas=STRENGTHS * scale, fit_intercept=False).fit(trained - center, around)
-    missed = min(1.0, max(0.0, -float(fitted.best_score_) / spread))
-    return np.asarray(
-        (middle + fitted.predict(new - center) + noise * (missed * spread) ** 0.5).astype(np.float32)
-    )
 
 
 def _keys(vocabulary: Vocabulary) -> list[Meaning]:
