@@ -28,7 +28,7 @@ def hashed(run: Run) -> Run:
     return Run.open(run.path)
 
 
-def test_a_refresh_compares_ids_and_stores_rejected_rows_by_hash(tiny_market, tmp_path):
+def test_a_refresh_compares_ids_and_stores_no_hash(tiny_market, tmp_path):
     folder = tmp_path / "own"
     folder.mkdir()
     embed_market(Market.open(tiny_market("own/market", photos=0)), folder / "run", None)
@@ -43,7 +43,7 @@ def test_a_refresh_compares_ids_and_stores_rejected_rows_by_hash(tiny_market, tm
     name = Run.open(run.path).market.names.of("user-xyz")
     events = "run/versions/000001/market/events.parquet"
     assert traces(folder, "user-xyz") == ["market/events.parquet", "new/a.csv", events]
-    assert traces(folder, name) == ["run/rejected.csv"]
+    assert traces(folder, name) == []
     assert name in Run.open(run.path).market.events[C.USER].unique()
     vibes("forget", run.path, name, "--also", new)
     assert traces(folder, "user-xyz") == traces(folder, name) == []

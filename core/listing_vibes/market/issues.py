@@ -30,6 +30,11 @@ class Issue:
         shown = f": '{self.value[:60]}'" if self.value else ""
         return f"{where}{shown} {self.message}{times}"
 
+    @property
+    def row_numbers(self) -> list[int]:
+        """Return the 0-based rows; empty for a file or column."""
+        return [] if self.rows is None else self.rows.tolist()
+
     def within(self, rows: np.ndarray) -> Issue:
         """Return the same issue for the full table, of which only the `rows` (n,) were read."""
         if self.rows is None:

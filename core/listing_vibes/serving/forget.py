@@ -32,7 +32,7 @@ from listing_vibes.serving.places import is_database, is_database_url, shown_pla
 from listing_vibes.serving.refresh.market_tables import replaceable, write_tables
 from listing_vibes.serving.refresh.refresher import copy_run, manifest_over
 from listing_vibes.serving.refresh.sources import JOURNALS
-from listing_vibes.serving.refresh.state import REJECT_COLUMNS, RefreshState
+from listing_vibes.serving.refresh.state import RefreshState
 
 #: Seconds to wait for the readers of an old version: a service polls for a newer one every 2 seconds.
 PATIENCE_S = 30.0
@@ -247,21 +247,11 @@ def rows_of(path: Path, who: UsersToForget) -> np.ndarray:
         raise VibesError(
             f"{path} cannot be read as a table, so it may still name the users; correct or remove it, and run the same command again."
         ) from error
-    if tuple(columns) == REJECT_COLUMNS:
-        return who.rows_in(read_table(path)["cells"].map(_user_in))
     if C.USER not in columns:
         return np.zeros(0, bool)
     is_parquet = path.suffix == ".parquet"
     table = to_frame(pq.read_table(path, columns=[C.USER])) if is_parquet else read_table(path)
     return who.rows_in(table[C.USER])
-
-
-def _user_in(cells: str) -> str | None:
-    """Return the user of a row that `listing_vibes.serving.refresh.state` wrote as JSON."""
-    try:
-        return id_text(json.loads(cells).get(C.USER))
-    except (ValueError, TypeError, AttributeError, RecursionError):
-        return None
 
 
 def remove_rows(path: Path, who: UsersToForget) -> int:

@@ -7,7 +7,7 @@ import pytest
 import timm
 import torch
 
-from listing_vibes.features.photos import engine as photo_engine
+from listing_vibes.features.photos import encoder as photo_engine
 from listing_vibes.features.photos.encoder import PhotoEncoder
 
 pytestmark = pytest.mark.slow

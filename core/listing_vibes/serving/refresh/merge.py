@@ -34,7 +34,7 @@ class Changes:
         photos_waiting: number of photos that could not be read or fetched and are tried again.
         taken: frames that could be read, with their table.
         problems: files and queries that could not be used, one sentence each.
-        issues: issues of the merged rows as in `vibes check`, each with its frame.
+        issues: issues of the merged rows as in `vibes check`.
     """
 
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class Changes:
     photos_waiting: int = 0
     taken: list[tuple[str, Frame]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    issues: list[tuple[Frame, Issue]] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
 
 
 def merge_listings(
@@ -106,14 +106,14 @@ def _typed_listings(
     notes.add(C.LISTING, ~named, rows[C.LISTING], "is empty; the row is skipped")
     places = np.flatnonzero(named & ~ids.duplicated(keep="last").to_numpy(bool))
     raw = rows.iloc[places][[name for name in rows.columns if name in readable]]
-    changes.issues += [(frame, issue) for issue in notes.issues]
+    changes.issues += notes.issues
     if raw.empty:
         return raw
     described = {name: setting for name, setting in config.attributes.items() if name in raw.columns}
     # New rows may lack columns.
     update: dict[str, Any] = {"attributes": described, "title": None, "excluded": []}
     typed, _, issues = listings_table(raw, path, config.model_copy(update=update))
-    changes.issues += [(frame, issue.within(places)) for issue in issues]
+    changes.issues += [issue.within(places) for issue in issues]
     return typed.assign(**{name: rows[name].iloc[places].array for name in unread})
 
 
@@ -245,5 +245,5 @@ def _typed_events(
     listings = pd.Index(as_ids(frame.rows[C.LISTING]).dropna().unique())
     existing = [name for name in unread if name in frame.rows]
     table, _, issues = events_table(frame.rows, path, listings, config, _NEVER, extra=existing)
-    changes.issues += [(frame, issue) for issue in issues]
+    changes.issues += issues
     return table

@@ -50,7 +50,7 @@ def new_photos(
             if len(frame.rows):
                 ready, failed, issues = photo_rows(market, frame, limits)
                 photos.append(ready)
-                changes.issues += [(frame, issue) for issue in issues]
+                changes.issues += issues
         except VibesError as error:
             changes.problems.append(str(error))
             continue

@@ -43,7 +43,7 @@ from listing_vibes.serving.refresh.market_tables import (
 from listing_vibes.serving.refresh.merge import Changes, merge_events, merge_listings, merge_photos
 from listing_vibes.serving.refresh.photos import new_photos
 from listing_vibes.serving.refresh.sources import Poll, Source
-from listing_vibes.serving.refresh.state import RefreshState, save_rejected
+from listing_vibes.serving.refresh.state import RefreshState
 from listing_vibes.words import count
 
 #: Tables in the order of reading: a listing is written before its first event, so events are read first.
@@ -65,7 +65,7 @@ class RefreshResult:
         photos_waiting: number of photos that could not be read or fetched and are tried again.
         problems: rows, files and queries that could not be used unchanged, one sentence each.
         unread: how many of the problems are files and queries that could not be used at all.
-        rejected: number of rows that were left out, or merged without one of their cells; they are in the run's `rejected.csv`.
+        rejected: number of rows that were left out, or merged without one of their cells.
         wrote: written files of the market.
     """
 
@@ -146,8 +146,8 @@ class Refresher:
         result.waiting, result.photos_waiting = changes.waiting, changes.photos_waiting
         result.problems += changes.problems
         result.unread = len(result.problems)
-        result.problems += [str(issue) for _, issue in changes.issues]
-        result.rejected = save_rejected(self.path, changes.issues, run.market.names)
+        result.problems += [str(issue) for issue in changes.issues]
+        result.rejected = len({(issue.file, row) for issue in changes.issues for row in issue.row_numbers})
         if changes.tables:
             state.replaced = replaceable(run, state.replaced)
             state.save(self.path)  # saved before the publication, and before the tables become Parquet

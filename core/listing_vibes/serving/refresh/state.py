@@ -1,4 +1,4 @@
-"""The state between refreshes: how far the sources were read, and which rows were rejected.
+"""The state between refreshes: how far the sources were read.
 
 It is stored in the run folder and written after the publication, so after an interrupted refresh the same rows are read again, which
 changes nothing.
@@ -6,27 +6,15 @@ changes nothing.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import read_json, write_json
-from listing_vibes.market.io import neutralized, read_stored_table, write_table
-from listing_vibes.market.issues import Issue
-from listing_vibes.market.user_names import UserNames
-from listing_vibes.market.values import as_ids
 from listing_vibes.run.versions import stamp_of
-from listing_vibes.serving.refresh.sources import Frame, Marks
+from listing_vibes.serving.refresh.sources import Marks
 
-STATE, REJECTED = "refresh.json", "rejected.csv"
-REJECT_COLUMNS = ("file", "row", "column", "problem", "cells")
-#: Maximum number of rows of `rejected.csv`; the newest are kept.
-MOST_REJECTED = 100_000
+STATE = "refresh.json"
 
 
 @dataclass
@@ -68,42 +56,3 @@ class RefreshState:
     def save(self, run: Path) -> None:
         """Write the state into the run folder."""
         write_json(run / STATE, asdict(self))
-
-
-def save_rejected(run: Path, issues: Sequence[tuple[Frame, Issue]], names: UserNames) -> int:
-    """Append the rows of `issues` to `rejected.csv`, with hashed users if the market hashes them; return their number.
-
-    A row that a source returns repeatedly is stored once.
-    """
-    rows = [row for frame, issue in issues for row in _rejected_rows(frame.rows, issue, names)]
-    if not rows:
-        return 0
-    new = pd.DataFrame(rows, columns=list(REJECT_COLUMNS))
-    had = read_stored_table(run / REJECTED, REJECT_COLUMNS, "remove it, and refresh again")
-    table = pd.concat([*([] if had is None else [had]), neutralized(new.astype("str"))], ignore_index=True)
-    keys = ["file", "column", "problem", "cells"]  # without the row number, which changes in a query
-    table = table.drop_duplicates(keys, keep="last").tail(MOST_REJECTED)
-    if had is None or not table.equals(had):
-        write_table(run / REJECTED, table)
-    return len(new[["file", "row"]].drop_duplicates())
-
-
-def _rejected_rows(raw: pd.DataFrame, issue: Issue, names: UserNames) -> list[tuple[str, int, str, str, str]]:
-    """Return the rows of an issue: file, 1-based row, column, message, and the cells that are not missing as JSON."""
-    if issue.rows is None:
-        return []
-    bad = raw.iloc[issue.rows]
-    if C.USER in bad and names.hashed:
-        bad = bad.assign(**{C.USER: names.shown(as_ids(bad[C.USER]))})
-    cells = []
-    for row in bad.astype(object).to_dict("records"):
-        present = {
-            str(name): cell
-            for name, cell in row.items()
-            if not (pd.api.types.is_scalar(cell) and pd.isna(cell))
-        }
-        cells.append(json.dumps(present, default=str, ensure_ascii=False))
-    return [
-        (issue.file, int(row) + 1, issue.column, issue.message, text)
-        for row, text in zip(issue.rows, cells, strict=True)
-    ]
