@@ -178,7 +178,7 @@ def make_inputs(featurizer: Featurizer, features: Features, log: EventLog, setti
 def _inputs(features: Features, listing: np.ndarray, meta: Meta | None, settings: Resolved) -> Inputs:
     from listing_vibes.model.inputs import Inputs
 
-    limit = np.iinfo(np.int64).max
+    limit = np.iinfo(np.int32).max
     if USER_ENCODERS[settings.history].reads_tokens:
         # The limit comes from the settings, not from the resolved number of positions, which may be larger.
         limit = settings.requested_encoder_config().max_tokens
