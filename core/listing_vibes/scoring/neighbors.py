@@ -68,17 +68,11 @@ class VectorNeighbors:
         catalogue: Catalogue,
         name: str = "neighbors",
         seed: int = 0,
-        means_only: bool = False,
     ) -> "VectorNeighbors":
-        """Return the neighbors with the decay of the best validation recall@30, or by the nearest listing if that has a higher one.
-
-        Args:
-            means_only: do not try the nearest listing.
-        """
+        """Return the neighbors with the decay of the best validation recall@30, or by the nearest listing if that has a higher one."""
         base = cls.of(vectors, log, name=name)
         means = (replace(base, decay=decay) for decay in DECAYS)
-        nearest = [] if means_only else [replace(base, decay=1.0, nearest=True)]
-        trials = chain(means, nearest)
+        trials = chain(means, [replace(base, decay=1.0, nearest=True)])
         query = choosing(split, log, catalogue)  # Nothing is fitted, so training events may be used.
         return best(trials, log, validation_sample(query, seed, log.listings), catalogue)
 
