@@ -40,7 +40,7 @@ def data(request) -> StepData:
     split = make_split(log, catalogue, request.param)
     featurizer = Featurizer.fit(market, FeatureConfig(text=False), 32, np.arange(25), log.duration, None)
     inputs = make_inputs(featurizer, featurizer.transform(market, None), log, Resolved())
-    inputs = replace(inputs, max_listings=7, whole=True)
+    inputs = replace(inputs, max_listings=7, max_tokens=10**6)
     masked = split.protocol == "temporal"
     examples = make_examples(log, split, 3, within=True)
     return StepData(examples, log, catalogue, inputs, np.arange(25), masked, 0, baskets=split)
