@@ -22,7 +22,7 @@ def page() -> None:
     only, details = st.query_params.get("beat"), "details" in st.query_params
     st.title(plain(opened.view.market.name), anchor=False)
     st.caption(plain(describe_market(opened)))
-    show_notices(opened)
+    show_notices(opened, details)
     with boundary():
         show_beats(opened, only)
     warm(opened, "lists", lambda opened: opened.run.recommend(opened.run.listing_ids[:1], k=1))
@@ -66,12 +66,13 @@ def describe_market(opened: OpenRun) -> str:
     return " ".join([f"{line}.", *filter(None, [market.config.note]), *missing_spaces(opened)])
 
 
-def show_notices(opened: OpenRun) -> None:
-    """Show whether the model is of another market, and whether monitoring crossed a threshold."""
+def show_notices(opened: OpenRun, details: bool) -> None:
+    """Show whether the model is of another market, with `details` which columns it knows, and whether monitoring crossed a threshold."""
     transfer = opened.run.manifest.carried
     if opened.run.transferred:
-        available = "" if transfer is None else f" It {transfer.sentence.replace(chr(96), chr(34))}."
-        line = f"The model was trained on another market and is used here as it is.{available}"
+        sentence = "" if transfer is None else transfer.sentence.replace("`", '"')
+        known = sentence if details else sentence.partition(";")[0]
+        line = f"The model was trained on another market and is used here as it is.{f' It {known}.' if known else ''}"
         st.info(plain(line), icon=":material/swap_horiz:")
     with boundary():
         monitored = Monitored.load(opened.run.path)
