@@ -59,17 +59,14 @@ few = settings(max_examples=6 if QUICK else 10, suppress_health_check=[HealthChe
 @pytest.fixture(
     scope="module",
     params=[
-        {},
-        pytest.param({"late_interaction": 0.5}, marks=pytest.mark.slow, id="late"),
-        pytest.param(
-            {"blend": fixed_blend(attributes=0.5, recent=1.2)}, marks=pytest.mark.slow, id="unasked"
-        ),
-        pytest.param({"unwanted": ["favourite"]}, marks=pytest.mark.slow, id="hides"),
+        pytest.param({}, id="plain"),
+        pytest.param({"late_interaction": 0.5, "unwanted": ["favourite"]}, marks=pytest.mark.slow, id="late, hides"),
+        pytest.param({"blend": fixed_blend(attributes=0.5, recent=1.2)}, marks=pytest.mark.slow, id="blend"),
     ],
-)
+)  # fmt: skip
 def run(trained, tmp_path_factory, request) -> Run:
-    """As it is, with late interaction, with what a small market's lists add unasked and where an action says "not this", in float32 on the readable model: in bfloat16 a user's vector
-    depends a little on who is encoded with them."""
+    """As it is, with late interaction where an action says "not this", and with a default blend, in float32 on the readable
+    model: in bfloat16 a user's vector depends a little on who is encoded with them."""
     path = tmp_path_factory.mktemp("one") / "run"
     shutil.copytree(trained.path, path)
     manifest = Manifest.load(path)
