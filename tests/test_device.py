@@ -166,6 +166,9 @@ def test_what_is_trained_there_answers_there_as_on_the_cpu(second, way, market, 
     listings = (run.vectors("model"), Run.open(tmp_path / "cpu", market).vectors("model"))
     assert cosine(*(vectors.astype(np.float32) for vectors in listings)) > 0.999
     same_weights_same_answers(run.path, NAME, tmp_path)
+    # A graph is written from a copy on the CPU.
+    assert {device_of(graph) for graph in graphs_of(run.engine.model)} == {CPU}
+    assert device_of(run.engine.model).type == NAME
 
 
 @pytest.mark.slow
@@ -190,14 +193,6 @@ def test_an_interrupted_training_goes_on_there(second, market, photos, tmp_path)
     train(market, tmp_path / "run", settings, photos, resume=True)
     whole, run = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "run"))
     assert whole == run
-
-
-@pytest.mark.slow
-def test_a_graph_is_written_from_a_copy_on_the_cpu(second, market, photos, tmp_path):
-    run = trained_on(NAME, market, tmp_path / "run", settings_of("listing-vectors"), photos)
-    for graph in graphs_of(run.engine.model):
-        assert device_of(graph) == CPU
-    assert device_of(run.engine.model).type == NAME
 
 
 @pytest.mark.slow
