@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from listing_vibes.ablation.ablate import Ablation
-from listing_vibes.ablation.figure import save_figure
+from listing_vibes.ablation.ablate import Ablation, save_figure
 from listing_vibes.ablation.table import COLUMNS, Measured, ablation_table, ladder, read_ablation
 from listing_vibes.evaluation.intervals import holm, sign_flip_p
 

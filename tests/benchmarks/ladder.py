@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from listing_vibes.ablation.ablate import folder_of
-from listing_vibes.ablation.figure import save_figure
+from listing_vibes.ablation.ablate import folder_of, save_figure
 from listing_vibes.ablation.jobs import RANKS
 from listing_vibes.ablation.table import Measured, ablation_table, read_ablation, render_ablation
 

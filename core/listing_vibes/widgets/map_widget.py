@@ -28,8 +28,8 @@ from listing_vibes.progress import Report, shown
 from listing_vibes.report.figures import Photo
 from listing_vibes.run.describe import describe_listings
 from listing_vibes.run.run import Run
-from listing_vibes.widgets.chosen import chosen_frame, facts_of
 from listing_vibes.widgets.colors import VALUES
+from listing_vibes.widgets.gallery_widget import chosen_frame, facts_of
 from listing_vibes.widgets.scripts import MAP, MAP_HTML, MAP_KEYS, notebook_module
 
 
