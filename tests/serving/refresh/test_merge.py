@@ -77,7 +77,7 @@ def test_new_rows_come_behind_and_the_last_of_several_counts(market):
     second = pd.DataFrame({C.LISTING: ["b", known], "price": ["7", "12345"]})
     table, changes = merged(market, rows, second)
     assert (changes.new, changes.changed, changes.problems) == (["b", "a"], {known}, [])
-    assert [(issue.column, issue.row, issue.count) for _, issue in changes.issues] == [
+    assert [(issue.column, issue.row, issue.count) for issue in changes.issues] == [
         ("stranger", 0, 1), (C.LISTING, 4, 2), ("price", 3, 1),
     ]  # fmt: skip
     assert table[C.LISTING].tolist() == [*market.listings[C.LISTING], "b", "a"]
