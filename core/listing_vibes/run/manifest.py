@@ -13,7 +13,7 @@ from listing_vibes.market.documents import first_problem, read_toml, write_text
 from listing_vibes.model.settings import Forbidding, Resolved, merged
 
 #: Incremented when older run folders can no longer be read.
-RUN_FORMAT = 3
+RUN_FORMAT = 4
 
 
 class FileFacts(Forbidding):
