@@ -15,11 +15,12 @@ from listing_vibes_app.server.runs import run_label, run_paths
 
 ICON = str(Path(__file__).with_name("icon.svg"))
 
-#: The header leaves room for the deck's buttons. Titles and values in right-to-left languages keep their direction, and tags on the primary color are readable in both themes.
+#: The header leaves room for the deck's buttons. Titles and values in right-to-left languages keep their direction, and tags on the primary color are readable in both themes. The page behind a dialog is darker in both.
 STYLE = """<style>
 .stApp :is(h1, h2, h3, td) { unicode-bidi: plaintext; text-align: left }
 .stApp [data-tag-index] * { color: light-dark(#ffffff, #14191b) }
 [data-testid="stHeader"] { padding-right: 18rem }
+[data-testid="stDialog"] { background-color: rgb(8 12 14 / 50%) }
 @media (max-width: 640px) {
   .st-key-pinned { max-height: 65vh; overflow-y: auto }
   [data-testid="stHorizontalBlock"] { gap: 1rem }

@@ -34,7 +34,7 @@ def map_of_photos(page: Page, url: str) -> Image.Image:
     """The map of photos with a group that is selected."""
     page.set_viewport_size({"width": 1440, "height": 900})
     page.goto(f"{url}/map?space=photos&group=0")
-    expect(page.locator(".vibe-map .about table")).to_be_visible()
+    expect(page.get_by_role("region", name="What is selected").get_by_role("listitem").first).to_be_visible()
     page.wait_for_timeout(5000)
     return Image.open(io.BytesIO(page.screenshot())).convert("RGB")
 

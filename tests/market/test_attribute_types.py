@@ -74,10 +74,15 @@ def test_a_condition_holds_for_its_values_and_for_no_missing_one(name, values, r
 
 
 @pytest.mark.parametrize(
-    ("low", "pieces"), [(1990, ["built until 1999", "built from 2010"]), (0, ["low built", "high built"])]
+    ("label", "low", "pieces"),
+    [
+        ("Built", 1990, ["built until 1999", "built from 2010"]),
+        ("Price", 0, ["low price", "high price"]),
+        ("Living area", 0, ["small living area", "large living area"]),
+    ],
 )
-def test_the_thirds_of_a_number_are_traits_of_groups(low, pieces):
-    words = type_of("number").traits("Built", pd.Series(np.arange(30.0) + low))[1]
+def test_the_thirds_of_a_number_are_traits_of_groups(label, low, pieces):
+    words = type_of("number").traits(label, pd.Series(np.arange(30.0) + low))[1]
     assert [piece for _, piece in words] == pieces
 
 

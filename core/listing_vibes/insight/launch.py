@@ -75,6 +75,13 @@ class Crowd:
             rank[self.people.has_in_history(row)] = 0
         return rank, score
 
+    def typical_audience(self) -> int | None:
+        """Return the median audience of the active listings, in users; None if no listing is active."""
+        run, rows = self.people.run, self.rows[:, : self.k]
+        active = run.index("model").known & run.catalogue.live(self.people.at)
+        audience = np.bincount(rows[rows >= 0], minlength=len(active))[active]
+        return int(np.median(audience)) if len(audience) else None
+
     def is_reached(self, rank: np.ndarray) -> np.ndarray:
         """Return which ranks are among the first `k`, bool."""
         within: np.ndarray = (rank > 0) & (rank <= self.k)

@@ -13,6 +13,7 @@ MODEL_ONLY = "model only"
 NEAR_RECENT = "neighbors + recency"
 #: The ceiling of a simulated market, which knows the tastes of its users: no baseline, but an upper bound.
 ORACLE = "oracle"
+CEILING = "Ceiling"
 
 
 def blend_name(*parts: str) -> str:
@@ -32,5 +33,5 @@ def uses_model(name: str) -> bool:
 
 
 def method_name(name: str) -> str:
-    """Return the name of a ranking at the start of a line or a cell."""
-    return name[:1].upper() + name[1:]
+    """Return the name of a ranking at the start of a line or a cell; that of the oracle says what it means."""
+    return CEILING if name == ORACLE else name[:1].upper() + name[1:]

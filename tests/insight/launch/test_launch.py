@@ -50,6 +50,14 @@ def test_places_are_those_of_the_slow_count(trained, crowd, nth):
     }
 
 
+def test_the_typical_audience_is_the_median_of_the_active_listings(trained, crowd):
+    active = np.flatnonzero(trained.index("model").known & trained.catalogue.live(crowd.people.at))
+    sizes = [
+        len(launch(trained, trained.listing_ids[row], advise=False, crowd=crowd).audience) for row in active
+    ]
+    assert crowd.typical_audience() == int(np.median(sizes))
+
+
 def had_by(run, listing: str) -> list[str]:
     """Return the users with a listing in their history."""
     events = run.market.events

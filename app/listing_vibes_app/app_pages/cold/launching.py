@@ -92,6 +92,9 @@ def reach(opened: OpenRun, cells: dict[str, Any], photos: list[bytes]) -> Launch
     )
     rank = formats.MISSING if result.median_rank is None else f"{result.median_rank:g}"
     right.metric("Median rank", rank, help="Half of the audience would have it higher up in their list")
+    typical = _crowd(opened).typical_audience()
+    if typical is not None:
+        st.caption(f"The median audience of the active listings is {count(typical, 'user')}.")
     return result
 
 
@@ -161,7 +164,7 @@ def show_audience(opened: OpenRun, launched: Launch) -> None:
         show_users(opened, launched.audience[:TABLE], set())
     else:
         st.caption(
-            f"No user would have it among the first {launched.k}. Change a value, or see which change gains most."
+            f"No user would have it among the first {launched.k}. Change a value or a photo, or see which change gains most."
         )
     if len(launched.competitors):
         st.header("What it competes with", anchor=False)
@@ -187,6 +190,9 @@ def _show_changes(opened: OpenRun, result: Launch) -> None:
         st.caption("There is no attribute to change.")
         return
     best = result.changes.drop_duplicates("attribute").head(CHANGES).to_dict("records")
+    if not len(result.audience) and best[0]["gain"] <= 0:
+        st.caption("No change of a single value would gain a user.")
+        return
     items = {item.name: item for item in opened.view.market.attributes}
 
     def write(change: dict[str, Any], side: str) -> str:

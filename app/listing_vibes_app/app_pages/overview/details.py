@@ -15,7 +15,14 @@ from listing_vibes.report.text import (
     describe_difference,
     describe_notes,
 )
-from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY, ORACLE, method_name, uses_model
+from listing_vibes.scoring.ranking_names import (
+    CEILING,
+    DEFAULT_RANKING,
+    MODEL_ONLY,
+    ORACLE,
+    method_name,
+    uses_model,
+)
 from listing_vibes.serving.monitor.checks import Monitored
 from listing_vibes.words import enumerated, percent
 from listing_vibes_app.app_pages.overview.data_warnings import data_warnings
@@ -34,7 +41,7 @@ PROTOCOLS = {
 KINDS = {
     "Model": (charts.SERIES[0], "circle"),
     "Baseline": (charts.SERIES[1], "square"),
-    "Ceiling": (charts.SERIES[2], "cross"),
+    CEILING: (charts.SERIES[2], "cross"),
     "Model, another blend": (charts.SERIES[3], "diamond"),
 }
 MEANINGS = {
@@ -42,7 +49,7 @@ MEANINGS = {
     "Attributes": "the model with what a listing says about itself",
     "+ actions": "and what a user did, and for how long",
     "+ photos": "and how the listing looks",
-    "Ceiling": "knows the simulated tastes: nothing could predict more",
+    CEILING: "knows the simulated tastes: nothing could predict more",
 }
 HEIGHT = 310  # height of the chart of ingredients in pixels
 
@@ -117,7 +124,7 @@ def show_evaluation(metrics: dict[str, Any]) -> None:
 
 def _kind(name: str) -> str:
     if name == ORACLE:
-        return "Ceiling"
+        return CEILING
     if not uses_model(name):
         return "Baseline"
     return "Model" if name in (DEFAULT_RANKING, MODEL_ONLY) else "Model, another blend"

@@ -13,6 +13,7 @@ from listing_vibes.market.values import SEPARATOR, to_numbers
 
 FEW = 8  # up to so many distinct values are traits themselves
 YEARS = (1500, 2100)
+SIZES = {"area", "size"}  # words of a label whose values are small or large, not low or high
 
 
 class Number(AttributeType):
@@ -47,7 +48,8 @@ class Number(AttributeType):
         low, high = np.quantile(present, [1 / 3, 2 / 3])
         if present.nunique() <= FEW or low == high:
             return coded_values(label, present.map(lambda value: f"{value:g}"))
-        pieces = [f"low {inside(label)}", f"high {inside(label)}"]
+        ends = ("small", "large") if SIZES & set(label.lower().split()) else ("low", "high")
+        pieces = [f"{end} {inside(label)}" for end in ends]
         if present.between(*YEARS).all():
             pieces = [
                 f"{inside(label)} until {np.floor(low):.0f}",
