@@ -17,9 +17,6 @@ from browser.seeing import wait_until_quiet  # noqa: E402
 from browser.served import served  # noqa: E402
 from listing_vibes.demo.shipped import bundled_run  # noqa: E402
 
-WIDTH, HEIGHT, SCREEN = 1200, 1900, 1120
-LISTING, CARDS = "home-0324", 5
-
 
 def first_page(page: Page, url: str) -> Image.Image:
     """The upper part of the first page."""
@@ -40,17 +37,15 @@ def map_of_photos(page: Page, url: str) -> Image.Image:
 
 
 def presenting(page: Page, url: str) -> Image.Image:
-    """A pinned view with its note, as it is presented."""
-    page.set_viewport_size({"width": WIDTH, "height": SCREEN})
-    page.goto(f"{url}/similar?listing={LISTING}&k={CARDS}&space=photos")
+    """A slide of the ready deck, as it is presented: a visitor, and what they opened next."""
+    page.set_viewport_size({"width": 1200, "height": 750})
+    page.goto(url)
     wait_until_quiet(page)
-    page.get_by_role("button", name="Pin this view as a slide").click()
-    page.get_by_role("button", name="Deck (1)").click()
-    page.get_by_role("dialog", name="Deck").get_by_role("textbox").first.fill("Alike by their photos alone")
     page.get_by_role("button", name="Present", exact=True).click()
     expect(page.frame_locator("iframe[title=Slides]").locator(".slide").first).to_be_visible()
-    page.keyboard.press("ArrowRight")
-    page.mouse.move(WIDTH - 1, 0)
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    page.mouse.move(1199, 0)
     page.wait_for_timeout(1500)
     return Image.open(io.BytesIO(page.screenshot())).convert("RGB")
 
@@ -74,7 +69,6 @@ def main() -> None:
         context = browser.new_context(
             color_scheme="light",
             reduced_motion="reduce",
-            viewport={"width": WIDTH, "height": HEIGHT},
         )
         context.set_default_timeout(120_000)
         expect.set_options(timeout=120_000)
