@@ -69,6 +69,10 @@ def quality(metrics: dict[str, Any]) -> dict[str, Any] | None:
         lines.append(f"In paired tests the default ranking is {'; '.join(words)}.")
     notes = {name: note for name, note in metrics.get("notes", {}).items() if name != DEFAULT_RANKING}
     lines.append(PROTOCOLS.get(metrics.get("protocol", ""), "") + describe_notes({**metrics, "notes": notes}))
+    if best is not None:
+        lines.append(
+            "The baselines are popularity and models that count which users did what together, tested on exactly the same queries."
+        )
     size = f"{count(metrics.get('queries', 0), 'test query', 'test queries')} of {count(metrics.get('users', 0), 'user')}."
     names = list(next(iter(results.values())))
     caption = f"Recall@30 by method with 95 % intervals over users; ■ is the default ranking. {size}"
@@ -201,13 +205,12 @@ def describe_method(settings: Resolved | None, has_photos: bool) -> tuple[str, .
         "So listings and users become points in the same space. The model is trained so that a user is near the "
         "listings that they interacted with next. What is near a user is recommended; what is near a listing is similar.",
         "The model knows no listing and no user by name. So it can place a new listing and a new user.",
-        "The baselines are popularity and models that count which users did what together, tested on exactly the same queries.",
     )
 
 
 def describe_limits(run: Run) -> list[str]:
     """Return the limits of the results of a run."""
-    market, lines = run.market, list(LIMITS)
+    market, lines = run.market, [*(LIMITS_OF_FIGURES if run.metrics else ()), *LIMITS]
     if run.metrics and run.metrics.get("protocol") == "leave-one-out":
         lines.append(
             "The test predicts each user's last event from those before, so it says nothing about the weeks to come."
@@ -221,10 +224,12 @@ def describe_limits(run: Run) -> list[str]:
     return lines
 
 
-LIMITS = (
+LIMITS_OF_FIGURES = (
     "A view is not a purchase: the figures say how well the next listing is predicted, not how satisfied people were.",
-    "People could only choose among what they were shown then, so what was rarely shown is rarely right.",
     "Intervals are over users of this market; another market or another season may differ.",
+)
+LIMITS = (
+    "People could only choose among what they were shown then, so what was rarely shown is rarely right.",
     "Photos and attributes can stand for things that must not decide, such as who lives in a quarter. Look at the groups "
     "before you act on them.",
 )

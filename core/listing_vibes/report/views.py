@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,6 +48,7 @@ WIDE, LONG = 6, 12  # photos in a row, and of a list without a lead
 AUDIENCE = 2  # users of the audience of a new listing that are shown
 REACHED = 500  # users of whom a draft would reach some
 BESIDE = 4  # photos in a row of one of two columns
+TALL_ROWS = 3  # of a wall of tall photos, since a slide would cut more rows
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,9 @@ def _home(runs: Runs, name: str, params: Params) -> View:
     if beat.bars:
         return View(rows=bars(beat.bars))
     if beat.key == "vibes":
-        return View(columns=[[Strip("", photos, 1)] for photos in strips], is_wall=True)
+        tall = median(photo.shape for photos in strips for photo in photos) < 1
+        rows = TALL_ROWS if tall else None
+        return View(columns=[[Strip("", photos[:rows], 1)] for photos in strips], is_wall=True)
     if len(strips[0]) == 1:
         wide = 3 if len(strips) == 2 else max(map(len, strips))
         shown = [Strip(label, photos, wide) for label, photos in zip(labels[1:], strips[1:], strict=True)]
