@@ -1,12 +1,13 @@
 """Conditions on listings: parsed, refused, fulfilled alike everywhere, and explained if no listing fulfills them."""
 
+import numpy as np
 import pytest
 
 from helpers.commands import vibes
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.run.conditions import read_condition
+from listing_vibes.run.conditions import great_circle, read_condition
 from listing_vibes.run.describe import explain_empty
 from listing_vibes.run.newcomers import new_listings
 from listing_vibes.run.rules import Rules
@@ -73,3 +74,10 @@ def test_an_empty_list_says_why(trained, tmp_path):
     (tmp_path / "market" / "listings.csv").write_text("listing_id,price,town\na,100,Ulm\n")
     embed_market(Market.open(tmp_path / "market"), tmp_path / "run", None, None)
     assert "No listing found" in vibes("similar", tmp_path / "run", "a").stdout
+
+
+def test_a_distance_is_that_on_the_sphere_and_unknown_without_a_location():
+    berlin, hamburg, antipode = (52.52, 13.405), (53.551, 9.993), (-52.52, 13.405 - 180)
+    near, far, same, unknown = great_circle(np.array([hamburg, antipode, berlin, (np.nan, 0)]), berlin)
+    assert near == pytest.approx(255, abs=2) and far == pytest.approx(np.pi * 6371, abs=1)
+    assert same == 0 and np.isnan(unknown)

@@ -58,12 +58,6 @@ def component(module: str, html: str, *parts: str) -> Callable[..., Any]:
     return show
 
 
-def read_event(key: str, name: str) -> Any:
-    """Return the last event of a component, such as the `outline` that the user drew; None if there is none."""
-    value = st.session_state.get(key)
-    return value.get(name) if value else None
-
-
 def _turn(key: str, data: Mapping[str, Any]) -> int:
     """Return a number that increases with each change of a component's data, also after a restart of the server (milliseconds)."""
     turns, digest = st.session_state.setdefault(_TURNS, {}), hash(json.dumps(data))

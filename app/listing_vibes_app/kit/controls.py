@@ -9,7 +9,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from listing_vibes.defaults import K
 from listing_vibes.insight.selection.pages import MOST
+from listing_vibes.words import count
 from listing_vibes_app.server.params import bind, read_choice, read_number, set_params
+from listing_vibes_app.server.runs import OpenRun
 
 SEEDS = 1_000_000  # number of random orders
 _PAGES = 330  # width in pixels of seven numbers and two arrows
@@ -66,6 +68,19 @@ def button(label: str, icon: str, on_click: Callable[[], Any], **more: Any) -> N
 def random_button(label: str, draw: Callable[[np.random.Generator], Any], help: str, **more: Any) -> None:
     """Draw a button that calls `draw` with a random generator."""
     button(label, "casino", lambda: draw(np.random.default_rng()), help=help, **more)
+
+
+def any_listing(opened: OpenRun, take: Callable[[int], Any], label: str = "Any listing") -> None:
+    """Draw a button that calls `take` with the row of a random listing."""
+    help = "One drawn at random"
+    random_button(label, lambda rng: take(int(rng.integers(len(opened.view)))), help, key="any-listing")
+
+
+def any_user(opened: OpenRun, take: Callable[[int], Any], least: int = 2) -> None:
+    """Draw a button that calls `take` with the number of a random user who has at least `least` events."""
+    enough = np.flatnonzero(np.diff(opened.view.log.start) >= least)
+    help = f"One with {count(least, 'event')} or more, drawn at random"
+    random_button("Any user", lambda rng: take(int(rng.choice(enough))), help, disabled=not len(enough))
 
 
 def shuffle_button(**clears: None) -> None:

@@ -3,18 +3,15 @@
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlencode
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from listing_vibes.cache import Cache
-from listing_vibes.errors import VibesError
 from listing_vibes.report.deck import deck_html, parse_slides
 from listing_vibes.run.run import Run
-from listing_vibes.serving.service.access import JSON, is_json
 from listing_vibes_app.kit.map_points import load_maps
-from listing_vibes_app.server.boundary import catch_errors, describe_error, read_body, text_response
+from listing_vibes_app.server.boundary import catch_errors, json_route, text_response
 from listing_vibes_app.server.photos import base_path
 from listing_vibes_app.server.runs import open_run, run_paths, search_index
 
@@ -41,25 +38,14 @@ class _Runs(Mapping[str, Run]):
         return len(self._names)
 
 
-async def serve_deck(request: Request) -> Response:
+def draw_deck(request: Request, content: bytes) -> Response:
     """Respond with the deck of the slides in the request's JSON, which only the browser stores; for none, with the run's ready deck."""
-    if not is_json(request.headers.get("content-type", "")):
-        return text_response(f"Send the slides as {JSON}.", 415)
-    content = await read_body(request, LARGEST)
-    if content is None:
-        return text_response("These are too many slides, or too long notes; remove some.", 413)
-    return await run_in_threadpool(_deck, request.path_params["run"], content)
-
-
-def _deck(name: str, content: bytes) -> Response:
+    name = request.path_params["run"]
     if name not in run_paths():
         return text_response("There is no such run.")
-    try:
-        slides = parse_slides(content.decode(errors="replace"), "What the browser sent")
-        key = (tuple(open_run(other).number for other in run_paths()), name, content)
-        return HTMLResponse(_DECKS.get(key, lambda: deck_html(_Runs(name), slides or None)))
-    except Exception as error:
-        return text_response(describe_error(error), 400 if isinstance(error, VibesError) else 500)
+    slides = parse_slides(content.decode(errors="replace"), "What the browser sent")
+    key = (tuple(open_run(other).number for other in run_paths()), name, content)
+    return HTMLResponse(_DECKS.get(key, lambda: deck_html(_Runs(name), slides or None)))
 
 
 @catch_errors
@@ -89,8 +75,8 @@ def find_anything(request: Request) -> Response:
 
 def routes() -> list[Route]:
     """Return the routes."""
-    base = base_path()
+    base, too_large = base_path(), "These are too many slides, or too long notes; remove some."
     return [
-        Route(f"{base}/deck/{{run}}", serve_deck, methods=["POST"]),
+        Route(f"{base}/deck/{{run}}", json_route(draw_deck, LARGEST, too_large), methods=["POST"]),
         Route(f"{base}/find/{{run}}", find_anything),
     ]

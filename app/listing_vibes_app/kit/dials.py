@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from listing_vibes.errors import VibesError
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.score_moves import Dial, read_dial
+from listing_vibes.words import capitalize
 from listing_vibes_app.kit.controls import button
 from listing_vibes_app.kit.gallery import MAKING, SIDES, read_ids
 from listing_vibes_app.kit.spaces import in_order, label_of
@@ -50,7 +51,7 @@ def dial_sliders(opened: OpenRun, rules: Rules) -> DeltaGenerator:
 
         with st.container(horizontal=True, vertical_alignment="bottom", key=f"labelled-dial-{number}"):
             st.slider(
-                plain(dial.name[:1].upper() + dial.name[1:]),
+                plain(capitalize(dial.name)),
                 -STRONGEST,
                 STRONGEST,
                 step=STEP,

@@ -21,7 +21,7 @@ from listing_vibes.insight.selection.selection import Selection
 from listing_vibes.run.conditions import explain_unmet
 from listing_vibes.run.fits import NOTHING
 from listing_vibes.run.rules import Rules, declared
-from listing_vibes.words import enumerated
+from listing_vibes.words import capitalize, enumerated
 from listing_vibes_app.kit.controls import switch
 from listing_vibes_app.kit.dials import dial_button
 from listing_vibes_app.kit.empty import empty
@@ -62,14 +62,9 @@ def blend_switch(opened: OpenRun) -> None:
     default, additions = default_blend(opened.run), fitted_blends(opened.run)
     if default is None and not additions:
         return
-    options = {} if default is None else {DEFAULT: _capitalized(default.parts)}
-    options |= {NOTHING: "Nothing", **{name: _capitalized(name) for name in additions}}
+    options = {} if default is None else {DEFAULT: capitalize(enumerated(default.parts.split("+")))}
+    options |= {NOTHING: "Nothing", **{name: capitalize(enumerated(name.split("+"))) for name in additions}}
     switch("Blend with", "with", options, NOTHING if default is None else DEFAULT, help=HELP)
-
-
-def _capitalized(blend: str) -> str:
-    text = enumerated(blend.split("+"))
-    return text[:1].upper() + text[1:]
 
 
 def list_options(opened: OpenRun, users: bool, more: Callable[[], Any] = lambda: None) -> Rules:

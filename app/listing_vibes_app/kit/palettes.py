@@ -7,6 +7,7 @@ import pandas as pd
 
 from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.run.conditions import great_circle
 from listing_vibes.widgets.colors import UNKNOWN, Coloring, by_value
 from listing_vibes_app.view import formats
 from listing_vibes_app.view.market import MarketView
@@ -61,9 +62,8 @@ def _by_attribute(view: MarketView, rows: np.ndarray, item: Attribute) -> Colori
     listings = view.market.listings
     if item.shown_as == "place":
         places = listings[[C.LATITUDE, C.LONGITUDE]].to_numpy(float)
-        middle = tuple(np.nanmedian(places, axis=0)) if np.isfinite(places).any() else (0.0, 0.0)
-        far = [formats.distance_km(tuple(place), middle) for place in places[rows]]
-        return _fifths(np.array(far), formats.distance)
+        middle = np.nanmedian(places, axis=0) if np.isfinite(places).any() else (0.0, 0.0)
+        return _fifths(great_circle(places[rows], middle), formats.distance)
     values = listings[item.name].iloc[rows]
     if item.shown_as == "number":
         unit, grouped = view.unit(item), not view.is_year(item)

@@ -5,15 +5,17 @@ The log also has the sentence, with the traceback if the server runs with --debu
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 
 import streamlit as st
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from listing_vibes.errors import DEBUG, VibesError, sentence_of
+from listing_vibes.serving.service.access import JSON, is_json
 from listing_vibes_app.view.formats import plain
 
 _LOG = logging.getLogger("vibes.explorer")
@@ -62,11 +64,25 @@ def catch_errors(serve: Callable[[Request], Response]) -> Callable[[Request], Re
     return answer
 
 
-async def read_body(request: Request, most: int) -> bytes | None:
-    """Return the body of a request; None if it has more than `most` bytes, of which no more are read."""
-    content = b""
-    async for part in request.stream():
-        content += part
-        if len(content) > most:
-            return None
-    return content
+def json_route(
+    serve: Callable[[Request, bytes], Response], most: int, too_large: str
+) -> Callable[[Request], Awaitable[Response]]:
+    """Make a route that gets JSON: `serve` responds, in a thread, to a body of at most `most` bytes, of which no more are read.
+
+    An expected error is a response with the code 400.
+    """
+
+    async def answer(request: Request) -> Response:
+        if not is_json(request.headers.get("content-type", "")):
+            return text_response(f"Send {JSON}.", 415)
+        content = b""
+        async for part in request.stream():
+            content += part
+            if len(content) > most:
+                return text_response(too_large, 413)
+        try:
+            return await run_in_threadpool(serve, request, content)
+        except Exception as error:
+            return text_response(describe_error(error), 400 if isinstance(error, VibesError) else 500)
+
+    return answer

@@ -1,7 +1,5 @@
 """The route that the explorer adds to Streamlit's for photos: thumbnails, cached on disk."""
 
-from pathlib import Path
-
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
@@ -11,6 +9,7 @@ from listing_vibes_app.server.boundary import catch_errors, text_response
 from listing_vibes_app.server.pages import NUMBER
 from listing_vibes_app.server.photos import SIZES, base_path
 from listing_vibes_app.server.runs import open_run, run_paths
+from listing_vibes_app.view.market import MarketView
 
 #: The file of a photo may change under the same URL, so browsers revalidate it by its ETag.
 _CACHE = "public, max-age=60"
@@ -34,14 +33,14 @@ def serve_photo(request: Request) -> Response:
     photos = view.photos(row) if row is not None else []
     if request.path_params["position"] >= len(photos):
         return text_response("There is no such photo.")
-    thumb = thumbnail(view.market.path, photos[request.path_params["position"]], size)
+    return photo_response(request, view, photos[request.path_params["position"]], size)
+
+
+def photo_response(request: Request, view: MarketView, path: str | None, size: int) -> Response:
+    """Respond with the thumbnail of a photo, whose file name is its content hash; 304 if the browser has it."""
+    thumb = thumbnail(view.market.path, path, size) if path else None
     if thumb is None:
         return Response(UNREADABLE, media_type="image/svg+xml", headers={"Cache-Control": "no-cache"})
-    return picture_response(request, thumb)
-
-
-def picture_response(request: Request, thumb: Path) -> Response:
-    """Respond with a thumbnail, whose file name is its content hash; 304 if the browser has it."""
     headers = {"Cache-Control": _CACHE, "ETag": f'"{thumb.stem}"'}
     if headers["ETag"] in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)

@@ -18,6 +18,7 @@ from listing_vibes import Run
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.selection.selection import Selection
 from listing_vibes.run.market_state import MarketChanged
+from listing_vibes.words import capitalize
 from listing_vibes_app.server.params import read_choice
 from listing_vibes_app.view.formats import numbered
 from listing_vibes_app.view.market import MarketView
@@ -87,8 +88,7 @@ def run_title(name: str) -> str:
     first, *rest = name.replace("-", " ").replace("_", " ").split() or [name]
     if first == "run":
         first = "untrained" if run_facts(name)[1] == "untrained" else "the model"
-    title = " ".join([first, *rest])
-    return title[:1].upper() + title[1:]
+    return capitalize(" ".join([first, *rest]))
 
 
 def run_label(name: str) -> str:

@@ -12,6 +12,7 @@ from listing_vibes.market.amounts import is_currency as is_currency
 from listing_vibes.market.amounts import number as number
 from listing_vibes.market.amounts import with_unit as with_unit
 from listing_vibes.market.titles import identity as identity
+from listing_vibes.words import capitalize
 from listing_vibes.words import count as count
 
 #: Format of a number in a field, with all digits: Streamlit's default has two decimals and shows 0.0005 as 0.00.
@@ -26,15 +27,6 @@ def place(latitude: float, longitude: float) -> str:
         return MISSING
     north, east = "N" if latitude >= 0 else "S", "E" if longitude >= 0 else "W"
     return f"{abs(latitude):.2f}° {north}, {abs(longitude):.2f}° {east}"
-
-
-def distance_km(start: tuple[float, float], end: tuple[float, float]) -> float:
-    """Return the great-circle distance of two (latitude, longitude) points in kilometers; NaN if one is unknown."""
-    lat1, lon1, lat2, lon2 = map(math.radians, (*start, *end))
-    half = (
-        math.sin((lat2 - lat1) / 2) ** 2 + math.cos(lat1) * math.cos(lat2) * math.sin((lon2 - lon1) / 2) ** 2
-    )
-    return 2 * 6371.0 * math.asin(min(1.0, math.sqrt(half)))
 
 
 def distance(kilometers: float) -> str:
@@ -79,8 +71,7 @@ def moment(nanoseconds: int, clock: bool = False) -> str:
 
 def words(name: str) -> str:
     """Format a name in the data for display: `add_to_cart` becomes `Add to cart`."""
-    text = printable(name.replace("_", " "))
-    return text[:1].upper() + text[1:]
+    return capitalize(printable(name.replace("_", " ")))
 
 
 def numbered(names: Iterable[str], between: str) -> list[str]:

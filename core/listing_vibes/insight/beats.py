@@ -31,7 +31,7 @@ from listing_vibes.market.documents import write_text
 from listing_vibes.run.run import Run
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, method_name
 from listing_vibes.search.index import best
-from listing_vibes.words import count, enumerated, percent
+from listing_vibes.words import capitalize, count, enumerated, percent
 
 FILE = "beats.json"
 VIBES, COVERS = 8, 5  # vibe groups on the wall, and listings of each
@@ -224,7 +224,7 @@ def _visitor(run: Run) -> Beat | None:
         sentence = f"Here it worked: {start_text}, and they went on to open no. {ranks}."
         title = "One real visitor, and what they opened next"
     else:
-        sentence = f"{start_text[:1].upper()}{start_text[1:]}."
+        sentence = f"{capitalize(start_text)}."
         title = "One real visitor, and our list"
     return Beat(
         key="visitor",

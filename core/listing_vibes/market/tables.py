@@ -27,6 +27,7 @@ from listing_vibes.market.values import (
     to_numbers,
     with_points,
 )
+from listing_vibes.words import capitalize
 
 #: pandas' name of a column without a name; one that was read and written again has a second number.
 _NAMELESS = re.compile(r"Unnamed: \d+(\.\d+)?")
@@ -202,7 +203,7 @@ def _resolve_attribute(
         message = f'is read with "." as the decimal mark; set {key} decimal = "," or "." in market.toml'
         notes.add(name, is_ambiguous(column), column, message)
     label = name.replace("_", " ").strip()
-    label = setting.label or label[:1].upper() + label[1:]
+    label = setting.label or capitalize(label)
     return setting.model_copy(update={"kind": kind, "label": label})
 
 

@@ -17,7 +17,7 @@ from listing_vibes.report.figures import Row, Rows
 from listing_vibes.run.describe import default_blend_sentence
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, ORACLE, method_name, uses_model
 from listing_vibes.tables import write_p
-from listing_vibes.words import count, percent
+from listing_vibes.words import capitalize, count, percent
 
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
@@ -105,7 +105,7 @@ def slices_of(metrics: dict[str, Any]) -> Rows | None:
     for name, part in metrics.get("slices", {}).items():
         result = part.get("results", {}).get(DEFAULT_RANKING, {}).get(METRIC)
         if (name in SLICES or name.startswith("history ")) and result and result["value"] is not None:
-            label, note = name[:1].upper() + name[1:], count(part["queries"], "query", "queries")
+            label, note = capitalize(name), count(part["queries"], "query", "queries")
             rows.append(_row(label, result, True, note))
     caption = "Recall@30 of the default ranking by kind of query, with 95 % intervals over users."
     return Rows(rows, caption) if rows else None

@@ -146,11 +146,14 @@ def read_location(market: Market, text: str, option: str) -> tuple[float, float]
 
 
 def measure_distance(market: Market, location: Sequence[float]) -> np.ndarray:
-    """Return the distances (L,) in km on the sphere (haversine); NaN for a listing without a location."""
-    latitude, longitude = (
-        np.radians(market.listings[name].to_numpy(float, na_value=np.nan))
-        for name in (C.LATITUDE, C.LONGITUDE)
-    )
+    """Return the distances (L,) in km of the listings; NaN for a listing without a location."""
+    columns = [market.listings[name].to_numpy(float, na_value=np.nan) for name in (C.LATITUDE, C.LONGITUDE)]
+    return great_circle(np.stack(columns, axis=1), location)
+
+
+def great_circle(locations: np.ndarray, location: Sequence[float]) -> np.ndarray:
+    """Return the distances (n,) in km on the sphere (haversine) of `locations` (n, 2), latitude and longitude, from one."""
+    latitude, longitude = np.radians(locations).T
     north, east = np.radians(location)
     half = (
         np.sin((latitude - north) / 2) ** 2

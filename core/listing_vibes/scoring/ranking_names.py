@@ -5,6 +5,8 @@ A baseline has its name in its class (`listing_vibes.scoring.baselines`), neighb
 
 from __future__ import annotations
 
+from listing_vibes.words import capitalize
+
 #: The order that lists have unless another blend is requested.
 DEFAULT_RANKING = "default ranking"
 #: The trained model with nothing added.
@@ -34,4 +36,4 @@ def uses_model(name: str) -> bool:
 
 def method_name(name: str) -> str:
     """Return the name of a ranking at the start of a line or a cell; that of the oracle says what it means."""
-    return CEILING if name == ORACLE else name[:1].upper() + name[1:]
+    return CEILING if name == ORACLE else capitalize(name)

@@ -86,7 +86,7 @@ def _fits(opened: OpenRun, name: str, value: Any) -> bool:
     if item.shown_as in ("number", "place"):
         # Browsers represent integers exactly up to 2 ** 53; the comparison is false for NaN.
         end = 90.0 if name == C.LATITUDE else 180.0 if name == C.LONGITUDE else 1e300
-        end = 2.0**53 - 1 if item.shown_as == "number" and is_whole(opened, name) else end
+        end = 2.0**53 - 1 if item.shown_as == "number" and is_whole(opened.view.market, name) else end
         return isinstance(value, int | float) and not isinstance(value, bool) and -end <= value <= end
     if item.shown_as == "flag":
         return isinstance(value, bool)
@@ -183,7 +183,7 @@ def _field(opened: OpenRun, item: Attribute, cells: dict[str, Any]) -> None:
         options = list(dict.fromkeys([*_common(market, name), *more_values]))
     match item.shown_as:
         case "number":
-            full = is_whole(opened, name)
+            full = is_whole(market, name)
             value = None if value is None else round(value) if full else float(value)
             form: dict[str, Any] = {"step": 1 if full else None, "format": "%d" if full else FIELD}
             st.number_input(label, value=value, **form, **empty, **held(value))
@@ -207,13 +207,9 @@ def _field(opened: OpenRun, item: Attribute, cells: dict[str, Any]) -> None:
             st.text_area(label, value or "", height=110, **empty, **held(value or ""))
 
 
-def is_whole(opened: OpenRun, name: str) -> bool:
-    """Return whether all numbers of a column are integers."""
-    return _all_whole(opened.view.market, name)
-
-
 @cached_per_object
-def _all_whole(market: Market, name: str) -> bool:
+def is_whole(market: Market, name: str) -> bool:
+    """Return whether all numbers of a column are integers."""
     values = market.listings[name].dropna()
     return bool(len(values)) and bool((values % 1 == 0).all())
 

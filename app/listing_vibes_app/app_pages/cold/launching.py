@@ -151,7 +151,7 @@ def slider_range(opened: OpenRun, item: Attribute, cells: dict[str, Any]) -> tup
     rough = max((high - low) / STEPS, 1e-9)
     unit = 10.0 ** np.floor(np.log10(rough))
     step = float(next(size * unit for size in (1, 2, 5, 10) if size * unit >= rough))
-    if is_whole(opened, item.name):
+    if is_whole(market, item.name):
         step = max(step, 1.0)
     low, high = np.floor(low / step) * step, np.ceil(high / step) * step + step * (high == low)
     return float(np.nanmin([low, now])), float(np.nanmax([high, now])), step

@@ -27,7 +27,7 @@ from listing_vibes_app.app_pages.cold.launching import (
     sliders,
 )
 from listing_vibes_app.kit.as_code import as_code
-from listing_vibes_app.kit.controls import beside, button, page_of, random_button, switch
+from listing_vibes_app.kit.controls import any_listing, beside, button, page_of, switch
 from listing_vibes_app.kit.empty import empty, newer_than_run, unknown
 from listing_vibes_app.kit.gallery import gallery, listing_card, listing_panel, page_url
 from listing_vibes_app.kit.list_options import read_selections
@@ -173,7 +173,7 @@ def new_listing(opened: OpenRun) -> None:
         start(opened)
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        _random_start(opened, "Another listing")
+        any_listing(opened, lambda row: start_draft(opened, row), "Another listing")
         button("Empty the form", "delete_sweep", lambda: start_draft(opened, None))
     left, right = st.columns([2, 3], gap="large")
     with left:
@@ -192,22 +192,13 @@ def start(opened: OpenRun) -> None:
     if pictured:
         upload_photos()
     with st.container(horizontal=True, vertical_alignment="center"):
-        _random_start(opened, "Fill in a listing")
+        any_listing(opened, lambda row: start_draft(opened, row), "Fill in a listing")
         button("Start with empty fields", "edit", lambda: start_draft(opened, None))
     rows = [int(row) for row in np.random.default_rng(0).permutation(len(opened.view))]
     rows = [row for row in rows if opened.view.photos(row)] or rows
     links = [page_url(opened, "cold", view="new", like=opened.view.ids[row]) for row in rows[:STARTS]]
     cards = [listing_card(opened, row, href=link) for row, link in zip(rows, links, strict=False)]
     gallery(opened, cards, key="start-from", label="Listings to start from")
-
-
-def _random_start(opened: OpenRun, label: str) -> None:
-    random_button(
-        label,
-        lambda rng: start_draft(opened, int(rng.integers(len(opened.view)))),
-        "The values and photos of one drawn at random, to change from there",
-        key="fill-in",
-    )
 
 
 def landing(opened: OpenRun, cells: dict[str, Any], photos: list[tuple[str, bytes]]) -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from listing_vibes.insight.selection.selection import Selection
 from listing_vibes_app.kit.as_code import as_code
-from listing_vibes_app.kit.controls import random_button, search_box, select, switch
+from listing_vibes_app.kit.controls import any_listing, any_user, search_box, select, switch
 from listing_vibes_app.kit.days import event_slider
 from listing_vibes_app.kit.empty import empty, unknown
 from listing_vibes_app.kit.gallery import gallery, listing_card
@@ -59,22 +59,13 @@ def find_listing(opened: OpenRun) -> None:
     hint = "Words or an id; the best match is taken"
     st.text_input("Find a listing", type="search", placeholder=hint, width=340, **hold("words", "", take))
 
-    def draw(rng: np.random.Generator) -> None:
-        set_params(listing=opened.view.ids[int(rng.integers(len(opened.view)))], nothing=None)
-
-    random_button("Any listing", draw, "One drawn at random")
+    any_listing(opened, lambda row: set_params(listing=opened.view.ids[row], nothing=None))
 
 
 def find_user(opened: OpenRun) -> None:
     """Draw a field for a user's id, and a button for a random user."""
     search_box("user", "User id", "An id", width=240)
-    enough = np.flatnonzero(np.diff(opened.view.log.start) >= 2)
-
-    def draw(rng: np.random.Generator) -> None:
-        if len(enough):
-            set_params(user=opened.view.log.users[int(rng.choice(enough))])
-
-    random_button("Any user", draw, "One drawn at random")
+    any_user(opened, lambda user: set_params(user=opened.view.log.users[user]))
 
 
 def of_listing(opened: OpenRun, other: OpenRun) -> None:

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -21,18 +20,17 @@ from listing_vibes.insight.map.parts import (
 )
 from listing_vibes.insight.map.space_map import SpaceMap
 from listing_vibes.insight.selection.histories import token
-from listing_vibes.market.thumbnails import thumbnail
 from listing_vibes.run.histories import Event
-from listing_vibes.serving.service.access import JSON, is_json
+from listing_vibes.serving.service.access import JSON
 from listing_vibes_app.app_pages.map.unmet import end_of_day, unmet_layer
 from listing_vibes_app.kit import palettes
 from listing_vibes_app.kit.days import market_days
 from listing_vibes_app.kit.gallery import listing_card, page_url
 from listing_vibes_app.kit.map_points import colors, drawn_map
-from listing_vibes_app.server.boundary import catch_errors, describe_error, read_body, text_response
+from listing_vibes_app.server.boundary import catch_errors, json_route, text_response
 from listing_vibes_app.server.pages import NUMBER
 from listing_vibes_app.server.photos import SMALL, base_path
-from listing_vibes_app.server.routes import UNREADABLE, picture_response
+from listing_vibes_app.server.routes import photo_response
 from listing_vibes_app.server.runs import OpenRun, open_run, run_paths
 
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
@@ -145,37 +143,25 @@ def serve_photo(request: Request, opened: OpenRun, drawn: SpaceMap) -> Response:
     number = request.path_params["number"]
     if number >= len(drawn.rows):
         return text_response("There is no such listing.")
-    photos = opened.view.photos(int(drawn.rows[number]))
-    cover = thumbnail(opened.view.market.path, photos[0], SMALL) if photos else None
-    if cover is None:
-        return Response(UNREADABLE, media_type="image/svg+xml", headers={"Cache-Control": "no-cache"})
-    return picture_response(request, cover)
+    cover = next(iter(opened.view.photos(int(drawn.rows[number]))), None)
+    return photo_response(request, opened.view, cover, SMALL)
 
 
-async def serve_name(request: Request) -> Response:
+def name_group(request: Request, content: bytes) -> Response:
     """Name a group of the map: JSON with `group` (its number) and `name`; an empty name removes it."""
-    if not is_json(request.headers.get("content-type", "")):
-        return text_response(f"Send the name as {JSON}.", 415)
-    content = await read_body(request, LARGEST)
-    if content is None:
-        return text_response("The name is too long.", 413)
-    return await run_in_threadpool(_name, request, content)
-
-
-def _name(request: Request, content: bytes) -> Response:
+    pair = _map(request)
+    if pair is None:
+        return text_response("There is no such map.")
     try:
-        message, pair = json.loads(content), _map(request)
-        if pair is None:
-            return text_response("There is no such map.")
-        _, drawn = pair
-        group, name = message.get("group"), message.get("name")
-        if not isinstance(group, int) or not isinstance(name, str):
-            raise VibesError('Send {"group": NUMBER, "name": TEXT} with the number of a group of this map.')
-        drawn.name(group, name)
-    except Exception as error:
-        expected = isinstance(error, VibesError | ValueError | AttributeError)
-        return text_response(describe_error(error), 400 if expected else 500)
-    return _json({"name": drawn.names[group]})
+        message = json.loads(content)
+        group, name = message["group"], message["name"]
+        is_valid = isinstance(group, int) and isinstance(name, str)
+    except (ValueError, TypeError, KeyError):
+        is_valid = False
+    if not is_valid:
+        raise VibesError('Send {"group": NUMBER, "name": TEXT} with the number of a group of this map.')
+    pair[1].name(group, name)
+    return _json({"name": pair[1].names[group]})
 
 
 def routes() -> list[Route]:
@@ -184,6 +170,6 @@ def routes() -> list[Route]:
     return [
         Route(f"{base}/day/{{number:{NUMBER}}}", serve_day),
         Route(f"{base}/photo/{{number:{NUMBER}}}", serve_photo),
-        Route(f"{base}/name", serve_name, methods=["POST"]),
+        Route(f"{base}/name", json_route(name_group, LARGEST, "The name is too long."), methods=["POST"]),
         Route(f"{base}/{{part}}", serve_part),
     ]

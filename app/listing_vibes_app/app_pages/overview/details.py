@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from listing_vibes.ablation.table import LABELS, Rung, ladder
-from listing_vibes.insight.rankings import best_baseline
+from listing_vibes.insight.rankings import METRIC, best_baseline
 from listing_vibes.market.profile import MarketProfile, profile
 from listing_vibes.report.text import (
     compare_methods,
@@ -73,24 +73,24 @@ def show_details(opened: OpenRun) -> None:
         show_warnings(opened)
 
 
-def figures_table(results: dict[str, Any], metric: str = "recall@30") -> pd.DataFrame:
+def figures_table(results: dict[str, Any]) -> pd.DataFrame:
     """Return a row for each method, the best first: name, Method, value, low, high (shares; None if unknown)."""
     rows = [
         {
             "name": name,
             "Method": method_name(name),
-            **{part: item[metric][part] for part in ("value", "low", "high")},
+            **{part: item[METRIC][part] for part in ("value", "low", "high")},
         }
         for name, item in results.items()
-        if item.get(metric, {}).get("value") is not None
+        if item.get(METRIC, {}).get("value") is not None
     ]
     rows.sort(key=lambda row: -row["value"])
     return pd.DataFrame(rows, columns=["name", "Method", "value", "low", "high"], dtype=object)
 
 
-def verdict(differences: dict[str, Any], metric: str = "recall@30") -> str:
+def verdict(differences: dict[str, Any]) -> str:
     """Return a sentence on the methods that are significantly worse or better than the default ranking (corrected paired tests)."""
-    groups = compare_methods(differences, metric)
+    groups = compare_methods(differences)
     parts = [f"{word} {enumerated([*map(method_name, names)])}" for word, names in groups.items() if names]
     return f"The default ranking is {'; '.join(parts)}." if parts else ""
 

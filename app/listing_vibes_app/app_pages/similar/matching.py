@@ -5,7 +5,10 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from listing_vibes.market.attribute_types import Attribute
+from listing_vibes.run.conditions import great_circle
 from listing_vibes_app.view import formats
 from listing_vibes_app.view.market import MarketView
 
@@ -44,7 +47,7 @@ def match(view: MarketView, attribute: Attribute, query: int, other: int) -> Mat
         case "multi":
             return _match_sets(list(mine), list(theirs))
         case "place":
-            far = formats.distance_km(mine, theirs)
+            far = float(great_circle(np.array([mine]), theirs)[0])
             verdict: Verdict = "same" if far < 0.01 else "close" if far <= NEAR_KM else "different"
             return Match(verdict, formats.distance(far) + " away")
     return Match("same" if mine == theirs else "different", text)

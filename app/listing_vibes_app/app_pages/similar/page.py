@@ -20,9 +20,9 @@ from listing_vibes_app.app_pages.similar.filters import (
     read_filters,
 )
 from listing_vibes_app.app_pages.similar.matching import match, same_and_different
-from listing_vibes_app.app_pages.similar.picker import any_listing, choose, picker
+from listing_vibes_app.app_pages.similar.picker import choose, picker
 from listing_vibes_app.kit.as_code import as_code
-from listing_vibes_app.kit.controls import beside, button, load_more, switch
+from listing_vibes_app.kit.controls import any_listing, beside, button, load_more, switch
 from listing_vibes_app.kit.dials import dial_sliders, new_dial
 from listing_vibes_app.kit.empty import empty, newer_than_run, unknown
 from listing_vibes_app.kit.gallery import (
@@ -68,7 +68,7 @@ def page() -> None:
         st.title(plain(opened.view.title(row)), anchor=False, width="content")
         with st.container(horizontal=True, width="content"):
             button("Choose another", "arrow_back", lambda: choose(None), key="another")
-            any_listing(opened)
+            any_listing(opened, lambda row: choose(opened.view.ids[row]))
     left, right = beside()
     with left:
         listing_panel(opened, row)

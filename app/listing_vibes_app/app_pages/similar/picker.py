@@ -16,9 +16,9 @@ from listing_vibes_app.app_pages.similar.filters import (
 from listing_vibes_app.kit.as_code import as_code
 from listing_vibes_app.kit.controls import (
     SEEDS,
+    any_listing,
     button,
     page_of,
-    random_button,
     search_box,
     shuffle_button,
     switch,
@@ -50,15 +50,6 @@ def choose(listing: str | None) -> None:
     set_params(listing=listing, q=None, by=None, page=None, sample=None, why=None, **dict.fromkeys(NAMES))
 
 
-def any_listing(opened: OpenRun) -> None:
-    """Draw a button that chooses a random listing."""
-    random_button(
-        "Any listing",
-        lambda rng: choose(opened.view.ids[int(rng.integers(len(opened.view)))]),
-        "One drawn at random",
-    )
-
-
 def picker(opened: OpenRun) -> None:
     """Draw the search, the filters and a grid of covers to page through."""
     ways = WAYS if opened.view.has_photos else {"words": WAYS["words"]}
@@ -70,7 +61,7 @@ def picker(opened: OpenRun) -> None:
             by = read_choice("by", list(ways), "words")
         query = "" if by == "photo" else search_box("q", "Search", HINTS[by], ("page", "sample"), width=270)
         filters_button(opened)
-        any_listing(opened)
+        any_listing(opened, lambda row: choose(opened.view.ids[row]))
         if by == "words":
             shuffle_button()
     passing = read_filters(opened).mask(opened.view.market)

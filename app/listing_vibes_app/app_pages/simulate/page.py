@@ -8,6 +8,7 @@ import streamlit as st
 
 from listing_vibes.insight.selection.histories import MOST
 from listing_vibes.insight.selection.selection import Selection
+from listing_vibes.words import capitalize
 from listing_vibes_app.app_pages.simulate.history import (
     Simulated,
     before,
@@ -110,11 +111,6 @@ def toolbar(opened: OpenRun, histories: dict[str, Simulated], two: bool) -> str:
         if two:
             switch("Clicks go to", "to", {name: capitalize(label) for name, label in SIDES.items()}, "h")
     return side
-
-
-def capitalize(text: str) -> str:
-    """Return `text` with a capital first letter."""
-    return text[:1].upper() + text[1:]
 
 
 def show_history(opened: OpenRun, name: str, history: Simulated, target: str) -> None:

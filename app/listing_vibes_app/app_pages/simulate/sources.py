@@ -11,10 +11,11 @@ from listing_vibes.insight.personas import Persona, personas
 from listing_vibes.insight.selection.histories import document
 from listing_vibes.insight.selection.selection import FILE
 from listing_vibes.run.histories import read_history
+from listing_vibes.words import capitalize
 from listing_vibes_app.app_pages.simulate.history import Simulated, from_frame
 from listing_vibes_app.app_pages.simulate.history_cards import choice, mark
 from listing_vibes_app.kit.as_code import download
-from listing_vibes_app.kit.controls import SEEDS, page_of, random_button, search_box, shuffle_button
+from listing_vibes_app.kit.controls import SEEDS, any_user, page_of, search_box, shuffle_button
 from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.gallery import gallery, listing_card, matches_line
 from listing_vibes_app.server.boundary import describe_error
@@ -122,8 +123,7 @@ def _from_user(opened: OpenRun, name: str) -> None:
         st.text_input(
             "A real user", key="simulate-user", placeholder="User id", on_change=type_user, width=240
         )
-        enough = np.flatnonzero(length >= min(LEAST, int(length.max())))
-        random_button("Any user", lambda rng: fill(int(rng.choice(enough))), "One drawn at random")
+        any_user(opened, fill, min(LEAST, int(length.max())))
 
 
 def _from_file(name: str) -> None:
@@ -155,5 +155,5 @@ def save_history(histories: dict[str, Simulated]) -> None:
         st.markdown("**A file**, which `vibes recommend --history` reads")
         for target, history in filled.items():
             name = FILE if len(histories) == 1 else f"history-{target[-1].lower()}.json"
-            label, content = f"{target[:1].upper()}{target[1:]} as JSON", document(history.known)
+            label, content = f"{capitalize(target)} as JSON", document(history.known)
             download(label, content, name, f"save-{target}", "application/json")

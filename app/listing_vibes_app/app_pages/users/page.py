@@ -8,9 +8,9 @@ import streamlit as st
 from listing_vibes.insight.explain import Explanation, explain
 from listing_vibes.insight.selection.selection import Selection
 from listing_vibes_app.app_pages.users.history import Known, show_history
-from listing_vibes_app.app_pages.users.picker import any_user, choose_user, picker
+from listing_vibes_app.app_pages.users.picker import choose_user, picker
 from listing_vibes_app.kit.as_code import as_code
-from listing_vibes_app.kit.controls import beside, button, load_more
+from listing_vibes_app.kit.controls import any_user, beside, button, load_more
 from listing_vibes_app.kit.days import NAME, market_days
 from listing_vibes_app.kit.dials import dial_sliders, new_dial
 from listing_vibes_app.kit.empty import empty, popular, to_similar, unknown
@@ -44,7 +44,7 @@ def page() -> None:
             st.title(formats.plain(view.user_name(number)), anchor=False, width="content")
             with st.container(horizontal=True, width="content"):
                 button("Choose another", "arrow_back", lambda: choose_user(None), key="another")
-                any_user(view, 2)
+                any_user(opened, lambda user: choose_user(view.log.users[user]))
         left, right = beside()
         with left:
             known = show_history(opened, number)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from listing_vibes_app.kit.controls import random_button, search_box
+from listing_vibes_app.kit.controls import any_user, search_box
 from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.people import people_table
 from listing_vibes_app.server.params import bind, read_number, set_params
@@ -18,17 +18,6 @@ ROWS = 200
 def choose_user(user: str | None) -> None:
     """Show `user`; None returns to the table of users."""
     set_params(user=user, at=None)
-
-
-def any_user(view: MarketView, least: int) -> None:
-    """Draw a button that chooses a random user with at least `least` events."""
-
-    def draw(rng: np.random.Generator) -> None:
-        enough = np.flatnonzero(np.diff(view.log.start) >= least)
-        if len(enough):
-            choose_user(view.log.users[int(rng.choice(enough))])
-
-    random_button("Any user", draw, f"One with {count(least, 'event')} or more, drawn at random")
 
 
 def find_users(view: MarketView, text: str, least: int) -> np.ndarray:
@@ -65,7 +54,7 @@ def picker(opened: OpenRun) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         text = search_box("who", "User id", "An id or a part of it")
         st.number_input("Events at least", 1, longest, width=150, **bind("least", least, 1))
-        any_user(view, least)
+        any_user(opened, lambda user: choose_user(view.log.users[user]), least)
     rows = find_users(view, text, least)
     if not len(rows):
         title = f"No user matches “{text}”" if text else "No user has so many events"

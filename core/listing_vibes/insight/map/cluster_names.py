@@ -28,6 +28,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.caches import run_cache, run_cache_file
 from listing_vibes.market.documents import write_text
 from listing_vibes.run.run import Run
+from listing_vibes.words import capitalize
 
 #: Minimum coverage of a group by a trait, and minimum lift over all others.
 COVERAGE, LIFT = 0.4, 1.25
@@ -118,7 +119,7 @@ def portraits(values: ListingValues, groups: np.ndarray) -> list[Portrait]:
     named = [make_traits(*item) for item in enumerate(_confirmed(values.has, groups, count, is_held_out))]
     names = _names(named)
     joined = [" · ".join(parts) for parts in names]
-    full = [name[:1].upper() + name[1:] or f"Group {number}" for number, name in enumerate(joined, 1)]
+    full = [capitalize(name) or f"Group {number}" for number, name in enumerate(joined, 1)]
     return [Portrait(*parts) for parts in zip(full, traits, map(bool, names), strict=True)]
 
 
