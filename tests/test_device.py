@@ -33,7 +33,7 @@ from listing_vibes.features.photos.encoders import market_photos
 from listing_vibes.features.photos.tail import load_photo_encoder
 from listing_vibes.features.photos.vae import market_vae
 from listing_vibes.features.texts.encoder import TextEncoder, load_text_encoder
-from listing_vibes.features.texts.sources import FitOptions, own_bert
+from listing_vibes.features.texts.sources import own_bert
 from listing_vibes.features.texts.sources.own_bert import OwnBert
 from listing_vibes.model.encoder import inference_dtype, precision_name
 from listing_vibes.model.export.graph import graphs_of
@@ -223,5 +223,5 @@ def test_the_markets_own_encoders_train_there(second, market, monkeypatch, tmp_p
     monkeypatch.setattr(own_bert, "BATCH", 2)
     monkeypatch.setattr(own_bert, "STEPS", 1)
     texts = ["by the old harbour", "in the woods"]
-    bert = OwnBert.fit_source(texts, FitOptions(8, tmp_path))
+    bert = OwnBert.fit(texts, 8, tmp_path)
     assert bert.vectors(texts, tmp_path).shape == (2, 384)

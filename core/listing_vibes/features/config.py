@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from listing_vibes.features.photos.trainable import TRAINABLE
+from listing_vibes.features.photos.trainable import LITE0
 from listing_vibes.features.texts.sources import TEXT_SOURCES
 
 
@@ -44,15 +44,15 @@ class FeatureConfig(BaseModel):
     def _complete(cls, given: Any) -> Any:
         """Default to the trainable encoder where stages of an encoder are trained."""
         if isinstance(given, Mapping) and given.get("photo_train_blocks") and not given.get("photo_encoder"):
-            return {**given, "photo_encoder": TRAINABLE}
+            return {**given, "photo_encoder": LITE0}
         return given
 
     @field_validator("photo_train_blocks")
     @classmethod
     def _check_trainable(cls, stages: int, info: ValidationInfo) -> int:
         result = info.data
-        if stages and result.get("photo_encoder") != TRAINABLE:
-            raise ValueError(f"only {TRAINABLE} can be trained; leave out photo_encoder or set this to 0")
+        if stages and result.get("photo_encoder") != LITE0:
+            raise ValueError(f"only {LITE0} can be trained; leave out photo_encoder or set this to 0")
         if stages and not result.get("photos"):
             raise ValueError("this needs a photo, and photos is 0; set it to 0 as well")
         return stages

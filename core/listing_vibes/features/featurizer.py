@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -89,9 +88,6 @@ class Features:
                 digest.update(vectors[mine[mine >= 0]].tobytes())
             result[row] = digest.digest()
         return result
-
-
-__all__ = ["FeatureConfig", "Features", "Featurizer", "text_cache"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -307,15 +303,15 @@ class Featurizer:
 
     @classmethod
     def load(cls, run: Path) -> Featurizer:
-        """Load a featurizer from a run folder.
-
-        Raises:
-            VibesError: the files are missing or were written by another version.
-        """
+        """Load a featurizer from a run folder."""
+        head_file, arrays_file = run / "vocabulary.json", run / "features.safetensors"
+        for file in (head_file, arrays_file):
+            if not file.is_file():
+                raise VibesError(f"{run} lacks {file.name}; train or embed the run again.")
         try:
-            head = json.loads((run / "vocabulary.json").read_text(encoding="utf-8"))
+            head = json.loads(head_file.read_text(encoding="utf-8"))
             parts: dict[str, dict[str, np.ndarray]] = {}
-            for name, array in _arrays(run / "features.safetensors").items():
+            for name, array in _arrays(arrays_file).items():
                 part, _, key = name.partition(".")
                 parts.setdefault(part, {})[key] = array
             within, texts = head.get("within"), head["texts"]
@@ -332,10 +328,6 @@ class Featurizer:
                     for n, name in enumerate(head.get("vectors", []))
                 },
             )
-        except FileNotFoundError as error:
-            raise VibesError(
-                f"{run} lacks {Path(error.filename).name}; train or embed the run again."
-            ) from error
         except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             raise VibesError(
                 f"{run}/vocabulary.json was written by another version; train the run again."
@@ -363,16 +355,9 @@ def _fit_vocabulary(
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
-    """Return the arrays of a featurizer's file.
-
-    Raises:
-        FileNotFoundError: the file does not exist.
-        VibesError: it is damaged.
-    """
+    """Return the arrays of a featurizer's file."""
     from safetensors.numpy import load_file
 
-    if not path.is_file():
-        raise FileNotFoundError(errno.ENOENT, "there is no such file", str(path))
     try:
         result: dict[str, np.ndarray] = load_file(path)
         strange = [

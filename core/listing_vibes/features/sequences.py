@@ -50,7 +50,7 @@ class Sequences:
     position: np.ndarray  # (n,) int32 position inside the listing, [CLS] 0
     item: (
         np.ndarray
-    )  # (n,) int32 0 single listing or [CLS], 1 the newest listing of a history, 2 the one before
+    )  # (n,) int32, 1 the newest listing of a history, 2 the one before, 0 [CLS] or a single listing
     type: np.ndarray  # (n,) int32 token type
 
 
@@ -70,15 +70,9 @@ class Meta:
         The value ids follow those of the attributes: first the actions, then the duration buckets.
         """
         available = {name: vocabulary.size + place for place, name in enumerate(vocabulary.actions)}
-        ids = np.array(
-            [available.get(name, 0) for name in actions] + [0], np.int32
-        )  # the last one is for action -1
-        edges = vocabulary.duration_edges
-        bucket = (
-            vocabulary.size
-            + len(vocabulary.actions)
-            + np.searchsorted(edges, np.nan_to_num(duration), "right")
-        )
+        ids = np.array([*(available.get(name, 0) for name in actions), 0], np.int32)  # the last for action -1
+        edges, first = vocabulary.duration_edges, vocabulary.size + len(vocabulary.actions)
+        bucket = first + np.searchsorted(edges, np.nan_to_num(duration), "right")
         return cls(
             action=ids[action],
             duration=np.where(np.isfinite(duration) & (len(edges) > 0), bucket, 0).astype(np.int32),
@@ -87,9 +81,8 @@ class Meta:
 
 def listing_sequences(tokens: Tokens, rows: np.ndarray) -> Sequences:
     """Return sequences of the single listings `rows` (B,)."""
-    sizes = sizes_of(tokens.offset, rows)
-    owner = np.arange(len(rows))
-    return _assemble(tokens, rows, owner, np.zeros(len(rows), np.int64), sizes, len(rows), None, None)
+    sizes, none = sizes_of(tokens.offset, rows), np.zeros(len(rows), np.int32)
+    return _assemble(tokens, len(rows), rows, np.arange(len(rows)), none, sizes, none, none)
 
 
 def history_sequences(
@@ -113,31 +106,27 @@ def history_sequences(
     owner = np.repeat(np.arange(len(start)), taken)
     item = ranges(np.ones_like(taken), taken)
     rows = listing[event]
-    extra = np.zeros(len(event), np.int64)
-    if meta is not None:
-        extra = (meta.action[event] > 0).astype(np.int64) + (meta.duration[event] > 0)
+    none = np.zeros(len(event), np.int32)
+    action, duration = (none, none) if meta is None else (meta.action[event], meta.duration[event])
     sizes = sizes_of(tokens.offset, rows)
+    block = sizes + (action > 0) + (duration > 0)
     # The cumulative size from the newest decides, so that all listings before one that does not fit are left out, too.
-    fits = (_within(sizes + extra, owner) + sizes + extra <= max_tokens - 1) | (item == 1)
-    event, owner, item, rows, sizes = event[fits], owner[fits], item[fits], rows[fits], sizes[fits]
-    return _assemble(tokens, rows, owner, item, sizes, len(start), meta, event)
+    fits = (_within(block, owner) + block <= max_tokens - 1) | (item == 1)
+    columns = (rows, owner, item, sizes, action, duration)
+    return _assemble(tokens, len(start), *(column[fits] for column in columns))
 
 
 def _assemble(
     tokens: Tokens,
+    count: int,
     rows: np.ndarray,
     owner: np.ndarray,
     item: np.ndarray,
     sizes: np.ndarray,
-    count: int,
-    meta: Meta | None,
-    event: np.ndarray | None,
+    action: np.ndarray,
+    duration: np.ndarray,
 ) -> Sequences:
     """Fill [CLS], then each listing's tokens, its action and its duration, in one pass over flat arrays."""
-    action = meta.action[event] if meta is not None and event is not None else np.zeros(len(rows), np.int32)
-    duration = (
-        meta.duration[event] if meta is not None and event is not None else np.zeros(len(rows), np.int32)
-    )
     block = sizes + (action > 0) + (duration > 0)
     length = 1 + np.bincount(owner, weights=block, minlength=count).astype(np.int64)
     n = int(length.sum())
@@ -186,10 +175,4 @@ def _assemble(
 def _within(block: np.ndarray, owner: np.ndarray) -> np.ndarray:
     """Return for each block the total size of the earlier blocks of the same owner (owners are sorted)."""
     before: np.ndarray = np.cumsum(block) - block
-    fresh = np.ones(len(owner), bool)
-    fresh[1:] = owner[1:] != owner[:-1]
-    return (
-        before - before[np.maximum.accumulate(np.where(fresh, np.arange(len(owner)), 0))]
-        if len(owner)
-        else before
-    )
+    return np.asarray(before - before[np.searchsorted(owner, owner)])

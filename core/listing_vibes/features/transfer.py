@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.market_ranks import rank_name
@@ -30,12 +30,10 @@ class TransferReport(BaseModel):
     run: str  # folder of the model's run
     market_name: str  # name of the training market
     weights: str = ""  # sha256 of its weights
-    known: list[str] = Field(default_factory=list)  # attributes of the market that the model has learned
-    new: list[str] = Field(default_factory=list)  # attributes of the market that it has not
-    gone: list[str] = Field(default_factory=list)  # attributes of the model that the market does not have
-    beyond: dict[str, float] = Field(
-        default_factory=dict
-    )  # by known attribute, the share of values outside the bins
+    known: list[str] = []  # attributes of the market that the model has learned
+    new: list[str] = []  # attributes of the market that it has not
+    gone: list[str] = []  # attributes of the model that the market does not have
+    beyond: dict[str, float] = {}  # by known attribute, the share of values outside the bins
     photos: Literal["", "known", "new", "gone"] = ""  # "": neither has any
     shared: bool = False  # whether some of the market's listings are in the training market
     learned: bool = False  # whether the run was warm-started from the model, and learned what is new
@@ -78,11 +76,9 @@ class TransferReport(BaseModel):
         available = [name for name in attributes if name in entries]
         has_photos = _has_photos(market)
         beyond = {}
-        if not featurizer.vocabulary.pieces:
-            outgrown = {
-                name: type_of(entries[name].kind).outgrown(entries[name], listings) for name in available
-            }
-            beyond = {name: share for name, share in outgrown.items() if share}
+        for name in available if not featurizer.vocabulary.pieces else ():
+            if share := type_of(entries[name].kind).outgrown(entries[name], listings):
+                beyond[name] = share
         photos: Literal["", "known", "new", "gone"] = ""
         if featurizer.photo is not None:
             photos = "known" if has_photos else "gone"

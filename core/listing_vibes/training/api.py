@@ -8,7 +8,7 @@ from typing import Any, overload
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.encoders import market_photos
-from listing_vibes.features.photos.trainable import TRAINABLE, is_trained
+from listing_vibes.features.photos.trainable import LITE0, is_trained
 from listing_vibes.features.photos.vectors import report_broken_photos
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
@@ -163,10 +163,9 @@ def _photo_encoder(
 ) -> str:
     """Return the photo encoder of the run to refit, of the warm start, of an interrupted training, or of the settings."""
     before = _manifest(repeated)
-    if (
-        refit is not None and before is not None
-    ):  # Stages that the run trained start again from their encoder.
-        return TRAINABLE if is_trained(before.photo_encoder) else before.photo_encoder or AUTO
+    if refit is not None and before is not None:
+        # Stages that the run trained start again from their encoder.
+        return LITE0 if is_trained(before.photo_encoder) else before.photo_encoder or AUTO
     if first is not None and first.manifest.photo_encoder:
         return first.manifest.photo_encoder
     stored = "" if before is None else before.photo_encoder

@@ -18,7 +18,7 @@ from listing_vibes.device import mixed_precision
 from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.features.photos.photo_tokens import photos_used
-from listing_vibes.features.photos.trainable import TRAINABLE
+from listing_vibes.features.photos.trainable import LITE0
 from listing_vibes.features.photos.vectors import PhotoVectors, embed_photos
 from listing_vibes.market.market import Market
 from listing_vibes.model.inputs import Inputs
@@ -131,7 +131,7 @@ def trained_photos(
         )
     if photos is None or featurizer.photo is None:
         raise VibesError(f"{market.path} has no photos that {option} could train on; set it to 0.")
-    frozen = load_photo_encoder(TRAINABLE, device="cpu").name
+    frozen = load_photo_encoder(LITE0, device="cpu").name
     if photos.encoder != frozen:
         raise VibesError(
             f"{option} trains {frozen} alone, the photo vectors are of {photos.encoder}; leave out --encoder, or set it to 0."

@@ -31,6 +31,7 @@ from torch import nn
 from listing_vibes.device import device as chosen_device
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.trainable import LITE0
+from listing_vibes.features.photos.vectors import Encoder
 from listing_vibes.market.fingerprint import file_sha256
 
 #: The minimum cosine to torch's vectors in float32, which is within the precision of their storage (float16), and with bfloat16.
@@ -177,7 +178,7 @@ CPU_CHUNK = 2
 MANY = 200
 
 
-class PhotoEncoder:
+class PhotoEncoder(Encoder):
     """A frozen timm model that encodes photos as pooled feature vectors (before any classifier).
 
     Args:
@@ -211,21 +212,8 @@ class PhotoEncoder:
         self._encoded = 0
         self.width = int(self._embed(torch.zeros(1, *size, 3, dtype=torch.uint8)).shape[1])
 
-    def prepare(self, image: Image.Image) -> np.ndarray:
-        """Return a photo as the model's input: (height, width, 3) uint8."""
-        height, width = self.size
-        squashed = image.convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
-        return np.asarray(squashed)
-
     def encode(self, images: Sequence[Image.Image] | np.ndarray) -> np.ndarray:
-        """Embed photos.
-
-        Args:
-            images: PIL images, or (N, height, width, 3) uint8 from `prepare`.
-
-        Returns:
-            (N, width) float32, not normalized.
-        """
+        """Return (N, width) float32, not normalized, for PIL images or (N, height, width, 3) uint8 from `prepare`."""
         if not len(images):
             return np.zeros((0, self.width), np.float32)
         if not isinstance(images, np.ndarray):
@@ -240,7 +228,6 @@ class PhotoEncoder:
 
     @cached_property
     def _engine(self) -> PhotoEngine | None:
-
         return compile_engine(self.model, self._normalize, self.size, torch.get_num_threads())
 
     def classify(self, vectors: np.ndarray) -> np.ndarray:
@@ -258,10 +245,7 @@ class PhotoEncoder:
 
     @torch.inference_mode()
     def _embed(self, batch: torch.Tensor) -> torch.Tensor:  # (N, H, W, 3) uint8 -> (N, width)
-        return self._forward(batch.to(self.device).permute(0, 3, 1, 2))
-
-    def _forward(self, batch: torch.Tensor) -> torch.Tensor:  # (N, 3, H, W) uint8 -> (N, width)
-        features = self.model.forward_features(self._normalize(batch))
+        features = self.model.forward_features(self._normalize(batch.to(self.device).permute(0, 3, 1, 2)))
         return cast(torch.Tensor, self.model.forward_head(features, pre_logits=True).flatten(1))
 
     def _normalize(self, batch: torch.Tensor) -> torch.Tensor:  # (N, 3, H, W) uint8 -> float32
@@ -269,11 +253,7 @@ class PhotoEncoder:
 
 
 def load_frozen(name: str = "auto", weights: Path | None = None, device: str | None = None) -> PhotoEncoder:
-    """Load an encoder that was not trained by a run, see `listing_vibes.features.photos.tail.load_photo_encoder`.
-
-    Raises:
-        VibesError: the name is unknown, the weights are not available, or a file does not fit the model.
-    """
+    """Load an encoder that was not trained by a run, see `listing_vibes.features.photos.tail.load_photo_encoder`."""
     if name == "auto":
         name = EVA02 if weights is not None or _cached_weights(EVA02) is not None else LITE0
     base = STORED_NAME.sub("", name)

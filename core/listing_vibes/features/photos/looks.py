@@ -23,10 +23,8 @@ if TYPE_CHECKING:
 
 TOP = 10  # classes stored for each photo, as in the paper
 CHUNK = 4096  # photos classified at a time
-CLEAR, SEVERAL = (
-    0.3,
-    3,
-)  # minimum probability of a class that a photo clearly shows, and minimum number of such photos
+#: The minimum probability of a class that a photo clearly shows, and the minimum number of such photos.
+CLEAR, SEVERAL = 0.3, 3
 
 
 @dataclass(frozen=True, eq=False)

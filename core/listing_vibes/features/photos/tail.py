@@ -105,7 +105,6 @@ def load_photo_encoder(
         name: "auto" (EVA-02 where its weights are available, otherwise the offline default), any timm name, or
             the full name of a loaded encoder.
         weights: a weights file (.safetensors, or .pth without code) for that model.
-        device: see `PhotoEncoder`.
 
     Raises:
         VibesError: the name is unknown, the weights are not available, or a file does not fit the model.
@@ -114,14 +113,7 @@ def load_photo_encoder(
 
 
 def load_trained(name: str, weights: Path | None, device: str | None = None) -> PhotoEncoder:
-    """Load an encoder that a run has trained, by its stored name.
-
-    Args:
-        weights: `model.safetensors` of that run, or of one that was embedded with its model.
-
-    Raises:
-        VibesError: there is no file, or it does not hold this encoder.
-    """
+    """Load an encoder that a run has trained, by its stored name, from the `model.safetensors` of that run."""
     if weights is None:
         raise VibesError(
             f"The photo encoder {name!r} was trained by a run; give that run's model.safetensors with --weights."
@@ -148,9 +140,7 @@ def load_trained(name: str, weights: Path | None, device: str | None = None) -> 
 
 def _encoder(stages: int, state: dict[str, torch.Tensor], device: str | None = None) -> PhotoEncoder:
     frozen = load_frozen(LITE0, device="cpu")
-    tail = PhotoTail(
-        frozen.model, stages
-    )  # shares its layers with that model, so that loading weights updates both
+    tail = PhotoTail(frozen.model, stages)  # It shares its layers with that model, so loading updates both.
     tail.load_state_dict(state)
     return PhotoEncoder(frozen.model, tail.name, frozen.size, (0.5,) * 3, (0.5,) * 3, device)
 

@@ -3,13 +3,11 @@
 import re
 from pathlib import Path
 
-#: The photo encoder that is always available; it has the ImageNet classes.
+#: The photo encoder that is always available, that has the ImageNet classes, and whose last stages can be trained.
 LITE0 = "tf_efficientnet_lite0"
-#: The encoder whose last stages can be trained, see `listing_vibes.features.photos.tail`.
-TRAINABLE = LITE0
 #: The prefix of the trained stages' weights in a run's `model.safetensors`.
 PREFIX = "photo_blocks."
-STORED = re.compile(rf"{TRAINABLE}-tail(\d)-\d+-[0-9a-f]{{8}}")
+STORED = re.compile(rf"{LITE0}-tail(\d)-\d+-[0-9a-f]{{8}}")
 
 
 def is_trained(name: str) -> bool:

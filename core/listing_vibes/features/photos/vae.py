@@ -14,13 +14,13 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
 from listing_vibes.device import device, device_of, place, seeded
 from listing_vibes.errors import VibesError, needs
+from listing_vibes.features.photos.vectors import Encoder, resize_photo
 from listing_vibes.market import photo_files
 from listing_vibes.market.caches import market_cache
 from listing_vibes.market.columns import Columns as C
@@ -39,8 +39,8 @@ KL_WEIGHT = 1e-3  # weight of a latent number's divergence relative to a pixel's
 SAMPLE = 10_000  # the most photos in training
 
 
-class VaeEncoder:
-    """The encoder of a trained autoencoder, with the interface that `listing_vibes.features.photos.vectors.embed_photos` needs."""
+class VaeEncoder(Encoder):
+    """The encoder of a trained autoencoder."""
 
     width = LATENT * GRID * GRID
     size = (SIZE, SIZE)
@@ -48,10 +48,6 @@ class VaeEncoder:
     def __init__(self, model: Any, name: str) -> None:
         self.device = device()
         self.model, self.name = model.eval().requires_grad_(False).to(self.device), name
-
-    def prepare(self, image: Image.Image) -> np.ndarray:
-        """Resize a photo to (SIZE, SIZE, 3) uint8."""
-        return _squash(image)
 
     @torch.inference_mode()
     def encode(self, images: np.ndarray) -> np.ndarray:
@@ -72,21 +68,16 @@ def market_vae(
     """Return the autoencoder of a market: the cached one, else one trained on `photos`.
 
     Args:
-        market_path, photos: as for `listing_vibes.features.photos.vectors.embed_photos`.
         name: "vae", or the full name that a run stored; one of another market is not trained but has to be given.
         weights: the file of another market's autoencoder, `.cache/vae/vae.safetensors` in its folder.
-        report: called after each step of a training.
-
-    Raises:
-        VibesError: diffusers is not installed, no photo can be read, or the weights are not available or damaged.
     """
-    file = Path(weights) if weights is not None else market_cache(market_path) / "vae" / "vae.safetensors"
+    file = weights or market_cache(market_path) / "vae" / "vae.safetensors"
     if not file.is_file():
         if weights is not None or name != VAE:
             raise VibesError(
                 f"The autoencoder '{name}' is not at {file}; give the file of its training market with --weights."
             )
-        _train(file, _decode_sample(Path(market_path), photos), report)
+        _train(file, _decode_sample(market_path, photos), report)
     model = _model()
     try:
         model.load_state_dict(load_file(file))
@@ -118,10 +109,6 @@ def _model() -> Any:
     )
 
 
-def _squash(image: Image.Image) -> np.ndarray:
-    return np.asarray(image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BICUBIC))
-
-
 def _pixels(images: np.ndarray, where: torch.device) -> torch.Tensor:
     """(N, SIZE, SIZE, 3) uint8 -> (N, 3, SIZE, SIZE) float32 in -1..1."""
     batch = place(np.require(images, requirements=["C", "W"]), where).permute(0, 3, 1, 2).float()
@@ -137,8 +124,8 @@ def _decode_sample(market: Path, photos: pd.DataFrame) -> np.ndarray:
     for path in paths:
         with suppress(PhotoProblem):  # `embed_photos` names each of them
             file = photo_files.locate(market, path)
-            with open_photo(photo_files.read(file), (SIZE, SIZE)) as image:
-                pictures.append(_squash(image))
+            with open_photo(photo_files.read(file), VaeEncoder.size) as image:
+                pictures.append(resize_photo(image, VaeEncoder.size))
     if not pictures:
         raise VibesError(
             f"{market} has no readable photo to train 'vae' on; check the photos with `vibes check {market}`."

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -28,18 +28,28 @@ NOT_EMBEDDED = "it is not embedded yet (`vibes embed` does it)"
 BATCH = 32
 
 
-class Encoder(Protocol):
-    """A photo encoder; `listing_vibes.features.photos.encoder.PhotoEncoder` is the usual one."""
+class Encoder(ABC):
+    """A frozen photo encoder; `listing_vibes.features.photos.encoder.PhotoEncoder` is the usual one."""
 
+    #: Stored with every vector.
     name: str
     width: int
-    size: tuple[int, int]  # (height, width) of a prepared photo
+    #: (height, width) of a prepared photo.
+    size: tuple[int, int] = (224, 224)
 
     def prepare(self, image: Image.Image) -> np.ndarray:
-        """Return (height, width, 3) uint8; called from several threads."""
+        """Return (height, width, 3) uint8, by default the whole photo resized; called from several threads."""
+        return resize_photo(image, self.size)
 
+    @abstractmethod
     def encode(self, images: np.ndarray) -> np.ndarray:
         """Return (N, width) float32 for (N, height, width, 3) uint8."""
+
+
+def resize_photo(image: Image.Image, size: tuple[int, int]) -> np.ndarray:
+    """Return the whole photo as (height, width, 3) uint8."""
+    height, width = size
+    return np.asarray(image.convert("RGB").resize((width, height), Image.Resampling.BICUBIC))
 
 
 @dataclass(frozen=True)
@@ -138,9 +148,8 @@ class PhotoPass:
         photo = _Photo(path)
         try:
             file = photo_files.locate(self.market, path)
-            photo.stamp = photo_files.stamp(
-                file
-            )  # before reading, so that a concurrent change is detected next time
+            # Before reading, so that a concurrent change is detected next time.
+            photo.stamp = photo_files.stamp(file)
             data = photo_files.read(file)
             photo.key = hashlib.sha256(data).digest()
             if self.encoder is not None and photo.key not in self.store:

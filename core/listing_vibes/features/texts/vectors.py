@@ -12,7 +12,7 @@ import pandas as pd
 
 from listing_vibes.features.config import FeatureConfig
 from listing_vibes.features.reduce import Reducer
-from listing_vibes.features.texts.sources import TEXT_SOURCES, FitOptions, TextSource
+from listing_vibes.features.texts.sources import TEXT_SOURCES, TextSource
 from listing_vibes.features.tokens.vocabulary import Vocabulary
 from listing_vibes.progress import Report
 from listing_vibes.words import is_latin
@@ -37,8 +37,7 @@ class TextVectors:
         distinct, first = np.unique(
             np.array([text for texts, _ in parts for text in texts], object), return_index=True
         )
-        options = FitOptions(width, parts[0][1], report=report)
-        source = TEXT_SOURCES[name].fit_source(distinct.tolist(), options)
+        source = TEXT_SOURCES[name].fit(distinct.tolist(), width, parts[0][1], report)
         vectors = [source.vectors(texts, cache, report) for texts, cache in parts]
         wide = vectors[0] if len(vectors) == 1 else np.concatenate(vectors)[first]
         return cls(name, source, Reducer.fit(wide, width, whiten=True))

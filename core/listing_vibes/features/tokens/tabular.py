@@ -139,13 +139,11 @@ def attribute_keys(vocabulary: Vocabulary) -> dict[str, int]:
 
 def first_extra_key(vocabulary: Vocabulary) -> int:
     """Return the number of keys that belong to every model or to attributes; further keys follow them."""
-    keys = attribute_keys(vocabulary)
-    if not keys:
+    if not vocabulary.attributes:
         return FIRST_ATTRIBUTE_KEY
     last = vocabulary.attributes[-1]
-    return keys[last.name] + max(
-        2, type_of(last.kind).keys
-    )  # reserved as for a text, whatever the last type is
+    # Reserved as for a text, whatever the last type is.
+    return attribute_keys(vocabulary)[last.name] + max(2, type_of(last.kind).keys)
 
 
 def attribute_of_keys(vocabulary: Vocabulary) -> np.ndarray:

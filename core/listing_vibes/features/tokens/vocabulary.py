@@ -18,9 +18,8 @@ class Vocabulary(BaseModel):
     actions: list[str] = []
     duration_edges: list[float] = []  # inner quantile edges, seconds
     size: int = 1  # ids of the attributes, or of the word pieces; 0 included
-    pieces: list[
-        str
-    ] = []  # word-piece tokenization: the pieces of ids 1, 2, ...; the first is for unknown ones
+    #: Of word-piece tokenization: the pieces of ids 1, 2, ...; the first is for unknown ones.
+    pieces: list[str] = []
     photo_views: int = 1  # of photos and precomputed vectors, each with its own tokens and linear layer
 
     @property

@@ -39,7 +39,7 @@ def fit_pieces(
     results: set[int] = set()
     for entry in entries:
         results.update(_label(entry).tolist())
-        for pieces in _values(entry, listings, ATTRIBUTE_TOKENS):
+        for pieces in _values(entry, listings):
             results.update(pieces.tolist())
     results.discard(tokenizer.unk_token_id)
     names = [UNKNOWN, *tokenizer.convert_ids_to_tokens(sorted(results))]
@@ -59,7 +59,7 @@ def tokenise_pieces(
     tokenizer = _tokenizer()
     ours = np.ones(len(tokenizer), np.int32)  # by the tokenizer's number; 1 = unknown
     ours[tokenizer.convert_tokens_to_ids(vocabulary.pieces[1:])] = np.arange(2, 1 + len(vocabulary.pieces))
-    spoken = [_spoken(entry, listings, ATTRIBUTE_TOKENS) for entry in vocabulary.attributes]
+    spoken = [_spoken(entry, listings) for entry in vocabulary.attributes]
     lengths = np.array([[len(ids) for ids in column] for column, _ in spoken]).reshape(-1, len(listings)).T
     stored = fair_cut(lengths, LISTING_TOKENS)  # (L, A)
     key_word, value_word = piece_keys(vocabulary)
@@ -108,10 +108,10 @@ def word_vectors(vocabulary: Vocabulary, width: int) -> np.ndarray:
     return Reducer.fit(chosen, width).transform(chosen)
 
 
-def _spoken(entry: AttributeVocabulary, listings: pd.DataFrame, most: int) -> tuple[Pieces, int]:
+def _spoken(entry: AttributeVocabulary, listings: pd.DataFrame) -> tuple[Pieces, int]:
     """Return for each listing the pieces of name and value, none where the value is missing; and the number of name pieces."""
-    name = _label(entry)[: most - 1]
-    values = _values(entry, listings, most - len(name))
+    name = _label(entry)[: ATTRIBUTE_TOKENS - 1]
+    values = _values(entry, listings, ATTRIBUTE_TOKENS - len(name))
     return [np.concatenate([name, ids]) if len(ids) else ids for ids in values], len(name)
 
 
@@ -119,21 +119,15 @@ def _label(entry: AttributeVocabulary) -> np.ndarray:
     return np.array(_tokenizer()(entry.label, add_special_tokens=False)["input_ids"], np.int64)
 
 
-def _values(entry: AttributeVocabulary, listings: pd.DataFrame, most: int) -> Pieces:
+def _values(entry: AttributeVocabulary, listings: pd.DataFrame, most: int = ATTRIBUTE_TOKENS) -> Pieces:
     """Return for each listing at most `most` pieces of its value."""
-    cells = [" ".join(word.split()) for word in _words(entry, listings)]
+    kind, cells = type_of(entry.kind), [""] * len(listings)
+    if set(kind.columns(entry.name)) <= set(listings):
+        cells = [" ".join(words.split()) for words in kind.words(listings, entry.name)]
     distinct = sorted(set(cells))
     given = _tokenizer()(distinct, add_special_tokens=False, truncation=True, max_length=most)["input_ids"]
     pieces = {cell: np.array(ids[:most], np.int64) for cell, ids in zip(distinct, given or [], strict=True)}
     return [pieces[cell] for cell in cells]
-
-
-def _words(entry: AttributeVocabulary, listings: pd.DataFrame) -> list[str]:
-    """Return each listing's value in words; "" where it is missing."""
-    kind = type_of(entry.kind)
-    if not set(kind.columns(entry.name)) <= set(listings):
-        return [""] * len(listings)
-    return kind.words(listings, entry.name)
 
 
 @lru_cache(maxsize=1)

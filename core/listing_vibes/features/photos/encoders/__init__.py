@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Self
-
-import numpy as np
-from PIL import Image
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.vectors import Encoder, PhotoVectors, embed_photos
@@ -19,37 +15,18 @@ from listing_vibes.registry import Registry
 VERSION = "@"
 
 
-class CustomPhotoEncoder(ABC):
-    """A frozen photo encoder. The entry point `clip` defines `--encoder clip`, and holds a class with this interface."""
+class CustomPhotoEncoder(Encoder):
+    """A photo encoder of a package: the entry point `clip` defines `--encoder clip`, and holds a subclass.
 
-    #: Stored with every vector: the entry point's name, and after an @ the version, such as "clip@b16".
-    name: str
-    width: int
-    #: (height, width) of a prepared photo.
-    size: tuple[int, int] = (224, 224)
+    Its name is that of the entry point, and after an @ the version, such as "clip@b16".
+    """
 
     @classmethod
     def open(cls, weights: Path | None) -> Self:
-        """Return an encoder that is ready to use.
-
-        Args:
-            weights: the file of `--weights`.
-
-        Raises:
-            VibesError: it cannot be loaded on this machine, or does not support weights.
-        """
+        """Return an encoder that is ready to use, with the file of `--weights`."""
         if weights is not None:
             raise VibesError(f"The photo encoder of {cls.__name__} does not support --weights; leave it out.")
         return cls()
-
-    def prepare(self, image: Image.Image) -> np.ndarray:
-        """Return (height, width, 3) uint8, by default the whole photo resized; called from several threads."""
-        height, width = self.size
-        return np.asarray(image.convert("RGB").resize((width, height), Image.Resampling.BICUBIC))
-
-    @abstractmethod
-    def encode(self, images: np.ndarray) -> np.ndarray:
-        """Return (N, width) float32 for (N, height, width, 3) uint8."""
 
 
 PHOTO_ENCODERS: Registry[CustomPhotoEncoder] = Registry(
@@ -64,10 +41,6 @@ def market_photos(
 
     Args:
         name: of the encoder, see `load_photo_encoder`; "vae": the market's autoencoder.
-        weights: a weights file.
-
-    Raises:
-        VibesError: the encoder is not available.
     """
     if not len(market.photos):
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,22 +14,17 @@ from listing_vibes.progress import Report
 from listing_vibes.registry import Registry
 
 
-@dataclass(frozen=True)
-class FitOptions:
-    """Options of an encoder that is fitted on a market's texts."""
-
-    width: int  # width of the model
-    cache: Path  # the market's folder of text vectors
-    seed: int = 0
-    report: Report | None = None
-
-
 class TextSource(ABC):
     """An encoder of texts: `own_bert.py` in this folder defines `features.text_encoder = "own-bert"`."""
 
     @classmethod
-    def fit_source(cls, texts: Sequence[str], options: FitOptions) -> Self:
-        """Fit on distinct `texts` of the training period; by default, nothing is fitted."""
+    def fit(cls, texts: Sequence[str], width: int, cache: Path, report: Report | None = None) -> Self:
+        """Fit on distinct `texts` of the training period; by default, nothing is fitted.
+
+        Args:
+            width: the width of the model.
+            cache: the market's folder of text vectors.
+        """
         return cls()
 
     @abstractmethod

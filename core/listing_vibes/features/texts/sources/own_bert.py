@@ -23,14 +23,14 @@ from listing_vibes.features.texts.encoder import (
     load_text_encoder,
     minilm_folder,
 )
-from listing_vibes.features.texts.sources import FitOptions, TextSource
+from listing_vibes.features.texts.sources import TextSource
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.progress import Counted, Report
 
 NAME = "own-bert"
 BATCH, TOKENS = 32, 64  # texts per step, word pieces per text
 RATE, MASKED = 5e-5, 0.15
-STEPS = 300
+STEPS, SEED = 300, 0
 IGNORED = -100  # label of a piece that is not masked
 WEIGHTS = "model.safetensors"
 
@@ -48,22 +48,18 @@ class OwnBert(TextSource):
     weights: dict[str, np.ndarray]
 
     @classmethod
-    def fit_source(cls, texts: Sequence[str], options: FitOptions) -> OwnBert:
-        """Train on the distinct `texts`, or load the result of the same training from the cache.
-
-        Raises:
-            VibesError: there is no text.
-        """
+    def fit(cls, texts: Sequence[str], width: int, cache: Path, report: Report | None = None) -> OwnBert:
+        """Train on the distinct `texts`, or load the result of the same training from the cache."""
         from safetensors.numpy import load_file
 
         base = load_text_encoder()
         texts = sorted(text for text in texts if text.strip())
         if not texts:
             raise VibesError("There is no text to train own-bert on; set features.text to false.")
-        parts = f"{base.name} {STEPS} {options.seed} {BATCH} {TOKENS} {RATE} {MASKED}\0" + "\0".join(texts)
+        parts = f"{base.name} {STEPS} {SEED} {BATCH} {TOKENS} {RATE} {MASKED}\0" + "\0".join(texts)
         key = hashlib.sha256(parts.encode("utf-8", "replace")).hexdigest()[:16]
-        cached = _folder(options.cache, key) / WEIGHTS
-        return cls(key, load_file(cached) if cached.is_file() else _train(base, texts, options))
+        cached = _folder(cache, key) / WEIGHTS
+        return cls(key, load_file(cached) if cached.is_file() else _train(base, texts, report))
 
     def vectors(self, texts: Sequence[str], cache: Path, report: Report | None = None) -> np.ndarray:
         """Return (N, 384) float32, mean-pooled and L2-normalized."""
@@ -90,16 +86,16 @@ class OwnBert(TextSource):
                     shutil.copyfile(file, folder / file.name)
             with atomic_path(
                 folder / WEIGHTS
-            ) as temporary:  # Written last, so a folder with weights is complete.
+            ) as temporary:  # last, so that a folder with weights is complete
                 save_file(self.weights, temporary, metadata={"format": "pt"})
         return TextEncoder(folder, NAME)
 
 
 def _folder(cache: Path, key: str) -> Path:
-    return Path(cache) / f"{NAME}-{key}.model"
+    return cache / f"{NAME}-{key}.model"
 
 
-def _train(base: TextEncoder, texts: list[str], options: FitOptions) -> dict[str, np.ndarray]:
+def _train(base: TextEncoder, texts: list[str], report: Report | None) -> dict[str, np.ndarray]:
     """Return float16 weights after `STEPS` steps."""
     import torch
     from transformers import (
@@ -111,14 +107,14 @@ def _train(base: TextEncoder, texts: list[str], options: FitOptions) -> dict[str
 
     from listing_vibes.device import device, seeded
 
-    with seeded(options.seed):
+    with seeded(SEED):
         tokenizer = AutoTokenizer.from_pretrained(base.folder, local_files_only=True)
         collate = DataCollatorForLanguageModeling(tokenizer, mlm_probability=MASKED)
         model = AutoModelForMaskedLM.from_pretrained(base.folder, local_files_only=True, dtype=torch.float32)
         model.train().to(device())
         optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.01)
         rates = get_linear_schedule_with_warmup(optimizer, max(1, STEPS // 10), STEPS)
-        rng = np.random.default_rng([options.seed, 21])
+        rng = np.random.default_rng([SEED, 21])
         cut = {"truncation": True, "max_length": TOKENS, "return_special_tokens_mask": True}
         for step in range(STEPS):
             rows = rng.integers(len(texts), size=BATCH)
@@ -128,8 +124,8 @@ def _train(base: TextEncoder, texts: list[str], options: FitOptions) -> dict[str
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             rates.step()
-            if options.report is not None:
-                options.report(Counted("training own-bert", step + 1, STEPS))
+            if report is not None:
+                report(Counted("training own-bert", step + 1, STEPS))
     state = model.base_model.state_dict()
     return {name: tensor.detach().cpu().half().numpy() for name, tensor in state.items()}
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from listing_vibes.features.texts.sources import FitOptions, TextSource
+from listing_vibes.features.texts.sources import TextSource
 from listing_vibes.words import unspaced, words
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ class Tfidf(TextSource):
     components: np.ndarray
 
     @classmethod
-    def fit(cls, texts: Sequence[str], width: int, seed: int = 0) -> Tfidf:
-        """Fit on `texts` (N,); at most `width` components, seeded."""
+    def fit(cls, texts: Sequence[str], width: int, cache: Path | None = None, report: Any = None) -> Tfidf:
+        """Fit on `texts` (N,); at most `width` components."""
         from scipy.sparse import hstack
         from sklearn.decomposition import TruncatedSVD
 
@@ -54,16 +54,11 @@ class Tfidf(TextSource):
         if size < 1:
             components = np.eye(counted.shape[1], dtype=np.float32)[:, :width]
         else:
-            svd = TruncatedSVD(size, random_state=seed).fit(counted)
+            svd = TruncatedSVD(size, random_state=0).fit(counted)
             components = np.ascontiguousarray(svd.components_.T, np.float32)
         idf = np.concatenate([maker.idf_ for maker in available]).astype(np.float32)
         words, ngrams = ([] if m is None else m.get_feature_names_out().tolist() for m in makers)
         return cls((words, ngrams), idf, components)
-
-    @classmethod
-    def fit_source(cls, texts: Sequence[str], options: FitOptions) -> Tfidf:
-        """Fit on `texts`; at most as many components as the model's width."""
-        return cls.fit(texts, options.width, options.seed)
 
     def vectors(self, texts: Sequence[str], cache: Path | None = None, report: Any = None) -> np.ndarray:
         """Return (N, w) float32; a text without a known term is zero."""
