@@ -17,11 +17,7 @@ BESIDE = ("without-photos", "homes")
 
 
 def bundled_run() -> Path:
-    """Return the run that ships with the project.
-
-    Raises:
-        VibesError: it does not exist.
-    """
+    """Return the run that ships with the project."""
     if not (ROOT / RUN / "run.toml").is_file():
         raise VibesError(
             f"The demo is not at {ROOT}; it is part of the project; install that again with "
@@ -31,9 +27,5 @@ def bundled_run() -> Path:
 
 
 def bundled_runs() -> list[Path]:
-    """Return the run that ships with the project, and the smaller ones.
-
-    Raises:
-        VibesError: the first does not exist.
-    """
+    """Return the run that ships with the project, and the smaller ones."""
     return [bundled_run(), *(ROOT / name for name in BESIDE if (ROOT / name / "run.toml").is_file())]

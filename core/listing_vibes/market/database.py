@@ -55,11 +55,7 @@ def statement_of(query: str) -> Any:
 
 
 def query_of(text: str, option: str) -> str:
-    """Return the text of a query, which is given directly or as the path of a `.sql` file.
-
-    Raises:
-        VibesError: the file cannot be read.
-    """
+    """Return the text of a query, which is given directly or as the path of a `.sql` file."""
     if not text.endswith(".sql"):
         return text
     try:
@@ -77,11 +73,7 @@ def failed(engine: Any, what: str, error: Exception) -> VibesError:
 
 @contextmanager
 def connected(engine: Any) -> Iterator[Any]:
-    """Yield a connection that reads one snapshot where the database supports it, and streams rows.
-
-    Raises:
-        VibesError: the connection fails.
-    """
+    """Yield a connection that reads one snapshot where the database supports it, and streams rows."""
     import sqlalchemy as sql
 
     level = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
@@ -94,11 +86,7 @@ def connected(engine: Any) -> Iterator[Any]:
 
 
 def read_frames(connection: Any, statement: Any, what: str) -> Iterator[pd.DataFrame]:
-    """Yield the rows of a SELECT, `CHUNK` at a time; one empty frame where there are none.
-
-    Raises:
-        VibesError: the database rejects the statement, or fails while reading.
-    """
+    """Yield the rows of a SELECT, `CHUNK` at a time; one empty frame where there are none."""
     with _wrap_errors(connection, what):
         result = connection.execute(statement)
         columns, is_empty = list(result.keys()), True

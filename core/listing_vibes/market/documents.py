@@ -21,11 +21,7 @@ NOT_AS_MEANT = (ValueError, LookupError, TypeError, AttributeError, OverflowErro
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically.
-
-    Raises:
-        VibesError: the disk is full or the folder cannot be written.
-    """
+    """Write a text file atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -41,9 +37,6 @@ def read_json(path: Path, hint: str, parse: Callable[[Any], T] = lambda content:
     Args:
         hint: how to fix a damaged file, such as "evaluate the run again".
         parse: converts the content; its KeyErrors and type errors count as damage.
-
-    Raises:
-        VibesError: the file cannot be read, is not JSON, or `parse` fails on it.
     """
     try:
         return parse(json.loads(path.read_text(encoding="utf-8")))
@@ -58,9 +51,6 @@ def read_toml(path: Path, hint: str, encoding: str = "utf-8") -> dict[str, Any]:
 
     Args:
         hint: what to do where the file cannot be opened, such as "check the path".
-
-    Raises:
-        VibesError: the file cannot be opened, or is not TOML.
     """
     try:
         return tomllib.loads(path.read_text(encoding=encoding))

@@ -65,11 +65,7 @@ def sync(path: Path) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """Sync all files below a folder and then its folders, in parallel, which the disk combines.
-
-    Raises:
-        VibesError: the disk is full.
-    """
+    """Sync all files below a folder and then its folders, in parallel, which the disk combines."""
     paths = [*folder.rglob("*"), folder]
     try:
         with ThreadPoolExecutor(SYNCED) as pool:
@@ -100,9 +96,6 @@ def staging_folder(folder: Path) -> Iterator[Path]:
     """Yield a temporary folder inside `folder`, which is removed at the end.
 
     After a kill, `sweep_left` removes it.
-
-    Raises:
-        VibesError: the folder cannot be written.
     """
     new = not folder.is_dir()
     with contextlib.ExitStack() as held:

@@ -81,9 +81,6 @@ def read_stored_table(path: Path, columns: Iterable[str], hint: str) -> pd.DataF
     Args:
         columns: the required columns.
         hint: what to do where one is missing, such as "evaluate the run again".
-
-    Raises:
-        VibesError: the file is not a table, or lacks a column.
     """
     if not path.is_file():
         return None
@@ -97,11 +94,7 @@ def read_stored_table(path: Path, columns: Iterable[str], hint: str) -> pd.DataF
 def require_numbers(
     frame: pd.DataFrame, path: Path, columns: Iterable[str], hint: str, missing: bool = False
 ) -> None:
-    """Check that columns of a stored table hold finite numbers only, or (`missing`) finite numbers and missing cells.
-
-    Raises:
-        VibesError: a column holds anything else.
-    """
+    """Check that columns of a stored table hold finite numbers only, or (`missing`) finite numbers and missing cells."""
     for name in columns:
         column = frame[name]
         numbers = pd.to_numeric(column, errors="coerce").astype("float64")
@@ -116,21 +109,13 @@ def require_numbers(
 
 
 def check_table_name(path: Path | None, option: str) -> None:
-    """Check that the file that `option` names ends as a Parquet or CSV table does; None passes.
-
-    Raises:
-        VibesError: it does not.
-    """
+    """Check that the file that `option` names ends as a Parquet or CSV table does; None passes."""
     if path is not None and path.suffix not in (".parquet", ".csv"):
         raise VibesError(f"Option {option} is '{path}'; name a file that ends in .parquet or .csv.")
 
 
 def write_table(path: Path, frame: pd.DataFrame) -> None:
-    """Write a Parquet file, or CSV for spreadsheets where the name ends so, atomically.
-
-    Raises:
-        VibesError: the disk is full or the folder cannot be written.
-    """
+    """Write a Parquet file, or CSV for spreadsheets where the name ends so, atomically."""
     with atomic_path(path) as temporary:
         if path.suffix == ".csv":
             temporary.write_bytes(spreadsheet_csv(frame))
@@ -139,11 +124,7 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
 
 
 def read_header(path: Path) -> pd.DataFrame:
-    """Read the columns of a table without its rows.
-
-    Raises:
-        VibesError: as for `read_table`.
-    """
+    """Read the columns of a table without its rows."""
     with _wrap_errors(path):
         if path.suffix != ".parquet":
             return _read_csv(path, rows=0)
@@ -162,11 +143,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 
 def check_text(column: pa.Array | pa.ChunkedArray, where: str) -> None:
-    """Check that a text column is valid UTF-8, which Parquet does not guarantee and every later step requires.
-
-    Raises:
-        VibesError: it is not.
-    """
+    """Check that a text column is valid UTF-8, which Parquet does not guarantee and every later step requires."""
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         try:
             column.validate(full=True)

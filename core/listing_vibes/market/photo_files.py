@@ -68,11 +68,7 @@ def stamp(file: Path) -> str:
 
 
 def read(file: Path) -> bytes:
-    """Return the bytes of a photo file.
-
-    Raises:
-        PhotoProblem: the file is too large or cannot be read.
-    """
+    """Return the bytes of a photo file."""
     try:
         with open(file, "rb") as source:
             data = source.read(MAX_BYTES + 1)

@@ -43,11 +43,7 @@ class Place:
 
     @classmethod
     def of(cls, address: str, label: str) -> Place:
-        """Return the place of a URL, without any request to it.
-
-        Raises:
-            VibesError: fsspec or the protocol's package is not installed, or the protocol is unknown.
-        """
+        """Return the place of a URL, without any request to it."""
         with needs("Object storage", "sources"):
             import fsspec
         try:
@@ -81,9 +77,6 @@ class Place:
         """Return the file system's details of each file in this folder and its subfolders with one of the suffixes, by path.
 
         Names that begin with `_` or `.` are skipped.
-
-        Raises:
-            VibesError: the folder does not exist or cannot be read.
         """
         with storage_errors(self):
             self.files.invalidate_cache()
@@ -98,11 +91,7 @@ class Place:
         }
 
     def read_table(self) -> pd.DataFrame:
-        """Read the file as a table.
-
-        Raises:
-            VibesError: it does not exist, cannot be read, or is not a table.
-        """
+        """Read the file as a table."""
         if self.local is not None:
             return read_table(self.local)
         with scratch_folder() as folder:
@@ -114,20 +103,12 @@ class Place:
                 raise VibesError(str(error).replace(str(copy), self.shown)) from error
 
     def fetch(self, target: Path) -> None:
-        """Download the file to the local path `target`.
-
-        Raises:
-            VibesError: it does not exist or cannot be read.
-        """
+        """Download the file to the local path `target`."""
         with storage_errors(self):
             self.files.get_file(self.path, str(target))
 
     def put(self, source: Path) -> None:
-        """Upload a local file.
-
-        Raises:
-            VibesError: it cannot be written.
-        """
+        """Upload a local file."""
         with storage_errors(self, "written"):
             self.files.makedirs(self.path.rpartition("/")[0], exist_ok=True)
             self.files.put_file(str(source), self.path)
@@ -145,11 +126,7 @@ def shown(address: str) -> str:
 
 @contextmanager
 def storage_errors(place: Place, what: str = "read") -> Iterator[None]:
-    """Raise the many types of storage errors as one sentence.
-
-    Raises:
-        VibesError: instead of any other error.
-    """
+    """Raise the many types of storage errors as one sentence."""
     try:
         yield
     except VibesError:

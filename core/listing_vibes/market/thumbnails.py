@@ -22,9 +22,6 @@ def thumbnail(market_path: Path, photo_path: str, size: int = 320) -> Path | Non
     """Return the thumbnail of a photo, created on first use; None where the photo is missing or broken.
 
     It is upright, RGB, within `size` x `size`, never enlarged, and named by the photo's content.
-
-    Raises:
-        VibesError: the disk is full or the market cannot be written.
     """
     market_path = Path(market_path)
     try:
@@ -49,11 +46,7 @@ def _digest(file: Path, stamp: str) -> str:
 
 
 def preview(content: bytes, size: int = 320) -> bytes:
-    """Return the bytes of a WebP thumbnail of an untrusted image file.
-
-    Raises:
-        VibesError: the file cannot be decoded; the message is the reason.
-    """
+    """Return the bytes of a WebP thumbnail of an untrusted image file."""
     try:
         with open_photo(content, (size, size)) as image:
             image.thumbnail((size, size), Image.Resampling.LANCZOS)

@@ -124,11 +124,7 @@ def write_market(
 
 
 def finish_writing(path: Path) -> None:
-    """Move the files of a finished market whose writer was killed; usually there is nothing to do.
-
-    Raises:
-        VibesError: the folder cannot be written.
-    """
+    """Move the files of a finished market whose writer was killed; usually there is nothing to do."""
     if not (path / COMMIT).is_dir() or (path / COMMIT).is_symlink():
         return
     try:
@@ -172,11 +168,7 @@ def _files(built: Path) -> list[Path]:
 
 
 def _check_inside(target: Path, path: Path) -> None:
-    """Check that the folder of `target` is inside the market.
-
-    Raises:
-        VibesError: it is a link that leaves the market.
-    """
+    """Check that the folder of `target` is inside the market."""
     if not target.parent.resolve().is_relative_to(path.resolve()):
         raise VibesError(
             f"{target.parent} is a link that leaves the market, so photos cannot be written there; remove the link."

@@ -92,9 +92,6 @@ class EventLog:
     Args:
         place: see `Database`; created if it does not exist.
         run: returns the state in use.
-
-    Raises:
-        VibesError: the database cannot be created or written.
     """
 
     def __init__(self, place: str | Path, run: Callable[[], RunFolder]) -> None:
@@ -104,12 +101,7 @@ class EventLog:
         self._last_id = 0
 
     def append(self, posts: Sequence[Sequence[Mapping[str, Any]]]) -> list[Accepted]:
-        """Commit the events of several posts in one transaction.
-
-        Raises:
-            Busy: another process held the lock.
-            VibesError: the disk is full, or the database cannot be written.
-        """
+        """Commit the events of several posts in one transaction."""
         run = self._run()
         repeated = append_events(
             self.database, [[self._with_time(event) for event in post] for post in posts]

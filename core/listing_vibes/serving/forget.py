@@ -236,11 +236,7 @@ def _remove_versions(path: Path, who: UsersToForget, done: Forgotten) -> None:
 
 
 def rows_of(path: Path, who: UsersToForget) -> np.ndarray:
-    """Return which rows (n,) bool of a table belong to the users; empty for a table without users.
-
-    Raises:
-        VibesError: the table cannot be read.
-    """
+    """Return which rows (n,) bool of a table belong to the users; empty for a table without users."""
     try:
         columns = read_header(path).columns
     except VibesError as error:
@@ -259,9 +255,6 @@ def remove_rows(path: Path, who: UsersToForget) -> int:
 
     The new file replaces the old one by a rename. It has the same columns, types and order; dictionary values that only these rows
     used are removed as well.
-
-    Raises:
-        VibesError: the file is not a table, the disk is full, or the folder cannot be written.
     """
     theirs = rows_of(path, who)
     if theirs.any():

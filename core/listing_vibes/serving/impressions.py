@@ -70,9 +70,6 @@ class ImpressionLog:
         place: see `Database`; created if it does not exist.
         hash_users: whether users are recorded as keyed hashes, see `listing_vibes.market.user_names.UserNames`; the key comes from
             the environment, else from a random key file in the folder of the database file.
-
-    Raises:
-        VibesError: the database cannot be created or written, or the key is missing or too short.
     """
 
     def __init__(self, place: str | Path, hash_users: bool = False) -> None:
@@ -85,12 +82,7 @@ class ImpressionLog:
         self.names.of("user")  # raises now if the key is invalid
 
     def append(self, impressions: Sequence[Impression]) -> list[None]:
-        """Commit responses in one transaction; return None for each.
-
-        Raises:
-            Busy: another process held the lock.
-            VibesError: the disk is full, or the database cannot be written; then none is recorded.
-        """
+        """Commit responses in one transaction; return None for each."""
         with self.database.write(ordered=False) as connection:
             connection.execute(impressions_table.insert(), [self._row(item) for item in impressions])
         return [None] * len(impressions)
@@ -115,9 +107,6 @@ def read_impressions(place: Path | str, events: Path | str | None = None) -> pd.
         place: the place of `vibes serve --impressions`: a folder, a database file or a URL.
         events: the place of `--events`: adds, for events with the `request_id` of a response, `acted_at` (the first on that listing)
             and `actions` (all of them, in order; an event without one is "event").
-
-    Raises:
-        VibesError: the database does not exist, or a response in it is damaged.
     """
     database = Database(place, "--impressions")
     columns = [impressions_table.c[name] for name in _STORED]
@@ -161,9 +150,6 @@ def read_feedback(place: Path | str) -> pd.DataFrame:
 
     Args:
         place: the place of `vibes serve --events`.
-
-    Raises:
-        VibesError: the database does not exist.
     """
     database = Database(place, "--events")
     try:

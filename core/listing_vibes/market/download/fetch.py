@@ -245,11 +245,7 @@ class Fetcher:
             raise Failed(f"the connection broke ({text[:120]})", again=True) from error
 
     def _check_robots(self, host: Host, url: Url) -> None:
-        """Check a URL against the host's robots.txt, which is read once.
-
-        Raises:
-            Failed: it disallows the URL, or cannot be read now.
-        """
+        """Check a URL against the host's robots.txt, which is read once."""
         with host.robots_lock:
             if host.problem is not None:
                 raise Failed(host.problem)
@@ -282,11 +278,7 @@ class Fetcher:
 
 
 def end_with_image(file: Path) -> None:
-    """Cut trailing data after the image in a valid photo file; where the image's end is unknown, save it as a PNG.
-
-    Raises:
-        PhotoProblem: it cannot be decoded.
-    """
+    """Cut trailing data after the image in a valid photo file; where the image's end is unknown, save it as a PNG."""
     data = file.read_bytes()
     end = image_end(data)
     if end is None:

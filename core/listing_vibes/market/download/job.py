@@ -135,9 +135,6 @@ def fetch_photos(
         market: the folder; only its `photos/` is written to.
         urls: the URL by the path of the photo in the market.
         result: is updated and returned.
-
-    Raises:
-        VibesError: a file cannot be written.
     """
     report, limits, result = report or silent, limits or Limits(), result or Downloaded()
     result.named = len(urls)
@@ -195,11 +192,7 @@ def _group_by_host(market: Path, urls: Mapping[str, str], result: Downloaded) ->
 
 
 def _fetch_host(fetcher: Fetcher, market: Path, photos: deque[tuple[str, str]], result: Downloaded) -> None:
-    """Fetch the photos of a host over `per_host` connections, and count them in `result`.
-
-    Raises:
-        VibesError: a file cannot be written.
-    """
+    """Fetch the photos of a host over `per_host` connections, and count them in `result`."""
 
     def work() -> None:
         try:

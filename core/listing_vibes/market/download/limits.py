@@ -55,11 +55,7 @@ class Limits(BaseModel):
 
     @classmethod
     def of(cls, limits: Limits | Mapping[str, Any] | None) -> Limits:
-        """Return limits from an object, a mapping of some of their names, or None for the defaults.
-
-        Raises:
-            VibesError: a name is unknown, or a value is invalid.
-        """
+        """Return limits from an object, a mapping of some of their names, or None for the defaults."""
         try:
             return limits if isinstance(limits, Limits) else cls.model_validate(limits or {})
         except ValidationError as error:

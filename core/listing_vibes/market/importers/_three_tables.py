@@ -78,11 +78,7 @@ class ThreeTables(Importer):
 
 
 def _read(name: str, shown: str, parts: Iterator[pd.DataFrame]) -> pd.DataFrame:
-    """Return the rows of a table as Parquet stores them; cells of several types become text.
-
-    Raises:
-        VibesError: it lacks a column, exceeds the memory limit, or has no listing.
-    """
+    """Return the rows of a table as Parquet stores them; cells of several types become text."""
     budget, frames = TableBudget(shown), list[pd.DataFrame]()
     for part in parts:
         require(part, shown, NEEDED[name])
@@ -95,11 +91,7 @@ def _read(name: str, shown: str, parts: Iterator[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _copy_photos(photos: pd.DataFrame, root: Place, market: Path, target: Path) -> None:
-    """Copy the files of paths relative to `root` into `target`, except those that the market has with the same size.
-
-    Raises:
-        VibesError: none of them exists.
-    """
+    """Copy the files of paths relative to `root` into `target`, except those that the market has with the same size."""
     if C.PATH not in photos:
         return
     paths = photos[C.PATH].dropna().astype("str").str.strip().unique()

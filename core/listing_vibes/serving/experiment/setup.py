@@ -74,11 +74,7 @@ def begin_experiment(place: Path | str, setup: Setup) -> Setup:
 
 
 def read_setup(place: Path | str) -> Setup | None:
-    """Return the experiment of a database; None if it has none.
-
-    Raises:
-        VibesError: the database does not exist, or its experiment cannot be read.
-    """
+    """Return the experiment of a database; None if it has none."""
     database = Database(place, "--impressions")
     try:
         setup = database.read_state(_STATE)

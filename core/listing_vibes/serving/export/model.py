@@ -81,11 +81,7 @@ def export_run(run: Run, out: Path, format: str, report: Report | None = None) -
 
 
 def read_manifest(out: Path) -> dict[str, Any]:
-    """Return the content of `export.json` in `out`; empty if there is none.
-
-    Raises:
-        VibesError: the file is damaged.
-    """
+    """Return the content of `export.json` in `out`; empty if there is none."""
     return read_json(out / MANIFEST, "remove it and export again") or {}
 
 
@@ -168,11 +164,7 @@ class ExportCheck:
 
 
 def check_export(run: Run, out: Path, format: str, seed: int = 0) -> ExportCheck:
-    """Encode listings and histories with the model and with its export, and compare the vectors.
-
-    Raises:
-        VibesError: see `ExportedModel.open`.
-    """
+    """Encode listings and histories with the model and with its export, and compare the vectors."""
     log = run.log.positives  # a model reads no unwanted events
     exported, engine = replace(ExportedModel.open(run, out, format), log=log), run.engine.in_float32()
     rng, count, width = np.random.default_rng(seed), len(run.listing_ids), engine.featurizer.width

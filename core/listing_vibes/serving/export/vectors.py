@@ -33,9 +33,6 @@ def export_vectors(run: Run, out: Path, report: Report | None = None) -> dict[st
 
     All vectors are L2-normalized float32, so that the inner product is the cosine. Listings without a vector in a space (no
     photo) and users without a history that the model reads have no row. Compare only vectors of the same space and `model`.
-
-    Raises:
-        VibesError: the disk is full, or the folder cannot be written.
     """
     sweep_left(out)
     schema = pa.schema([(C.LISTING, pa.string()), ("space", NAME), ("model", NAME), ("vector", VECTOR)])
@@ -53,9 +50,6 @@ def fill_collection(run: Run, place: str) -> int:
 
     Args:
         place: see `MilvusStore.open`; the collection is `listings_SPACE`.
-
-    Raises:
-        VibesError: the collection cannot be opened or written.
     """
     space = run.spaces[0]
     vectors = run.vectors(space)

@@ -38,11 +38,7 @@ class Thresholds(BaseModel):
 
     @classmethod
     def of(cls, given: Thresholds | Mapping[str, Any] | Path | str | None) -> Thresholds:
-        """Return thresholds from an instance, a mapping, or a TOML file; missing keys have their defaults.
-
-        Raises:
-            VibesError: the file does not exist, a key is unknown, or a value is out of range.
-        """
+        """Return thresholds from an instance, a mapping, or a TOML file; missing keys have their defaults."""
         if isinstance(given, Thresholds):
             return given
         name = "The thresholds"
@@ -144,20 +140,12 @@ class Monitored(BaseModel):
         return self.text()
 
     def save(self, run: Path) -> None:
-        """Save the result in the run folder.
-
-        Raises:
-            VibesError: the disk is full or the folder cannot be written.
-        """
+        """Save the result in the run folder."""
         write_text(run / FILE, self.model_dump_json(indent=1))
 
     @classmethod
     def load(cls, run: Path) -> Monitored | None:
-        """Return the last saved result; None if there is none, or if it is of another model.
-
-        Raises:
-            VibesError: the file is damaged or of an earlier version.
-        """
+        """Return the last saved result; None if there is none, or if it is of another model."""
         result = read_json(run / FILE, f"check again with `vibes monitor {run}`", cls.model_validate)
         return result if result is not None and result.of == model_of(run) else None
 

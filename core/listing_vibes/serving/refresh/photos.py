@@ -73,9 +73,6 @@ def photo_rows(
     `photos/HASH.suffix`, so that a file in the market never changes its content. Paths from a database are relative to the
     market and must exist. Photos given by a URL are fetched within `limits` (None: only those fetched before
     are used). Also returned are how many could not be read or fetched, and one issue per unusable photo.
-
-    Raises:
-        VibesError: the frame lacks a column.
     """
     name, raw = Path(frame.name), with_paths(frame.rows.reset_index(drop=True))
     require(raw, name, (C.LISTING, C.PATH))
@@ -118,11 +115,7 @@ def _fetch(market: Path, raw: pd.DataFrame, limits: Limits | None) -> dict[str, 
 
 
 def _copy_into_market(market: Path, folder: Path, path: object) -> str:
-    """Copy a photo of a folder into the market, unless it exists there; return its path inside the market.
-
-    Raises:
-        PhotoProblem: the file is missing, outside the folder, not an image, or still being written.
-    """
+    """Copy a photo of a folder into the market, unless it exists there; return its path inside the market."""
     file = locate(folder, path)
     if problem := photo_problem(str(path), folder):
         raise PhotoProblem(problem)

@@ -76,9 +76,6 @@ class FileSource:
     Args:
         folder: a path, or a URL such as `s3://bucket/new`.
         option: its name in messages.
-
-    Raises:
-        VibesError: fsspec or the package of the protocol is not installed.
     """
 
     def __init__(self, folder: Path | str, option: str = "the folder of new tables") -> None:
@@ -127,11 +124,7 @@ class FileSource:
 
 
 def _refuse_unfinished(file: Place) -> None:
-    """Refuse a CSV file that is still being written.
-
-    Raises:
-        VibesError: the last line of a local CSV has no newline, and the file was modified just now.
-    """
+    """Refuse a CSV file that is still being written."""
     path = file.local
     if path is None or path.suffix != ".csv" or time.time() - path.stat().st_mtime > SETTLED_S:
         return
@@ -174,9 +167,6 @@ class SqlSource:
     """The rows of a query on a database, read in full at every poll; those that were merged before change nothing.
 
     A query of a large table selects its recent rows, such as `WHERE updated_at > now() - interval '2 days'`.
-
-    Raises:
-        VibesError: SQLAlchemy or the database's driver is not installed, or the URL is invalid.
     """
 
     def __init__(self, address: str, query: str, name: str) -> None:
@@ -202,11 +192,7 @@ Source = FileSource | StoreSource | SqlSource
 
 
 def source_of(name: str, given: str, database: str | None) -> Source:
-    """Return the source of `--events`, `--listings` or `--photos`: a folder on disk or on object storage, a query, or a `.sql` file with one.
-
-    Raises:
-        VibesError: a query has no database, or the value is neither a folder nor a query.
-    """
+    """Return the source of `--events`, `--listings` or `--photos`: a folder on disk or on object storage, a query, or a `.sql` file with one."""
     if name == "events" and is_database(given):
         return StoreSource(given)
     if is_address(given):

@@ -37,11 +37,7 @@ class RefreshState:
 
     @classmethod
     def load(cls, run: Path) -> RefreshState:
-        """Read the state of a run; an empty one before the first refresh.
-
-        Raises:
-            VibesError: the file is damaged.
-        """
+        """Read the state of a run; an empty one before the first refresh."""
         stamp = stamp_of(run)
 
         def parse(stored: Any) -> RefreshState:

@@ -54,11 +54,7 @@ class Access:
 
     @classmethod
     def of_environment(cls) -> Access:
-        """Read the environment variables LISTING_VIBES_TOKEN and LISTING_VIBES_ALLOWED_HOSTS.
-
-        Raises:
-            VibesError: the token is too short.
-        """
+        """Read the environment variables LISTING_VIBES_TOKEN and LISTING_VIBES_ALLOWED_HOSTS."""
         token = os.environ.get(TOKEN, "").strip()
         if token and len(token) < MIN_TOKEN:
             raise VibesError(

@@ -258,11 +258,7 @@ def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket.
-
-    Raises:
-        VibesError: the port is taken, or the host does not exist.
-    """
+    """Return a listening socket."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         bound = socket.socket(family, socket.SOCK_STREAM)
