@@ -140,7 +140,7 @@ class MarketConfig(BaseModel):
         if not os.path.lexists(path):
             return cls()
         try:
-            return cls.model_validate(read_toml(path, "correct or remove it", "utf-8-sig"))
+            return cls.model_validate(read_toml(path, "correct or remove it"))
         except ValidationError as error:
             raise VibesError(f"{path}: {first_problem(error, cls)}") from error
 

@@ -21,9 +21,6 @@ CHUNK = 20_000
 def engine_of(address: Any, label: str, **options: Any) -> Any:
     """Return a SQLAlchemy engine of a URL; `label` is what messages call the URL, such as "--database".
 
-    Args:
-        options: of `sqlalchemy.create_engine`.
-
     Raises:
         VibesError: SQLAlchemy or the database's driver is not installed, the URL is invalid, or it names a file that does not exist.
     """

@@ -46,14 +46,10 @@ def read_json(path: Path, hint: str, parse: Callable[[Any], T] = lambda content:
         raise VibesError(f"{path} is damaged ({_reason(error)}); {hint}.") from error
 
 
-def read_toml(path: Path, hint: str, encoding: str = "utf-8") -> dict[str, Any]:
-    """Return the content of a TOML file.
-
-    Args:
-        hint: what to do where the file cannot be opened, such as "check the path".
-    """
+def read_toml(path: Path, hint: str) -> dict[str, Any]:
+    """Return the content of a TOML file; `hint` says what to do where it cannot be opened, such as "check the path"."""
     try:
-        return tomllib.loads(path.read_text(encoding=encoding))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise VibesError(f"Cannot read {path} ({error.strerror}); {hint}.") from error
     except (ValueError, RecursionError) as error:  # an integer of 5,000 digits raises a plain ValueError
@@ -63,10 +59,8 @@ def read_toml(path: Path, hint: str, encoding: str = "utf-8") -> dict[str, Any]:
 
 
 def first_problem(error: ValidationError, model: type[BaseModel] | None = None) -> str:
-    """Return the first problem of a pydantic error as one sentence: the key, its value and what is expected.
-
-    Args:
-        model: the model that was validated, for the nearest valid key.
+    """Return the first problem of a pydantic error as one sentence: the key (or the nearest valid one of `model`), its value and
+    what is expected.
     """
     problem = error.errors()[0]
     key = ".".join(map(str, problem["loc"]))

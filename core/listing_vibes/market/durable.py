@@ -30,9 +30,6 @@ def atomic_path(target: Path, durable: bool = True) -> Iterator[Path]:
 
     Args:
         durable: sync the file and its folder before returning; False for caches.
-
-    Raises:
-        VibesError: the disk is full or the folder cannot be written.
     """
     target = Path(target)
     with staging_folder(target.parent) as folder:

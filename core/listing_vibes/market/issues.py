@@ -19,8 +19,8 @@ class Issue:
     value: str  # the first offending value
     message: str  # what is wrong, and how it was or should be handled
     count: int = 1
-    #: (count,) int64, 0-based rows of the table as it was read; None for a file or column.
-    rows: np.ndarray | None = field(default=None, compare=False, repr=False)
+    #: (count,) int64, 0-based rows of the table as it was read; empty for a file or column.
+    rows: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64), compare=False, repr=False)
 
     def __str__(self) -> str:
         where = f"{self.file}, column {self.column}" if self.column else self.file
@@ -30,14 +30,9 @@ class Issue:
         shown = f": '{self.value[:60]}'" if self.value else ""
         return f"{where}{shown} {self.message}{times}"
 
-    @property
-    def row_numbers(self) -> list[int]:
-        """Return the 0-based rows; empty for a file or column."""
-        return [] if self.rows is None else self.rows.tolist()
-
     def within(self, rows: np.ndarray) -> Issue:
         """Return the same issue for the full table, of which only the `rows` (n,) were read."""
-        if self.rows is None:
+        if not len(self.rows):
             return self
         return replace(self, row=int(rows[self.rows[0]]) + 1, rows=rows[self.rows])
 

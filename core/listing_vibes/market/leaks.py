@@ -14,6 +14,8 @@ LEAK_NAMES = re.compile(
     re.IGNORECASE,
 )
 MOST_TEXTS = 20_000
+#: From this share of cells with a rating on, and from this correlation with the number of events on, a column counts as a leak.
+LEAST_SHARE, LEAST_CORRELATION = 0.05, 0.6
 #: A rating or a number of reviews inside a text: "★4.87", "★New", "4.9/5", "4,5 out of 5", "231 reviews".
 RATING_WORDS = (
     r"★\s*(?:\d(?:[.,]\d+)?|New)\s*(?:·|$)|\b[0-5](?:[.,]\d+)?\s*(?:/|out of)\s*5\b|\b\d+ reviews?\b"
@@ -25,8 +27,8 @@ def leaks_by_name(names: list[str]) -> list[str]:
     return [name for name in names if LEAK_NAMES.match(name)]
 
 
-def leaks_by_text(texts: pd.DataFrame, threshold: float = 0.05) -> list[str]:
-    """Return the text columns in which a share of at least `threshold` of the cells has a rating or a number of reviews.
+def leaks_by_text(texts: pd.DataFrame) -> list[str]:
+    """Return the text columns in which a share of at least `LEAST_SHARE` of the cells has a rating or a number of reviews.
 
     At most `MOST_TEXTS` cells of a column are read, evenly spread, which estimates a share of .05 to about .003.
     """
@@ -34,15 +36,13 @@ def leaks_by_text(texts: pd.DataFrame, threshold: float = 0.05) -> list[str]:
     for name in texts.columns:
         cells = texts[name].dropna().astype("str")
         cells = cells.iloc[np.linspace(0, len(cells) - 1, min(MOST_TEXTS, len(cells))).astype(int)]
-        if len(cells) and cells.str.contains(RATING_WORDS, case=False).mean() >= threshold:
+        if len(cells) and cells.str.contains(RATING_WORDS, case=False).mean() >= LEAST_SHARE:
             leaks.append(name)
     return leaks
 
 
-def leaks_by_counts(
-    numbers: pd.DataFrame, events_per_listing: np.ndarray, threshold: float = 0.6
-) -> list[str]:
-    """Return the numeric columns whose Spearman correlation with the events per listing (L,) is at least `threshold`.
+def leaks_by_counts(numbers: pd.DataFrame, events_per_listing: np.ndarray) -> list[str]:
+    """Return the numeric columns whose Spearman correlation with the events per listing (L,) is at least `LEAST_CORRELATION`.
 
     An attribute that is known before the events seldom predicts popularity that well; a count taken afterwards does.
     """
@@ -54,5 +54,5 @@ def leaks_by_counts(
     return [
         name
         for name, column in columns.items()
-        if abs(np.corrcoef(column.dropna().rank(), counts.rank()[column.notna()])[0, 1]) >= threshold
+        if abs(np.corrcoef(column.dropna().rank(), counts.rank()[column.notna()])[0, 1]) >= LEAST_CORRELATION
     ]

@@ -98,34 +98,36 @@ def decoding_problem(path: Path, decode_all: bool) -> str | None:
     return None
 
 
+def count_pixels(photo: bytes) -> int:
+    """Return the number of pixels by the header of an image file; 0 for one that is not decoded."""
+    try:
+        with _open(photo) as image:
+            return image.width * image.height
+    except Exception:  # as above
+        return 0
+
+
 @cache
-def readable() -> tuple[str, ...]:
+def _readable() -> tuple[str, ...]:
     """Return those of `FORMATS` that this Pillow supports, without those that run other programs (EPS)."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
-class _Refused(Exception):
-    """The image is not decoded; the message says why."""
-
-
 def _open(source: bytes | Path) -> Image.Image:
     """Return the image with its header read and no pixel decoded."""
-    image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=readable())
-    width, height = image.size
+    image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_readable())
+    (width, height), needed, problem = image.size, _decoding_bytes(image), ""
     if width * height > MAX_PIXELS:
+        problem = f"has {width:,} x {height:,} pixels, more than {MAX_PIXELS:,}"
+    elif needed > _budget.size:
+        problem = f"has {width:,} x {height:,} pixels as {image.format}, which take {needed / 2**20:,.0f} MB to decode, more than "
+        problem += f"{_budget.size / 2**20:,.0f}"
+    elif image.mode[0] in "FI":
+        problem = "has more than 8 bits for each color; save it with 8"
+    if problem:
         image.close()
-        raise _Refused(f"has {width:,} x {height:,} pixels, more than {MAX_PIXELS:,}")
-    needed = _decoding_bytes(image)
-    if needed > _budget.size:
-        image.close()
-        raise _Refused(
-            f"has {width:,} x {height:,} pixels as {image.format}, which take {needed / 2**20:,.0f} MB to decode, more than "
-            f"{_budget.size / 2**20:,.0f}"
-        )
-    if image.mode[0] in "FI":
-        image.close()
-        raise _Refused("has more than 8 bits for each color; save it with 8")
+        raise PhotoProblem(problem)
     return image
 
 
@@ -183,8 +185,8 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, _Refused):
-        return str(error)
+    if isinstance(error, PhotoProblem):
+        return error.reason
     if isinstance(error, Image.DecompressionBombError):
         return f"has more than {MAX_PIXELS:,} pixels"
     if isinstance(error, UnidentifiedImageError):

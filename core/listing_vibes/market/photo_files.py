@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import stat as modes
+from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from urllib.parse import urlsplit
 
@@ -65,6 +66,16 @@ def stamp(file: Path) -> str:
     """Return size and modification time, which identify an unchanged file without reading it, also in a copied market."""
     status = file.stat()
     return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+def digest(file: Path) -> str:
+    """Return the sha256 of a photo file; one that is unchanged by its `stamp` is not hashed again."""
+    return _digest(file, stamp(file))
+
+
+@lru_cache(maxsize=100_000)
+def _digest(file: Path, stamp: str) -> str:
+    return hashlib.sha256(read(file)).hexdigest()
 
 
 def read(file: Path) -> bytes:

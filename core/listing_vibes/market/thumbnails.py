@@ -1,11 +1,9 @@
 """Small WebP copies of photos: cached ones of a market's photos, and previews of uploaded files."""
 
-import hashlib
 import io
 from base64 import b64encode
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
 
 from PIL import Image
@@ -26,8 +24,7 @@ def thumbnail(market_path: Path, photo_path: str, size: int = 320) -> Path | Non
     market_path = Path(market_path)
     try:
         file = photo_files.locate(market_path, photo_path)
-        digest = _digest(file, photo_files.stamp(file))
-        target = writable_cache(market_path) / "thumbnails" / f"{digest[:32]}-{size}.webp"
+        target = writable_cache(market_path) / "thumbnails" / f"{photo_files.digest(file)[:32]}-{size}.webp"
         if target.is_file():
             return target
         with open_photo(photo_files.read(file), (size, size)) as image:
@@ -37,12 +34,6 @@ def thumbnail(market_path: Path, photo_path: str, size: int = 320) -> Path | Non
     with atomic_path(target, durable=False) as temporary:
         image.save(temporary, format="WEBP", quality=80)
     return target
-
-
-@lru_cache(maxsize=100_000)
-def _digest(file: Path, stamp: str) -> str:
-    """Return the content hash of a file; `stamp` is part of the cache key, so that a changed file is hashed again."""
-    return hashlib.sha256(photo_files.read(file)).hexdigest()
 
 
 def preview(content: bytes, size: int = 320) -> bytes:

@@ -78,8 +78,7 @@ class Database:
     Args:
         place: a folder, a database file, or a URL, see `listing_vibes.serving.places`.
         option: name of the place in messages, such as "--events".
-        create: create the database if there is none.
-        deadline_s: timeout of a lock in seconds.
+        deadline_s: timeout of a lock.
         durable: whether a commit waits for the disk. If not, a commit survives a crash of the process, but a power failure may
             lose the last commits.
 
@@ -125,12 +124,7 @@ class Database:
         self.engine.dispose()
 
     def check(self) -> None:
-        """Acquire the lock of a writer and release it.
-
-        Raises:
-            Busy: another process holds it.
-            VibesError: the database cannot be written.
-        """
+        """Acquire the lock of a writer and release it; raise `Busy` where another process holds it."""
         with self.write():
             pass
 
@@ -186,7 +180,6 @@ class Database:
 
         Raises:
             Busy: another process holds a lock, or a reader prevents SQLite from emptying its log.
-            VibesError: the database cannot be written.
         """
         count = 0
         with self.write() as connection:

@@ -87,12 +87,7 @@ class Accepted(BaseModel):
 
 
 class EventLog:
-    """Log of posted events in a database that several services may share.
-
-    Args:
-        place: see `Database`; created if it does not exist.
-        run: returns the state in use.
-    """
+    """Log of posted events in a database that several services may share; `run` returns the state in use."""
 
     def __init__(self, place: str | Path, run: Callable[[], RunFolder]) -> None:
         self.database = Database(place, "--events", create=True, deadline_s=WRITE_S)
@@ -146,14 +141,9 @@ class EventLog:
         return {**event, C.TIMESTAMP: _as_text(self._last_time)}
 
 
-def append_events(
-    database: Database,
-    posts: Sequence[Sequence[Mapping[str, Any]]],
-) -> list[list[str]]:
-    """Append the events of several posts in one transaction; an event whose id is stored already is skipped.
-
-    Returns:
-        For each post the ids of its events that were stored before.
+def append_events(database: Database, posts: Sequence[Sequence[Mapping[str, Any]]]) -> list[list[str]]:
+    """Append the events of several posts in one transaction, and return for each post the ids of events that were stored before,
+    which are skipped.
     """
     ids = [event["event_id"] for post in posts for event in post if "event_id" in event]
     column, now, rows = events_table.c.event_id, time.time_ns() // 1000, list[dict[str, Any]]()
@@ -191,9 +181,6 @@ def join_history(
     """Return all events of a user before a moment, oldest first; empty if the run has all of them already.
 
     Events on listings that are not in the run and duplicates (with the same time, listing and action) are left out.
-
-    Args:
-        posted: see `EventLog.read_users`.
     """
     if not posted:
         return []

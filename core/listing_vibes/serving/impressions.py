@@ -45,7 +45,6 @@ class Impression(NamedTuple):
 
     Attributes:
         at: microseconds since 1970 UTC.
-        kind: "recommend" or "similar".
         query: the query listing of similar listings.
         makers: sources of the list; in an experiment both, A first.
         teams: for each listing the index in `makers` of its source, -1: both; None: the first for all.
@@ -67,7 +66,6 @@ class ImpressionLog:
     """Log of responses in a database that several services may share.
 
     Args:
-        place: see `Database`; created if it does not exist.
         hash_users: whether users are recorded as keyed hashes, see `listing_vibes.market.user_names.UserNames`; the key comes from
             the environment, else from a random key file in the folder of the database file.
     """
@@ -129,7 +127,6 @@ def impressions_frame(rows: Sequence[Any]) -> pd.DataFrame:
     """Return recorded responses as a table with the columns `COLUMNS`."""
     answers = [from_json(row.answer) for row in rows]
     for answer in answers:
-        answer.setdefault("version", answer.get("generation"))  # the name of a version until 0.1.0
         answer["tried"] = answer["teams"] is not None
         answer["teams"] = answer["teams"] or [None] * len(answer["listings"])
     shown = pd.DataFrame([row[:-1] for row in rows], columns=list(_STORED[:-1]), dtype=object)
@@ -146,11 +143,7 @@ def impressions_frame(rows: Sequence[Any]) -> pd.DataFrame:
 
 
 def read_feedback(place: Path | str) -> pd.DataFrame:
-    """Return the posted events that name a response: `request_id, listing_id, acted_at, action`, oldest first.
-
-    Args:
-        place: the place of `vibes serve --events`.
-    """
+    """Return the posted events that name a response: `request_id, listing_id, acted_at, action`, oldest first."""
     database = Database(place, "--events")
     try:
         rows = [row for row in read_events(database) if row.request_id is not None]

@@ -66,21 +66,12 @@ class AttributeType(ABC):
         return (name,)
 
     def read(self, column: pd.Series, separator: str = SEPARATOR) -> tuple[pd.Series, np.ndarray, str]:
-        """Parse a column of a file to the values of the market.
-
-        Returns:
-            the values (N,), missing where there is none; bad (N,) bool, the cells with an issue;
-            and the issue, such as "is not a number".
-        """
+        """Parse a column of a file: return its values (N,), bad (N,) bool, the cells with an issue, and the issue ("is not a number")."""
         words = as_ids(column)
         return words.where(words != ""), np.zeros(len(column), bool), ""
 
     def parse(self, value: Any, label: str, column: str) -> Any:
-        """Parse one value that a user typed, for the market's `column`; never called for a missing value.
-
-        Raises:
-            VibesError: it is invalid.
-        """
+        """Parse one value that a user typed, for the market's `column`; raise a `VibesError` where it is invalid."""
         return str(value).strip()
 
     def parse_condition(self, part: str) -> Any:
@@ -114,12 +105,7 @@ class AttributeType(ABC):
 
     @abstractmethod
     def fit(self, listings: pd.DataFrame, name: str, bins: int, min_count: int) -> AttributeVocabulary:
-        """Fit the vocabulary of the attribute on the training period's `listings`.
-
-        Args:
-            bins: the requested number of bins of a number.
-            min_count: the minimum number of listings with a value for it to enter the vocabulary.
-        """
+        """Fit the vocabulary on the training period's `listings`: values of `min_count` listings or more, and `bins` bins of a number."""
 
     def outgrown(self, entry: AttributeVocabulary, listings: pd.DataFrame) -> float:
         """Return the share of values that `entry` cannot distinguish, where that is most of them; else 0.
@@ -132,10 +118,8 @@ class AttributeType(ABC):
     def tokenize(
         self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True
     ) -> list[Tokens]:
-        """Return the tokens of all `listings`, slot by slot; missing values have none.
-
-        Args:
-            use_words: whether an attribute with sentence vectors also has a token of its words.
+        """Return the tokens of all `listings`, slot by slot; missing values have none, and without `use_words` words have none
+        whose text has a sentence vector.
         """
 
 

@@ -52,9 +52,8 @@ class Job(BaseModel):
     """Everything that the rows of a job depend on.
 
     Attributes:
-        run: the run's folder; name: its name in the rows.
+        name: of the run in the rows.
         fingerprint: sha256 of the run's vectors and weights and of the market's tables.
-        blend: the blend.
         at: the moment, nanoseconds UTC or (not `timed`) a position; requested_at: the moment as requested, "now" for the start of the
             job, None for the default.
         chunk: listings or users per file; chunks: number of files.
@@ -144,53 +143,27 @@ class JobScorer:
             log = self.run.log
             names = [log.users[row] for row in rows]
             lists = self.recommender.recommend(log, log.start[rows], self.ends[rows], job.at, job.rules.k)
-        id_column = C.LISTING if job.kind == "similar" else C.USER
-        schema = list_schema(id_column, job.timed, bool(job.rules.shows_rule))
         with atomic_path(part_path(self.folder, number)) as temporary:
-            table = list_table(schema, names, ids, lists, job.name, job.at)
-            pq.write_table(table, temporary, compression="zstd")
+            pq.write_table(list_table(job, names, ids, lists), temporary, compression="zstd")
         return len(rows)
 
 
-def list_schema(id_column: str, timed: bool, has_rules: bool = False) -> pa.Schema:
-    """Return the schema of a table of lists whose owners are in `id_column`, such as `user_id`."""
-    return pa.schema(
-        [
-            (id_column, pa.string()),
-            ("rank", pa.int32()),
-            ("candidate_id", pa.string()),
-            ("score", pa.float32()),
-            ("run", pa.dictionary(pa.int32(), pa.string())),
-            ("at", pa.timestamp("us", "UTC") if timed else pa.int64()),
-            *([("rule", pa.dictionary(pa.int32(), pa.string()))] if has_rules else []),
-        ]
-    )
-
-
-def list_table(
-    schema: pa.Schema, names: Sequence[str], listing_ids: np.ndarray, lists: Lists, run: str, at: int
-) -> pa.Table:
-    """Return lists as a table.
-
-    Args:
-        schema: see `list_schema`.
-        names: (n,) owner of each list; listing_ids: (L,) object.
-        at: nanoseconds UTC, or a position.
-    """
+def list_table(job: Job, owners: Sequence[str], listing_ids: np.ndarray, lists: Lists) -> pa.Table:
+    """Return the lists of the `owners` (n,), users or listings, as a table; listing_ids: (L,) object."""
     line, rank = np.nonzero(lists.rows >= 0)
-    count, moment = len(line), schema.field("at").type
-    value = at // 1000 if pa.types.is_timestamp(moment) else at
-    columns = [
-        pa.array(np.array(names, object)[line], pa.string()),
-        pa.array((rank + 1).astype(np.int32)),
-        pa.array(listing_ids[lists.rows[line, rank]], pa.string()),
-        pa.array(lists.scores[line, rank], pa.float32()),
-        pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), [run]),
-        pa.array(np.full(count, value, np.int64)).cast(moment),
-    ]
-    if "rule" in schema.names:
-        columns.append(pa.DictionaryArray.from_arrays(lists.ruled[line, rank].astype(np.int32), list(RULED)))
-    return pa.table(columns, schema)
+    at, moment = (job.at // 1000, pa.timestamp("us", "UTC")) if job.timed else (job.at, pa.int64())
+    columns = {
+        C.LISTING if job.kind == "similar" else C.USER: pa.array(np.array(owners, object)[line], pa.string()),
+        "rank": pa.array((rank + 1).astype(np.int32)),
+        "candidate_id": pa.array(listing_ids[lists.rows[line, rank]], pa.string()),
+        "score": pa.array(lists.scores[line, rank], pa.float32()),
+        "run": pa.DictionaryArray.from_arrays(np.zeros(len(line), np.int32), [job.name]),
+        "at": pa.array(np.full(len(line), at, np.int64)).cast(moment),
+    }
+    if job.rules.shows_rule:
+        rules = lists.ruled[line, rank].astype(np.int32)
+        columns["rule"] = pa.DictionaryArray.from_arrays(rules, list(RULED))
+    return pa.table(columns)
 
 
 def part_path(folder: Path, number: int) -> Path:
@@ -199,11 +172,7 @@ def part_path(folder: Path, number: int) -> Path:
 
 
 def score_here(scorer: JobScorer, workers: int | None = None, report: Report | None = None) -> int:
-    """Score the remaining chunks of a job on threads; return the number of lists.
-
-    Args:
-        workers: threads; None: one per core.
-    """
+    """Score the remaining chunks of a job on `workers` threads (None: one per core); return the number of lists."""
     todo, lists = scorer.job.todo(scorer.folder), 0
     pool = ThreadPoolExecutor(workers or cores(), initializer=use_one_thread)
     try:
@@ -224,7 +193,7 @@ def prepare(
     rules: Rules,
     space: str | None = None,
     at: str | None = None,
-    chunk: int | None = None,
+    chunk: int = CHUNK,
     blend: str | None = None,
 ) -> JobScorer:
     """Return the scorer of a job in `folder`: a new job, or the one that the same arguments started there; see `use_one_thread`.
@@ -232,8 +201,7 @@ def prepare(
     Args:
         space: None: the model's, or for listings the run's first space.
         at: the moment as text; None: after the last event.
-        chunk: listings or users per file of a new job; None: `CHUNK`.
-        blend: the blend of recommendations, see `listing_vibes.run.fits.serving_fit`.
+        chunk: listings or users per file of a new job.
 
     Raises:
         VibesError: the folder holds another job, the run cannot serve this one, or an attribute is unknown.
@@ -268,7 +236,7 @@ def prepare(
                     f"No user of {market.path} has an event before that moment, so there is no history to go by."
                 )
         name = f"{run_path.resolve().name}-{arguments['fingerprint'][:8]}"
-        arguments |= {"at": moment, "name": name, "timed": market.timed, "chunk": chunk or CHUNK}
+        arguments |= {"at": moment, "name": name, "timed": market.timed, "chunk": chunk}
         arguments["chunks"] = math.ceil(count / arguments["chunk"])
         job = Job(**arguments)
         scorer = JobScorer.of(job, folder, run)  # raises on an invalid rule before anything is written

@@ -64,11 +64,7 @@ def answer_by_both(
     requests: Sequence[ListRequest],
     make: Callable[[RunState, Sequence[ListRequest]], list[Answer]],
 ) -> list[Answer]:
-    """Return the lists of an experiment; similar listings, and requests that name a blend, come from A only.
-
-    Args:
-        make: `RunState.answer` or `RunState.explain`.
-    """
+    """Return the lists of an experiment; similar listings, and requests that name a blend, come from A only."""
     shared = [
         isinstance(request.query, RecommendQuery) and request.query.blend is None for request in requests
     ]

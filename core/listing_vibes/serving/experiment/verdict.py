@@ -105,7 +105,6 @@ class Experiment:
     """Result of an experiment so far.
 
     Attributes:
-        setup: the experiment.
         responses: number of interleaved responses.
         decisions: (n rows) `request_id, user_id, acted_at, arm, listing_id, position` of the responses that decided, in that order.
         events: number of events on a response of this database, and of all events that name a response.
@@ -211,12 +210,7 @@ def experiment(folder: Path | str, actions: Sequence[str] | None = None) -> Expe
 
 
 def judge(setup: Setup, shown: pd.DataFrame, feedback: pd.DataFrame) -> Experiment:
-    """Return the result of an experiment.
-
-    Args:
-        shown: all impressions of its database, see `read_impressions`; only those of the experiment count.
-        feedback: see `read_feedback`.
-    """
+    """Return the result of an experiment by the impressions of its database and the `feedback` on them."""
     columns = ["request_id", C.LISTING, C.USER, "position", "arm", "time"]
     joined = feedback.merge(shown[columns], on=["request_id", C.LISTING])
     shown = shown[shown["tried"]]

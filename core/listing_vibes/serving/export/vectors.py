@@ -46,11 +46,7 @@ def export_vectors(run: Run, out: Path, report: Report | None = None) -> dict[st
 
 
 def fill_collection(run: Run, place: str) -> int:
-    """Make a Milvus collection hold the active listings of `run`, with vectors of the model's space, or the run's first; return how many.
-
-    Args:
-        place: see `MilvusStore.open`; the collection is `listings_SPACE`.
-    """
+    """Make the Milvus collection `listings_SPACE` hold the active listings of `run`, with vectors of its first space; return how many."""
     space = run.spaces[0]
     vectors = run.vectors(space)
     is_in = run.catalogue.live(run.after_last_event) & vectors.any(axis=1)

@@ -57,9 +57,7 @@ class Check(BaseModel):
     Attributes:
         name: such as "recall" or "attribute"; of: the attribute, if any; group: which listings.
         value, low, high: the current value, and its 95 % interval if it has one.
-        before: the value when the model was trained or evaluated.
-        p: p-value of the difference.
-        crossed: whether the threshold is crossed.
+        before: the value when the model was trained or evaluated; p: the p-value of the difference.
         sentence: the result in words; hint: what to inspect.
     """
 

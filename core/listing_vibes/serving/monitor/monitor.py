@@ -57,10 +57,9 @@ class NewestQueries:
     """The queries since a moment, and the results of the evaluation before it.
 
     Attributes:
-        split: the split of the run; None if the market has no events.
+        split: None if the market has no events.
         queries: test queries at or after `since`, or a sample of them; None if there are none.
         total: the number of queries at or after `since`.
-        since: the moment, in the time of the log.
         measured: (U,) recall@30 of the users with evaluated queries before `since`; None: the run was not evaluated.
     """
 
@@ -90,7 +89,6 @@ def monitor(
     Args:
         run: a run with a model, or its folder.
         thresholds: values for fields of `Thresholds`, or a TOML file with them; None: the defaults.
-        blend: the blend, as for `Run.recommend`.
         save: save the result as `monitor.json` in the run folder, where the page and the service's metrics read it.
         progress: called with each update of `listing_vibes.progress`, or True for a bar on stderr.
 

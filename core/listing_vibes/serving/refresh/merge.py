@@ -28,13 +28,11 @@ class Changes:
     """The changes by new rows.
 
     Attributes:
-        tables: changed tables by name.
         new, changed: ids of new listings, and of listings with a changed value or photo.
         users: users with new events; events: number of new events; waiting: those on unknown listings or in the future.
         photos_waiting: number of photos that could not be read or fetched and are tried again.
         taken: frames that could be read, with their table.
         problems: files and queries that could not be used, one sentence each.
-        issues: issues of the merged rows as in `vibes check`.
     """
 
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)

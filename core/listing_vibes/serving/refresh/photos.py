@@ -6,7 +6,6 @@ A file of rows is read again by every refresh as long as one of its photos canno
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +16,9 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.download.job import fetch_photos
 from listing_vibes.market.download.limits import Limits
 from listing_vibes.market.durable import copy_file
-from listing_vibes.market.fingerprint import file_sha256
 from listing_vibes.market.issues import Issue
 from listing_vibes.market.photo_decoding import photo_problem
-from listing_vibes.market.photo_files import PhotoProblem, locate, path_of, stamp, with_paths
+from listing_vibes.market.photo_files import PhotoProblem, digest, locate, path_of, with_paths
 from listing_vibes.market.tables import photos_table, require
 from listing_vibes.market.values import as_ids
 from listing_vibes.serving.refresh.merge import Changes
@@ -119,13 +117,7 @@ def _copy_into_market(market: Path, folder: Path, path: object) -> str:
     file = locate(folder, path)
     if problem := photo_problem(str(path), folder):
         raise PhotoProblem(problem)
-    inside = f"photos/{_digest(file, stamp(file))[:32]}{file.suffix.lower()}"
+    inside = f"photos/{digest(file)[:32]}{file.suffix.lower()}"
     if not (market / inside).is_file():
         copy_file(file, market / inside)
     return inside
-
-
-@lru_cache(maxsize=100_000)
-def _digest(file: Path, stamp: str) -> str:
-    """Return the content hash of a file; `stamp` is part of the cache key, so that a changed file is hashed again."""
-    return file_sha256(file)

@@ -66,7 +66,6 @@ class RefreshResult:
         problems: rows, files and queries that could not be used unchanged, one sentence each.
         unread: how many of the problems are files and queries that could not be used at all.
         rejected: number of rows that were left out, or merged without one of their cells.
-        wrote: written files of the market.
     """
 
     version: int
@@ -89,7 +88,6 @@ class Refresher:
     """Refreshes one run. It holds no state of the run between two refreshes, so other commands may publish one in between.
 
     Args:
-        sources: sources by table: `events`, `listings`, `photos`.
         tick: called regularly during a refresh; may raise `Stopped`.
         limits: limits for fetching new photos by URL; None: they are not fetched.
     """
@@ -147,7 +145,7 @@ class Refresher:
         result.problems += changes.problems
         result.unread = len(result.problems)
         result.problems += [str(issue) for issue in changes.issues]
-        result.rejected = len({(issue.file, row) for issue in changes.issues for row in issue.row_numbers})
+        result.rejected = len({(issue.file, row) for issue in changes.issues for row in issue.rows.tolist()})
         if changes.tables:
             state.replaced = replaceable(run, state.replaced)
             state.save(self.path)  # saved before the publication, and before the tables become Parquet

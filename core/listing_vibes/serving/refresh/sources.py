@@ -35,8 +35,6 @@ SETTLED_S = 10.0
 #: Names that storages use for the digest of a file, and for its modification time.
 DIGEST = ("ETag", "etag", "md5Hash")
 WRITTEN = ("LastModified", "last_modified", "updated", "mtime", "created")
-#: Files in which 0.1.0 stored posted events and impressions.
-JOURNALS = "*-*.jsonl"
 
 
 @dataclass(frozen=True)
@@ -72,10 +70,6 @@ class FileSource:
     A changed file is read again in full. Names that begin with `.` or `_`, or that do not end in `.parquet`, `.csv` or `.csv.gz`, are
     ignored, so that a writer can use such a name and rename the file. A local folder may have the database of
     `vibes serve --events`, whose new events are read. On object storage, photos have URLs, or paths of files in the market.
-
-    Args:
-        folder: a path, or a URL such as `s3://bucket/new`.
-        option: its name in messages.
     """
 
     def __init__(self, folder: Path | str, option: str = "the folder of new tables") -> None:
@@ -95,10 +89,6 @@ class FileSource:
                 result.frames.append(Frame(file.shown, file.read_table(), name, mark, root))
             except VibesError as error:
                 result.problems.append(str(error))
-        if here is not None and (journal := next(here.glob(JOURNALS), None)):
-            result.problems.append(
-                f"{journal} is a journal of 0.1.0, which is not read; write its events as a CSV file, and remove it."
-            )
         if here is not None and (here / FILE).is_file():
             posted = StoreSource(here, FILE).poll(marks)
             result.frames, result.marks = result.frames + posted.frames, result.marks | posted.marks

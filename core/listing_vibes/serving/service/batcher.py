@@ -57,11 +57,10 @@ class Batcher(Generic[Request, Answer]):
         return 0.0 if self._started is None else time.monotonic() - self._started
 
     async def ask(self, request: Request) -> Answer:
-        """Return the answer to one request.
+        """Return the answer to one request, or raise the exception that `answer` returned for it.
 
         Raises:
             Busy: too many requests are waiting, the deadline has passed, or the service is being stopped.
-            Exception: the exception that `answer` returned for the request.
         """
         if self._is_closing or len(self._waiting) >= self._max_waiting:
             raise self._refusal()

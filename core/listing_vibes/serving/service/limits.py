@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import binascii
-import io
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from PIL import Image
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from listing_vibes.errors import VibesError
-from listing_vibes.market.photo_decoding import readable
+from listing_vibes.market.photo_decoding import count_pixels
 
 #: Maximum bytes of a body by path, and the default for all other paths; bodies up to the default do not count towards `MAX_HELD`.
 MAX_BODIES, SMALL = {"/recommend": 2**20, "/embed": 32 * 2**20, "/events": 2**20}, 64 * 2**10
@@ -39,12 +37,7 @@ CLOSE_S = 6.5
 
 
 class BodyLimit:
-    """ASGI middleware that reads the body of a request and refuses one that is too large, with or without a length header.
-
-    Args:
-        bodies: maximum bytes by path.
-        held: maximum total bytes of all larger bodies that are being received or processed.
-    """
+    """ASGI middleware that reads the body of a request and refuses one that is too large, with or without a length header."""
 
     def __init__(self, app: ASGIApp, bodies: Mapping[str, int] = MAX_BODIES, held: int = MAX_HELD) -> None:
         self.app, self.bodies, self.max_held, self.held = app, bodies, held, 0
@@ -52,20 +45,16 @@ class BodyLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
             return await self.app(scope, receive, send)
-        limit = self.bodies.get(scope["path"], SMALL)
+        request, limit = Request(scope, receive), self.bodies.get(scope["path"], SMALL)
         size = f"{limit / 2**20:g} MiB" if limit >= 2**20 else f"{limit / 2**10:g} KiB"
         too_large = 413, f"The body is larger than {size}; send less, for example smaller photos."
-        length = dict(scope["headers"]).get(b"content-length", b"0")
-        if length.isdigit() and (len(length) > 18 or int(length) > limit):
+        length = request.headers.get("content-length", "0")
+        if length.isdecimal() and (len(length) > 18 or int(length) > limit):
             return await _refuse(scope, receive, send, *too_large)
         body, held = bytearray(), 0
         try:
-            message: Message = {"more_body": True}
-            while message.get("more_body", False):
-                message = await receive()
-                if message["type"] != "http.request":  # the client has disconnected
-                    return
-                body += message.get("body", b"")
+            async for part in request.stream():
+                body += part
                 if len(body) > limit:
                     return await _refuse(scope, receive, send, *too_large)
                 if len(body) > SMALL:
@@ -85,6 +74,8 @@ class BodyLimit:
                 return messages.pop() if messages else await receive()
 
             await self.app(scope, receive_body, send)
+        except ClientDisconnect:
+            return
         finally:
             self.held -= held
 
@@ -96,11 +87,7 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, error
 
 
 def check_attributes(cells: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the attributes of a listing after checking that each is a text, a number, a flag or a list of these.
-
-    Raises:
-        VibesError: a value has another type, a number is out of range, or there is too much text.
-    """
+    """Return the attributes of a listing after checking that each is a text, a number, a flag or a list of these, within limits."""
     characters = 0
     for name, value in cells.items():
         characters += len(name)
@@ -119,36 +106,19 @@ def check_attributes(cells: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def decode_photos(texts: Sequence[str]) -> list[bytes]:
-    """Return image files from base64.
-
-    Raises:
-        VibesError: a text is not base64, or all photos together have more than `MAX_PIXELS` pixels.
-    """
+    """Return image files from base64; a `VibesError` where all together have more than `MAX_PIXELS` pixels."""
     photos, pixels = [], 0
     for number, text in enumerate(texts):
         try:
             photos.append(binascii.a2b_base64(text, strict_mode=True))
         except (binascii.Error, ValueError) as error:
             raise VibesError(f"photos.{number} is not base64 ({error}); encode the file's bytes.") from error
-        pixels += _count_pixels(photos[-1])
+        pixels += count_pixels(photos[-1])
         if pixels > MAX_PIXELS:
             raise VibesError(
                 f"The photos have more than {MAX_PIXELS // 10**6} megapixels together; send smaller ones."
             )
     return photos
-
-
-def _count_pixels(photo: bytes) -> int:
-    """Return the number of pixels by the header of an image file; 0 for other content, which the decoder reports."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(photo), formats=readable()) as image:
-                return image.width * image.height
-    except Image.DecompressionBombError:
-        return MAX_PIXELS + 1
-    except Exception:  # Pillow raises many types on damaged bytes
-        return 0
 
 
 class BoundedProtocol(HttpToolsProtocol):

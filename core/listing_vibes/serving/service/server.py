@@ -53,9 +53,7 @@ class ServiceSettings:
         blend: the blend of requests that name none, see `Run.recommend`.
         events: database of posted events, see `listing_vibes.serving.database.Database`; None: events are not accepted.
         impressions: database in which every response is recorded; None: responses are not recorded.
-        hash_users: whether users are recorded there as keyed hashes.
         other: a second run, with `other_blend`; every list is interleaved from both.
-        workers: number of worker processes.
     """
 
     run: Path
@@ -79,7 +77,7 @@ def serve(
     Access rules are set in the environment, see `listing_vibes.serving.service.access.Access`.
 
     Args:
-        port: the port; 0: any free one.
+        port: 0: any free one.
         ready: called with the URL once the server accepts requests.
 
     Raises:
@@ -129,16 +127,11 @@ def prepare(settings: ServiceSettings) -> Setup | None:
 
 @dataclass(frozen=True)
 class AppFactory:
-    """Factory that opens the runs and returns the application; uvicorn calls it in each process.
-
-    Attributes:
-        shared: folder of the vectors that the processes of this service share by memory mapping.
-        ready: called once the application is up.
-    """
+    """Factory that opens the runs and returns the application; uvicorn calls it in each process."""
 
     settings: ServiceSettings
     experiment: Setup | None = None
-    shared: Path | None = None
+    shared: Path | None = None  # folder of the vectors that the processes share by memory mapping
     ready: Callable[[], None] | None = None  # a lambda cannot be passed to another process
 
     def __call__(self) -> FastAPI:
@@ -197,12 +190,7 @@ def server_config(
 
 
 class Supervisor(Multiprocess):
-    """Supervisor of worker processes that reports when all of them accept requests.
-
-    Args:
-        counts: folder for the metrics of the processes, see `listing_vibes.serving.service.metrics.Metrics`.
-        ready: called once all of them accept requests.
-    """
+    """Supervisor of worker processes that calls `ready` once all of them accept requests; `counts` is the folder of their metrics."""
 
     def __init__(
         self, config: uvicorn.Config, sockets: list[socket.socket], counts: Path, ready: Callable[[], None]
@@ -261,15 +249,12 @@ def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        bound = socket.socket(family, socket.SOCK_STREAM)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((host, port))
-        bound.listen(BACKLOG)
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
+        reason = str(error.strerror).split(" (")[0]  # the address follows
         raise VibesError(
-            f"Cannot listen on {host} port {port} ({error.strerror}); choose another with --host and --port."
+            f"Cannot listen on {host} port {port} ({reason}); choose another with --host and --port."
         ) from error
-    return bound
 
 
 def url_of(bound: socket.socket) -> str:

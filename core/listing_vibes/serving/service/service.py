@@ -43,13 +43,7 @@ GRACE_S, REFUSE_S = 8.0, 2.0
 
 
 class Service:
-    """A service over a run.
-
-    Args:
-        events: log of posted events; None: events are not accepted.
-        impressions: log of impressions; None: lists are not recorded.
-        experiment: setup of the experiment, and the second run.
-    """
+    """A service over a run, which accepts events and records lists if it has a log of them; `experiment` has the second run."""
 
     def __init__(
         self,
@@ -129,11 +123,7 @@ class Service:
             raise Busy("The events could not be stored; send them again in a moment.") from error
 
     async def check(self) -> None:
-        """Check that lists are not stuck and the databases can be locked.
-
-        Raises:
-            Busy: a batch of lists or a lock takes too long.
-        """
+        """Raise `Busy` where a batch of lists, or the lock of a database, takes too long."""
         if self.lists.busy_s > HEALTH_S:
             raise Busy(f"No list was made for {self.lists.busy_s:.0f} s.")
         try:
