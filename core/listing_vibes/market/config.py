@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from listing_vibes.errors import VibesError
 from listing_vibes.market.attribute_types import TypeName, type_of
-from listing_vibes.market.documents import first_problem, read_toml, write_text
+from listing_vibes.market.documents import read_toml, validate, write_text
 
 #: The default action for "not this"; users can give it before the first event has it.
 HIDE = "hide"
@@ -139,10 +138,7 @@ class MarketConfig(BaseModel):
         """
         if not os.path.lexists(path):
             return cls()
-        try:
-            return cls.model_validate(read_toml(path, "correct or remove it"))
-        except ValidationError as error:
-            raise VibesError(f"{path}: {first_problem(error, cls)}") from error
+        return validate(cls, read_toml(path, "correct or remove it"), path)
 
     def save(self, path: Path) -> None:
         """Write the configuration as TOML, atomically."""

@@ -14,6 +14,7 @@ from listing_vibes.market.durable import atomic_path
 from listing_vibes.words import cut
 
 T = TypeVar("T")
+Model = TypeVar("Model", bound=BaseModel)
 #: The most characters of a value that an error shows.
 LONGEST_VALUE = 80
 #: Errors of parsing an invalid document; pydantic's, JSON's and TOML's are ValueErrors.
@@ -56,6 +57,14 @@ def read_toml(path: Path, hint: str) -> dict[str, Any]:
         raise VibesError(
             f"{path} is not valid TOML ({_reason(error)}); correct that line, and save it as UTF-8."
         ) from error
+
+
+def validate(model: type[Model], content: Any, name: object) -> Model:
+    """Return `content` as a pydantic model; `name` is what an error calls it, such as "The rules" or its file."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise VibesError(f"{name}: {first_problem(error, model)}") from error
 
 
 def first_problem(error: ValidationError, model: type[BaseModel] | None = None) -> str:

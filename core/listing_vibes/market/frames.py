@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from pydantic import ValidationError
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
-from listing_vibes.market.documents import first_problem
+from listing_vibes.market.documents import validate
 from listing_vibes.market.io import to_frame, without_categories
 from listing_vibes.market.photo_files import is_url
 from listing_vibes.market.tables import require
@@ -94,10 +93,7 @@ def config_of(config: MarketConfig | Mapping[str, Any] | Path | str | None, **ke
         config = MarketConfig.load(Path(config))
     if isinstance(config, MarketConfig):
         config = config.model_dump(exclude_unset=True)
-    try:
-        return MarketConfig.model_validate({**(config or {}), **keys})
-    except ValidationError as error:
-        raise VibesError(f"The market's settings: {first_problem(error, MarketConfig)}") from error
+    return validate(MarketConfig, {**(config or {}), **keys}, "The market's settings")
 
 
 def photo_paths(photos: pd.DataFrame, root: Path | str | None) -> tuple[pd.DataFrame, Path]:

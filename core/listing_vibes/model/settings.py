@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.config import FeatureConfig
-from listing_vibes.market.documents import first_problem, read_toml
+from listing_vibes.market.documents import read_toml, validate
 from listing_vibes.model.config import PRESETS, EncoderConfig
 from listing_vibes.model.variants.losses import LOSSES
 from listing_vibes.model.variants.user_encoders import USER_ENCODERS, History
@@ -246,10 +246,7 @@ class Settings(Forbidding):
         preset = PRESETS[self.preset]
         places = max(preset.max_items, 1 + self.training.max_listings)
         sizes = preset.model_dump() | {"max_items": places} | self.encoder
-        try:
-            encoder_config = EncoderConfig.model_validate(sizes)
-        except ValidationError as error:
-            raise VibesError(f"[encoder]: {first_problem(error, EncoderConfig)}") from error
+        encoder_config = validate(EncoderConfig, sizes, "[encoder]")
         if encoder_config.max_items <= self.training.max_listings:
             raise VibesError(
                 f"[encoder] max_items is {encoder_config.max_items}, which leaves positions for {encoder_config.max_items - 1} of the "
@@ -285,10 +282,7 @@ class Settings(Forbidding):
             given = cls.load(Path(given))
         content = given.model_dump(exclude_unset=True) if isinstance(given, Settings) else dict(given or {})
         changes = {key: value for key, value in changes.items() if value is not None}
-        try:
-            return cls.model_validate(merged(content, changes))
-        except ValidationError as error:
-            raise VibesError(f"Settings: {first_problem(error, cls)}") from error
+        return validate(cls, merged(content, changes), "Settings")
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -297,10 +291,7 @@ class Settings(Forbidding):
         Raises:
             VibesError: the file is missing or invalid, a key is unknown, or a value is out of range.
         """
-        try:
-            return cls.model_validate(read_toml(path, "check the path"))
-        except ValidationError as error:
-            raise VibesError(f"{path}: {first_problem(error, cls)}") from error
+        return validate(cls, read_toml(path, "check the path"), path)
 
 
 class Resolved(Settings):

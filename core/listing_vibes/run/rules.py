@@ -9,11 +9,11 @@ from numbers import Integral
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
-from listing_vibes.market.documents import first_problem
+from listing_vibes.market.documents import validate
 from listing_vibes.market.market import Market
 
 #: The reasons why a listing is in a list, by the codes in `listing_vibes.run.ranking.Lists`; the first one is its score.
@@ -126,10 +126,7 @@ class Rules(BaseModel):
             raise VibesError(
                 f"The rules are {given!r}; give a mapping, such as {{'where': 'price<=100'}}, or `Rules`."
             )
-        try:
-            return cls.model_validate(dict(given or {}))
-        except ValidationError as error:
-            raise VibesError(f"The rules: {first_problem(error, cls)}") from error
+        return validate(cls, dict(given or {}), "The rules")
 
     def length(self, k: int | None) -> int:
         """Return the maximum length of a list: `k`, or that of the rules if `k` is None.

@@ -6,7 +6,7 @@ import gzip
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import gettempdir
@@ -196,13 +196,10 @@ def _forget_in_database(place: str, who: UsersToForget) -> int:
     with needs("A database of events and impressions", "serve"):
         from listing_vibes.serving.database import Database
 
-    database = Database(place, "--also")
-    try:
+    with closing(Database(place, "--also")) as database:
         users = database.users()
         mine = who.rows_in(pd.Series(users, dtype="str"))
         return database.delete_users([users[row] for row in np.flatnonzero(mine)])
-    finally:
-        database.close()
 
 
 def _remove_versions(path: Path, who: UsersToForget, done: Forgotten) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -106,20 +107,17 @@ def read_impressions(place: Path | str, events: Path | str | None = None) -> pd.
         events: the place of `--events`: adds, for events with the `request_id` of a response, `acted_at` (the first on that listing)
             and `actions` (all of them, in order; an event without one is "event").
     """
-    database = Database(place, "--impressions")
     columns = [impressions_table.c[name] for name in _STORED]
     statement = sql.select(*columns).order_by(impressions_table.c.time, impressions_table.c.id)
+    with closing(Database(place, "--impressions")) as database, database.read() as connection:
+        rows = connection.execute(statement).all()
     try:
-        with database.read() as connection:
-            rows = connection.execute(statement).all()
         table = impressions_frame(rows)
     except (ValueError, KeyError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise VibesError(
             f"{database.name} holds a response that is damaged ({reason}); remove its row."
         ) from error
-    finally:
-        database.close()
     return table if events is None else _with_feedback(table, read_feedback(events))
 
 
@@ -144,11 +142,8 @@ def impressions_frame(rows: Sequence[Any]) -> pd.DataFrame:
 
 def read_feedback(place: Path | str) -> pd.DataFrame:
     """Return the posted events that name a response: `request_id, listing_id, acted_at, action`, oldest first."""
-    database = Database(place, "--events")
-    try:
+    with closing(Database(place, "--events")) as database:
         rows = [row for row in read_events(database) if row.request_id is not None]
-    finally:
-        database.close()
     columns = ["request_id", C.LISTING, C.TIMESTAMP, C.ACTION]
     frame = pd.DataFrame([[getattr(row, name) for name in columns] for row in rows], columns=columns)
     frame[C.TIMESTAMP] = to_moments(frame[C.TIMESTAMP])[0]

@@ -77,7 +77,6 @@ def test_sets_have_their_known_members(vocabulary):
     assert tokens.listing.tolist() == [0] and tokens.sets == [[pool, wifi]]
     (tokens,) = type_of("text").tokenize(title, cells)
     assert tokens.listing.tolist() == [0] and len(tokens.sets[0]) == 3 and tokens.key == 1
-    assert type_of("text").tokenize(title, cells, use_words=False) == []
 
 
 def test_near_locations_share_more_cells(vocabulary):

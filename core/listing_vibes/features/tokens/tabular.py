@@ -211,7 +211,9 @@ def tokenise(
             continue
         if kind.sentences:
             columns.add_texts(keys[entry.name], (text_rows or {}).get(entry.name))
-        for values in kind.tokenize(entry, listings, use_words):
+            if not use_words:
+                continue
+        for values in kind.tokenize(entry, listings):
             parts = {"value": values.value, "fraction": values.fraction}
             parts["bin"] = None if values.bin is None else bins[entry.name] + values.bin
             given = {name: part for name, part in parts.items() if part is not None}

@@ -115,12 +115,8 @@ class AttributeType(ABC):
         return 0.0
 
     @abstractmethod
-    def tokenize(
-        self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True
-    ) -> list[Tokens]:
-        """Return the tokens of all `listings`, slot by slot; missing values have none, and without `use_words` words have none
-        whose text has a sentence vector.
-        """
+    def tokenize(self, entry: AttributeVocabulary, listings: pd.DataFrame) -> list[Tokens]:
+        """Return the tokens of all `listings`, slot by slot; missing values have none."""
 
 
 #: All types by name.

@@ -21,9 +21,7 @@ class Category(AttributeType):
         values = frequent(listings[name].dropna(), min_count)
         return AttributeVocabulary(name=name, kind="category", values=values, buckets=UNSEEN_BUCKETS)
 
-    def tokenize(
-        self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True
-    ) -> list[Tokens]:
+    def tokenize(self, entry: AttributeVocabulary, listings: pd.DataFrame) -> list[Tokens]:
         return [Tokens.of_values(category_ids(entry, listings[entry.name]))]
 
 

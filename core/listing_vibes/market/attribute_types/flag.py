@@ -41,9 +41,7 @@ class Flag(AttributeType):
     def fit(self, listings: pd.DataFrame, name: str, bins: int, min_count: int) -> AttributeVocabulary:
         return AttributeVocabulary(name=name, kind="flag", values=["no", "yes"])
 
-    def tokenize(
-        self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True
-    ) -> list[Tokens]:
+    def tokenize(self, entry: AttributeVocabulary, listings: pd.DataFrame) -> list[Tokens]:
         ids = np.array([*(entry.ids.get(word, 0) for word in ("no", "yes")), 0], np.int32)
         code = listings[entry.name].astype("boolean").astype("Int8").fillna(2).to_numpy(np.int8)
         return [Tokens.of_values(ids[code])]

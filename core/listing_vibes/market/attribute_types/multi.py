@@ -54,9 +54,7 @@ class Multi(AttributeType):
         members = chain.from_iterable(_members(listings[name]))
         return AttributeVocabulary(name=name, kind="multi", values=frequent(members, min_count)[:MOST_VALUES])
 
-    def tokenize(
-        self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True
-    ) -> list[Tokens]:
+    def tokenize(self, entry: AttributeVocabulary, listings: pd.DataFrame) -> list[Tokens]:
         return [Tokens.of_sets(member_ids(entry, _members(listings[entry.name])))]
 
 

@@ -73,9 +73,7 @@ class Number(AttributeType):
         beyond = np.mean((numbers < entry.edges[0]) | (numbers > entry.edges[-1])) if entry.edges else 1.0
         return float(beyond) if beyond > MOST_BEYOND else 0.0
 
-    def tokenize(
-        self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True
-    ) -> list[Tokens]:
+    def tokenize(self, entry: AttributeVocabulary, listings: pd.DataFrame) -> list[Tokens]:
         bins, fraction = number_bins(entry, listings[entry.name].to_numpy(float))
         present = np.flatnonzero(bins >= 0)
         return [Tokens(present, 0, entry.first + bins[present], bins[present], fraction[present])]

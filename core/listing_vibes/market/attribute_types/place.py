@@ -58,9 +58,7 @@ class Place(AttributeType):
         share = float(beyond[existing].mean()) if existing.any() else 0.0
         return share if share > MOST_BEYOND else 0.0
 
-    def tokenize(
-        self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True
-    ) -> list[Tokens]:
+    def tokenize(self, entry: AttributeVocabulary, listings: pd.DataFrame) -> list[Tokens]:
         degrees = (listings[axis].to_numpy(float) for axis in (C.LATITUDE, C.LONGITUDE))
         cells = place_ids(entry, *degrees)
         present = np.flatnonzero(cells[:, 0] > 0)

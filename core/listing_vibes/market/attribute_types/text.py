@@ -39,10 +39,6 @@ class Text(AttributeType):
         each = chain.from_iterable(set(words(text)) for text in listings[name].dropna())
         return AttributeVocabulary(name=name, kind="text", values=frequent(each, min_count)[:MOST_VALUES])
 
-    def tokenize(
-        self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True
-    ) -> list[Tokens]:
-        if not use_words:
-            return []
+    def tokenize(self, entry: AttributeVocabulary, listings: pd.DataFrame) -> list[Tokens]:
         cells = (words(text) if isinstance(text, str) else [] for text in listings[entry.name])
         return [Tokens.of_sets(member_ids(entry, cells), key=1)]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, field_validator
 
-from listing_vibes.errors import VibesError
-from listing_vibes.market.documents import first_problem
+from listing_vibes.market.documents import validate
 
 
 class Limits(BaseModel):
@@ -56,10 +55,9 @@ class Limits(BaseModel):
     @classmethod
     def of(cls, limits: Limits | Mapping[str, Any] | None) -> Limits:
         """Return limits from an object, a mapping of some of their names, or None for the defaults."""
-        try:
-            return limits if isinstance(limits, Limits) else cls.model_validate(limits or {})
-        except ValidationError as error:
-            raise VibesError(f"The limits of a download: {first_problem(error, cls)}") from error
+        return (
+            limits if isinstance(limits, Limits) else validate(cls, limits or {}, "The limits of a download")
+        )
 
 
 class Failed(Exception):

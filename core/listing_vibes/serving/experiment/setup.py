@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import secrets
+from contextlib import closing
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -58,11 +59,8 @@ def begin_experiment(place: Path | str, setup: Setup) -> Setup:
     Raises:
         VibesError: the database has another experiment.
     """
-    database = Database(place, "--impressions", create=True)
-    try:
+    with closing(Database(place, "--impressions", create=True)) as database:
         current = _parse(database, database.begin_state(_STATE, setup.model_dump_json()))
-    finally:
-        database.close()
     if current.model_copy(update={"salt": setup.salt}) != setup:
         raise VibesError(
             f"{place} has the experiment '{current}'; resume that, or choose another place for '{setup}'."
@@ -72,12 +70,9 @@ def begin_experiment(place: Path | str, setup: Setup) -> Setup:
 
 def read_setup(place: Path | str) -> Setup | None:
     """Return the experiment of a database; None if it has none."""
-    database = Database(place, "--impressions")
-    try:
+    with closing(Database(place, "--impressions")) as database:
         setup = database.read_state(_STATE)
         return None if setup is None else _parse(database, setup)
-    finally:
-        database.close()
 
 
 def _parse(database: Database, setup: str) -> Setup:

@@ -60,15 +60,15 @@ def log_evidence(wins: np.ndarray, count: np.ndarray, share: np.ndarray | float,
     return np.asarray(mixed - wins * np.log(share) - losses * np.log1p(-np.asarray(share)))
 
 
-def always_valid(outcomes: np.ndarray, null: float = 0.5, level: float = LEVEL) -> AlwaysValid:
-    """Return the share of successes among `outcomes` (n,) bool in order of time, with its test."""
+def always_valid(outcomes: np.ndarray) -> AlwaysValid:
+    """Return the share of successes among `outcomes` (n,) bool in order of time, with its test against one half."""
     count = len(outcomes)
     if not count:
         return AlwaysValid(None, 0.0, 1.0, 1.0)
     checks = _checks(count)  # (K,)
     wins = np.cumsum(outcomes, dtype=np.int64)[checks - 1]
-    p = float(np.exp(-log_evidence(wins, checks, null, null).max()))
-    low, high = _bounds(wins, checks, null, level)
+    p = float(np.exp(-log_evidence(wins, checks, 0.5, 0.5).max()))
+    low, high = _bounds(wins, checks)
     return AlwaysValid(float(np.mean(outcomes)), float(low.max()), float(high.min()), min(1.0, p))
 
 
@@ -79,16 +79,16 @@ def _checks(most: int) -> np.ndarray:
     return checks[checks <= most]
 
 
-def _bounds(wins: np.ndarray, count: np.ndarray, null: float, level: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return (low (K,), high (K,)): the shares with evidence below 1 / (1 - level), which is convex with its minimum at wins / count."""
-    least, limit = wins / count, -np.log1p(-level)
+def _bounds(wins: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (low (K,), high (K,)): the shares with evidence below 1 / (1 - LEVEL), which is convex with its minimum at wins / count."""
+    least, limit = wins / count, -np.log1p(-LEVEL)
     results = []
     for end in (0.0, 1.0):
         out, within = np.full(len(count), end), least.copy()
         for _ in range(50):
             middle = (out + within) / 2
             with np.errstate(divide="ignore", invalid="ignore"):
-                ruled_out = log_evidence(wins, count, middle, null) >= limit
+                ruled_out = log_evidence(wins, count, middle, 0.5) >= limit
             out, within = np.where(ruled_out, middle, out), np.where(ruled_out, within, middle)
         results.append(out)
     return results[0], results[1]

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from listing_vibes.errors import VibesError, escaped
-from listing_vibes.market.documents import first_problem, read_json, read_toml, write_text
+from listing_vibes.errors import escaped
+from listing_vibes.market.documents import read_json, read_toml, validate, write_text
 from listing_vibes.run.versions import stamp_of
 from listing_vibes.tables import render_table
 
@@ -45,10 +45,7 @@ class Thresholds(BaseModel):
         if isinstance(given, Path | str):
             name, given = str(given), read_toml(Path(given), "give a TOML file with thresholds")
         values = {key: None if value == "none" else value for key, value in (given or {}).items()}
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            raise VibesError(f"{name}: {first_problem(error, cls)}") from error
+        return validate(cls, values, name)
 
 
 class Check(BaseModel):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -138,13 +139,10 @@ class StoreSource:
             from listing_vibes.serving.database import Database
             from listing_vibes.serving.events import read_events
 
-        database = Database(self._database, "--events")
-        try:
+        with closing(Database(self._database, "--events")) as database:
             identity = database.identity
             after, available = marks.get(self._key) or [0, identity]
             events = read_events(database, after if available == identity else 0)
-        finally:
-            database.close()
         if not events:
             return Poll(marks={self._key: [after, identity]})
         columns = [C.USER, C.LISTING, C.TIMESTAMP, C.ACTION, C.DURATION]

@@ -6,19 +6,19 @@ changes nothing.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from listing_vibes.market.documents import read_json, write_json
+from pydantic import BaseModel
+
+from listing_vibes.market.documents import read_json, write_text
 from listing_vibes.run.versions import stamp_of
 from listing_vibes.serving.refresh.sources import Marks
 
 STATE = "refresh.json"
 
 
-@dataclass
-class RefreshState:
+class RefreshState(BaseModel):
     """The content of `refresh.json`.
 
     Attributes:
@@ -29,21 +29,17 @@ class RefreshState:
         failing: since when frames of photos have some that cannot be read or fetched, in seconds since 1970.
     """
 
-    embedded: list[Any] = field(default_factory=list)
-    marks: dict[str, dict[str, Marks]] = field(default_factory=dict)
-    earlier: dict[str, dict[str, Marks]] = field(default_factory=dict)
-    replaced: dict[str, str] = field(default_factory=dict)
-    failing: dict[str, float] = field(default_factory=dict)
+    embedded: list[Any] = []
+    marks: dict[str, dict[str, Marks]] = {}
+    earlier: dict[str, dict[str, Marks]] = {}
+    replaced: dict[str, str] = {}
+    failing: dict[str, float] = {}
 
     @classmethod
     def load(cls, run: Path) -> RefreshState:
         """Read the state of a run; an empty one before the first refresh."""
         stamp = stamp_of(run)
-
-        def parse(stored: Any) -> RefreshState:
-            return cls(**{name: stored[name] for name in stored if name in cls.__dataclass_fields__})
-
-        state = read_json(run / STATE, "remove it, and refresh again", parse) or cls()
+        state = read_json(run / STATE, "remove it, and refresh again", cls.model_validate) or cls()
         embedded = [stamp.base, stamp.made]
         if state.embedded != embedded:
             state.embedded, state.earlier, state.marks = embedded, state.marks or state.earlier, {}
@@ -51,4 +47,4 @@ class RefreshState:
 
     def save(self, run: Path) -> None:
         """Write the state into the run folder."""
-        write_json(run / STATE, asdict(self))
+        write_text(run / STATE, self.model_dump_json())
