@@ -13,9 +13,8 @@ from listing_vibes.model.checkpoint import load_weights
 from listing_vibes.model.model import ListingModel
 from listing_vibes.model.settings import Resolved
 from listing_vibes.progress import Validated, silent
-from listing_vibes.training import optimize as module
 from listing_vibes.training.multi_market import Mix
-from listing_vibes.training.optimize import optimize
+from listing_vibes.training.optimize import Optimization
 from listing_vibes.training.train import train
 
 
@@ -31,7 +30,7 @@ def test_the_second_stage_keeps_the_listings_of_the_best_first_stage_and_trains_
             first_stage.update({n: t.clone() for n, t in now.longformer.state_dict().items()})
         return 0.5, float(next(better))  # the same hits, in better ranks
 
-    state = optimize(model, data, settings, tmp_path / "run", validate, False, silent)
+    state = Optimization(model, data, settings, tmp_path / "run", validate, False, silent).train()
     load_weights(tmp_path / "run" / "model.safetensors", model)
     assert state.stage == 2 and state.best_step == state.step
     assert all(torch.equal(first_stage[n], t) for n, t in model.listing_side.longformer.state_dict().items())
@@ -52,7 +51,7 @@ def test_a_short_training_validates_twenty_times_and_patience_is_counted_in_step
     def validate(now: ListingModel) -> tuple[float, float]:
         return 0.5, float(next(count) * (1 if better else -1))
 
-    state = optimize(model, data, settings, tmp_path / "run", validate, False, updates.append)
+    state = Optimization(model, data, settings, tmp_path / "run", validate, False, updates.append).train()
     steps = [one.step for one in updates if isinstance(one, Validated)]
     assert steps == (list(range(2, 41, 2)) if better else [2, 4, 6, 8])
     assert state.best_step == (40 if better else 2)
@@ -80,7 +79,7 @@ def test_buckets_stay_while_the_bank_does(small_market, quick, tmp_path):
     model, data = pieces(small_market, settings)
     buckets = (int(data.inputs.features.tokens.value.max()) - 9, 9)
     data = replace(data, mix=Mix(np.zeros(data.log.listings, int), np.ones(1), (buckets,)))
-    loop = module.Optimization(model, data, settings, tmp_path, None, silent, resume=False)
+    loop = Optimization(model, data, settings, tmp_path, None, False, silent)
     loop.bank = loop._encode_bank()
     loop.state.stage, loop.state.bank_step, read = 2, 40, []
     for loop.state.step in (40, 41, 900):
@@ -93,4 +92,4 @@ def test_nothing_to_learn_from_is_refused(small_market, quick, tmp_path):
     model, data = pieces(small_market, quick)
     empty = replace(data.examples, user=data.examples.user[:0])
     with pytest.raises(VibesError, match="nothing to learn from"):
-        optimize(model, replace(data, examples=empty), Resolved(), tmp_path, None, False, silent)
+        Optimization(model, replace(data, examples=empty), Resolved(), tmp_path, None, False, silent)

@@ -43,17 +43,17 @@ def case(request, tiny_market):
 def test_masked_values_are_gone_and_only_they(case):
     _, data, _ = case
     whole = data.inputs.listings(np.arange(30))
-    masked, guesses = mask_values(whole, 0.4, np.random.default_rng(0).random(len(whole.key)))
-    assert (whole.value[guesses.token] == guesses.value).all() and (guesses.value > 0).all()
-    assert (whole.type[guesses.token] == TYPE_ATTRIBUTE).all()
-    assert not masked.value[guesses.token].any() and not masked.bin[guesses.token].any()
-    others = np.setdiff1d(np.arange(len(whole.key)), guesses.token)
+    masked, token = mask_values(whole, 0.4, np.random.default_rng(0).random(len(whole.key)))
+    assert (whole.value[token] > 0).all()
+    assert (whole.type[token] == TYPE_ATTRIBUTE).all()
+    assert not masked.value[token].any() and not masked.bin[token].any()
+    others = np.setdiff1d(np.arange(len(whole.key)), token)
     assert (masked.value[others] == whole.value[others]).all() and (
         masked.bin[others] == whole.bin[others]
     ).all()
     assert (masked.key == whole.key).all()
     maskable = ((whole.type == TYPE_ATTRIBUTE) & (whole.value > 0)).sum()
-    assert len(guesses.token) / maskable == pytest.approx(0.4, abs=0.1)
+    assert len(token) / maskable == pytest.approx(0.4, abs=0.1)
 
 
 @pytest.mark.slow
@@ -89,16 +89,16 @@ def test_the_loss_is_that_of_a_loop_over_pairs_and_guesses(case):
     pairs = rng.choice(len(examples), 8, replace=False, p=data.mix.shares(examples.positive[:, 0]))
     asked = np.append(log.listing[examples.end[pairs] - 1], rng.choice(known, 8, replace=False))
     read = data.inputs.listings(asked)
-    masked, guesses = mask_values(read, MASKED, rng.random(len(read.key)))
+    masked, token = mask_values(read, MASKED, rng.random(len(read.key)))
     following = examples.positive[pairs, 0]
     with torch.no_grad():
         hidden = model.hidden(TokenBatch(masked), *tables)
         before = torch.nn.functional.normalize(hidden[:, 0], dim=1).numpy()
         after = model(TokenBatch(data.inputs.listings(following)), *tables).numpy()
         begin, wrong = np.cumsum(read.length) - read.length, []
-        for token, value in zip(guesses.token, guesses.value, strict=True):
-            row = np.searchsorted(begin, token, side="right") - 1
-            said = whole.head(hidden[row, token - begin[row]]) @ model.embedder.value.weight.T + whole.bias
+        for at, value in zip(token, read.value[token], strict=True):
+            row = np.searchsorted(begin, at, side="right") - 1
+            said = whole.head(hidden[row, at - begin[row]]) @ model.embedder.value.weight.T + whole.bias
             wrong.append(float(said.logsumexp(0) - said[value]))
     losses = []
     for one, example in enumerate(pairs):

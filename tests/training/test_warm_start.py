@@ -22,9 +22,9 @@ from listing_vibes.run.manifest import Manifest
 from listing_vibes.training.warm_start import (
     SHORT,
     SHORTER,
-    Rows,
     WarmStart,
     places,
+    table_rows,
     transfer_weights,
 )
 
@@ -57,16 +57,17 @@ def test_what_is_known_keeps_its_weights_and_new_rows_start_among_them(trained, 
     model = build_model(now, start.manifest.settings)
     fresh = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     transfer_weights(model, start.weights, before, now)
-    state, old, new = model.state_dict(), Rows.of(before), Rows.of(now)
-    for name, was, wanted in (("value", old.value, new.value), ("key", old.key, new.key)):
-        place = places(was, wanted)
+    state, old, new = model.state_dict(), table_rows(before), table_rows(now)
+    for table in ("embedder.key.weight", "embedder.value.weight"):
+        place = places(old[table], new[table])
         known = np.flatnonzero(place >= 0)
-        kept = state[f"embedder.{name}.weight"][place[known]]
-        assert torch.equal(kept, start.weights[f"embedder.{name}.weight"][known]) and len(known) > 5
-    houseboat = places([("value", "building", "houseboat")], new.value)[0]
-    table = "embedder.value.weight"
+        kept = state[table][place[known]]
+        assert torch.equal(kept, start.weights[table][known]) and len(known) > 5
+    houseboat = places([("value", "building", "houseboat")], new[table])[0]
     assert not torch.equal(state[table][houseboat], fresh[table][houseboat])
-    trained_rows = start.weights[table][[row for row, what in enumerate(old.value) if what[:1] == ("value",)]]
+    trained_rows = start.weights[table][
+        [row for row, what in enumerate(old[table]) if what[:1] == ("value",)]
+    ]
     length, usual = (
         float((rows - trained_rows.mean(0)).norm(dim=-1).mean())
         for rows in (state[table][houseboat], trained_rows)

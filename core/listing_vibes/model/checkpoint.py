@@ -30,9 +30,8 @@ def load_weights(path: Path, model: torch.nn.Module) -> None:
         raise VibesError(f"{path} is missing; train the run again.")
     try:
         weights = load_file(path)
-        if (
-            getattr(model, "photo_blocks", None) is None
-        ):  # A trained model reads photo vectors, so it has no stages.
+        if getattr(model, "photo_blocks", None) is None:
+            # A trained model reads photo vectors, so it has no stages.
             weights = {name: tensor for name, tensor in weights.items() if not name.startswith(PREFIX)}
         model.load_state_dict(weights)
     except SafetensorError as error:

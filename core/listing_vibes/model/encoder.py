@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -25,8 +25,6 @@ ELSEWHERE = 16
 #: The same if a token is a listing: histories have few tokens and very different lengths, so that padding costs more.
 VECTORS_PER_BATCH = 1024
 
-#: Types of matrix products; "auto" is the fastest one of the device.
-Precision = Literal["auto", "float32", "bf16"]
 _NAMES = {torch.float32: "float32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 

@@ -75,23 +75,14 @@ class Processes:
         """Return all rows (count, d) in order, with gradient, from the rows `mine(count)` (m, d) of every process."""
         if self.world == 1:
             return part
-        if torch.is_grad_enabled() and not part.requires_grad:
-            part = (
-                part.detach().requires_grad_()
-            )  # A process without rows also takes part in the backward pass.
         from torch.distributed.nn.functional import all_gather
 
+        if torch.is_grad_enabled():  # A process without rows also takes part in the backward pass.
+            part = part if part.requires_grad else part.detach().requires_grad_()
         most = -(-count // self.world)
         padded = torch.cat([part, part.new_zeros((most - len(part), *part.shape[1:]))])
-        parts = all_gather(padded) if part.requires_grad else self._gather_values(padded)
-        return torch.stack(list(parts), dim=1).flatten(0, 1)[
-            :count
-        ]  # Row i is number i // world of process i % world.
-
-    def _gather_values(self, padded: Tensor) -> list[Tensor]:
-        parts = [torch.empty_like(padded) for _ in range(self.world)]
-        dist.all_gather(parts, padded)
-        return parts
+        # Row i is number i // world of process i % world.
+        return torch.stack(list(all_gather(padded)), dim=1).flatten(0, 1)[:count]
 
     def total(self, values: Any) -> np.ndarray:
         """Return the sums of `values` (n,) over the processes, float64."""
@@ -114,8 +105,3 @@ class Processes:
         summed = parameters_to_vector(gradients)
         dist.all_reduce(summed)
         vector_to_parameters(summed, gradients)
-
-    def wait(self) -> None:
-        """Wait until all processes reach this call."""
-        if self.world > 1:
-            dist.barrier()

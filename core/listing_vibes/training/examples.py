@@ -41,9 +41,8 @@ def make_examples(log: EventLog, split: Split, positives: int, within: bool = Fa
     rows, touch = np.flatnonzero(usable), np.flatnonzero(touches)
     place = np.searchsorted(touch, rows)  # Each usable row is one of these events.
     positive = np.full((len(rows), positives), -1, np.int32)  # (E, P)
-    for column in range(
-        positives
-    ):  # In a loop, since all columns at once would need many times the memory of the log.
+    # In a loop, since all columns at once would need many times the memory of the log.
+    for column in range(positives):
         inside = np.flatnonzero(place + column < len(touch))
         following = touch[place[inside] + column]
         same = log.user[following] == log.user[rows[inside]]
@@ -157,9 +156,8 @@ def bank_candidates(
     All of its vectors are stale, also those of positives. In one softmax with fresh vectors, training would exploit the stale ones:
     embeddings drift away from the bank, and the loss falls between two encodings of the bank and jumps back at the next.
     """
-    targets = np.searchsorted(
-        warm, np.unique(positive[positive >= 0])
-    )  # Every positive has a training event.
+    # Every positive has a training event.
+    targets = np.searchsorted(warm, np.unique(positive[positive >= 0]))
     others = len(warm) - len(targets)
     room = min(max(size - len(targets), 0), others)
     # The i-th remaining row, without materializing all: among 0 1 2 3 4 without 1 and 2, number 1 is 3.

@@ -33,9 +33,8 @@ class Mix:
 
     market: np.ndarray  # (L,) the market of each listing
     weight: np.ndarray  # (M,)
-    buckets: Sequence[
-        tuple[int, int]
-    ] = ()  # first id and number of the hash buckets of each attribute with buckets
+    #: The first id and the number of the hash buckets of each attribute with buckets.
+    buckets: Sequence[tuple[int, int]] = ()
 
     @classmethod
     def of(cls, market: np.ndarray, listings: np.ndarray, power: float) -> Mix:

@@ -22,7 +22,7 @@ from listing_vibes.model.variants.two_stage import TwoStageModel
 from listing_vibes.progress import Notice, Report, Trained, Validated
 from listing_vibes.training.batches import Batch, Epoch, history_epoch, share_of_epoch, window_epoch
 from listing_vibes.training.checkpoints import Checkpoints, TrainingLog, TrainingState
-from listing_vibes.training.distributed import Processes
+from listing_vibes.training.distributed import Processes, launched
 from listing_vibes.training.optimizer import learning_rate, make_optimizer, take_step
 from listing_vibes.training.step import StepData, step_loss
 
@@ -35,17 +35,8 @@ AVERAGE = "average/"
 ALIKE = 0.995
 
 
-def optimize(
-    model: ListingModel,
-    data: StepData,
-    settings: Resolved,
-    run: Path,
-    validate: Validate | None,
-    resume: bool,
-    report: Report,
-    coverage: str = "",
-) -> TrainingState:
-    """Train `model` in place and write the weights of the best validation to `run/model.safetensors`.
+class Optimization:
+    """A training of `model` in place, which writes the weights of the best validation to `run/model.safetensors`.
 
     Without `validate` these are the last weights.
 
@@ -54,25 +45,12 @@ def optimize(
     the second half starts from the best weights of the first with frozen listing embeddings, and trains only the encoding of
     histories.
 
-    A model with a warm start (`coverage` of its weights) is validated before its first step, so that these weights stay if no
-    step improves on them.
-
     A checkpoint `run/.training/state.safetensors` is written every `checkpoint_every` steps, every minute, and when SIGTERM or
     Ctrl-C ends the training; `resume` continues from it, with the same final weights as without the interruption.
 
     Raises:
-        VibesError: there are no examples, the loss is not finite, or the embeddings collapsed.
+        VibesError: there are no examples; in `train`, the loss is not finite, or the embeddings collapsed.
     """
-    if not len(data.examples):
-        raise VibesError(
-            "No user has two different listings in the training period, so there is nothing to learn from; "
-            "add events or set a later end of training."
-        )
-    return Optimization(model, data, settings, run, validate, report, resume).train(coverage)
-
-
-class Optimization:
-    """The state of a training loop."""
 
     def __init__(
         self,
@@ -81,9 +59,14 @@ class Optimization:
         settings: Resolved,
         run: Path,
         validate: Validate | None,
-        report: Report,
         resume: bool,
+        report: Report,
     ) -> None:
+        if not len(data.examples):
+            raise VibesError(
+                "No user has two different listings in the training period, so there is nothing to learn from; "
+                "add events or set a later end of training."
+            )
         self.model, self.settings, self.config = model, settings, settings.training
         self.data, self.run, self.validate, self.report = data, run, validate, report
         self.processes = Processes.launched()
@@ -144,7 +127,11 @@ class Optimization:
         return self.model if self.average is None else cast(ListingModel, self.average.module)
 
     def train(self, coverage: str = "") -> TrainingState:
-        """Run the remaining steps."""
+        """Run the remaining steps.
+
+        A model with a warm start (`coverage` of its weights) is validated before its first step, so that these weights stay if no
+        step improves on them.
+        """
         state = self.state
         self.first_step, self.started = state.step, time.monotonic()
         self.model.train()
@@ -162,7 +149,7 @@ class Optimization:
                 if not (self.run / "model.safetensors").is_file():
                     self._save_weights()
                 self._save_state({})
-        self.processes.wait()
+        launched().wait_for_everyone()
         return state
 
     def _train_stage(self) -> None:
@@ -299,7 +286,7 @@ class Optimization:
 
     def _start_second_stage(self, model: TwoStageModel) -> None:
         """Continue from the best weights with frozen listings; the checkpoint makes this irreversible."""
-        self.processes.wait()
+        launched().wait_for_everyone()
         load_weights(self.run / "model.safetensors", model)
         model.frozen = True
         self.average = self._new_average()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -23,7 +23,7 @@ from listing_vibes.model.settings import Resolved
 from listing_vibes.model.variants.losses import LOSSES
 from listing_vibes.progress import Notice, Report, Trained
 from listing_vibes.training.checkpoints import Checkpoints
-from listing_vibes.training.distributed import Processes
+from listing_vibes.training.distributed import Processes, launched
 from listing_vibes.training.examples import exclusions
 from listing_vibes.training.optimizer import learning_rate, make_optimizer, take_step
 from listing_vibes.training.step import StepData, Tables, encode_with_gradient
@@ -32,25 +32,17 @@ MASKED = 0.15  # share of the attribute values, as in BERT
 MASKED_WEIGHT = 0.1  # weight of this loss relative to the contrastive one, as in Recformer
 
 
-@dataclass(frozen=True, eq=False)
-class MaskedTokens:
-    """The masked tokens and their values."""
-
-    token: np.ndarray  # (m,) indexes of the n flat tokens
-    value: np.ndarray  # (m,) value ids
-
-
-def mask_values(sequences: Sequences, share: float, chance: np.ndarray) -> tuple[Sequences, MaskedTokens]:
+def mask_values(sequences: Sequences, share: float, chance: np.ndarray) -> tuple[Sequences, np.ndarray]:
     """Mask a `share` of the single values (categories, flags, numbers, word pieces) of `sequences`; keys stay.
 
-    `chance` (n,) in [0, 1) decides for each token. transformers' collator masks word ids of a tokenizer, but a token here has several
+    Returns also the indexes (m,) of the masked tokens. `chance` (n,) in [0, 1) decides for each token. transformers' collator masks word ids of a tokenizer, but a token here has several
     columns.
     """
     maskable = (sequences.type == TYPE_ATTRIBUTE) & (sequences.value > 0)
     token = np.flatnonzero(maskable & (chance < share))
     value, bins = sequences.value.copy(), sequences.bin.copy()
     value[token] = bins[token] = 0
-    return replace(sequences, value=value, bin=bins), MaskedTokens(token, sequences.value[token])
+    return replace(sequences, value=value, bin=bins), token
 
 
 class Pretraining(nn.Module):
@@ -105,9 +97,10 @@ def pretraining_loss(
     length = data.inputs.listing_lengths(listings)  # Every process samples for all tokens and takes its part.
     tokens = ranges((np.cumsum(length) - length)[mine], length[mine])
     chance = rng.random(int(length.sum()))[tokens]
-    sequences, masked = mask_values(data.inputs.listings(listings[mine]), MASKED, chance)
+    sequences = data.inputs.listings(listings[mine])
+    masked, token = mask_values(sequences, MASKED, chance)
     with mixed_precision(config.dtype, device):
-        logits, first = pretraining.predict_masked(TokenBatch(sequences, device), masked.token, tables)
+        logits, first = pretraining.predict_masked(TokenBatch(masked, device), token, tables)
         second = encode_with_gradient(pretraining.model, data.inputs, candidates, tables, processes)
     scores = first[: len(pairs)] @ second.T / config.temperature  # (B, C)
     positive = np.arange(len(candidates))[None, :] == place[pairs, None]  # (B, C)
@@ -116,8 +109,8 @@ def pretraining_loss(
     negative = negative if among is None else negative & among
     masks = (torch.from_numpy(mask).to(device) for mask in (positive, negative, place[pairs]))
     loss = LOSSES["next"]()(scores, *masks) * (len(pairs) / len(rows)) if len(pairs) else scores.sum()
-    count = max(1.0, processes.total([len(masked.token)])[0])
-    value = torch.from_numpy(masked.value.astype(np.int64)).to(device)
+    count = max(1.0, processes.total([len(token)])[0])
+    value = torch.from_numpy(sequences.value[token].astype(np.int64)).to(device)
     return cast(Tensor, loss + MASKED_WEIGHT * F.cross_entropy(logits, value, reduction="sum") / count)
 
 
@@ -168,4 +161,4 @@ def pretrain(
             checkpoints.after_step(step)
         if processes.is_main:
             save()
-    processes.wait()
+    launched().wait_for_everyone()

@@ -242,11 +242,9 @@ def _scores(
         return scores
     events = ranges(batch.first, batch.end - batch.first)  # (R,)
     like = history @ item.T  # (R, C)
-    hidden = np.zeros(like.shape, bool)
     if not late.itself:
-        hidden |= data.log.listing[events][:, None] == candidates.listing
-    if hidden.any():
-        like = like.masked_fill(torch.from_numpy(hidden).to(like.device), LEAST)
+        is_itself = torch.from_numpy(data.log.listing[events][:, None] == candidates.listing)
+        like = like.masked_fill(is_itself.to(like.device), LEAST)
     event = greatest_so_far(like.detach(), batch.end - batch.first)  # (R, C)
     return scores + late.weight * like.gather(0, event[torch.from_numpy(batch.place).to(event.device)])
 

@@ -47,13 +47,13 @@ from listing_vibes.training.multi_market import (
     known_markets,
     write_runs,
 )
-from listing_vibes.training.optimize import Validate, check_finite, optimize
+from listing_vibes.training.optimize import Optimization, Validate, check_finite
 from listing_vibes.training.photo_encoder import TrainedPhotos, embed_with_trained, trained_photos
 from listing_vibes.training.pretrain import pretrain
 from listing_vibes.training.resolve import resolve, resolve_positions
 from listing_vibes.training.step import StepData
 from listing_vibes.training.validation import spread, validation
-from listing_vibes.training.warm_start import SHORTER, WarmStart
+from listing_vibes.training.warm_start import SHORTER, WarmStart, transfer_weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +148,8 @@ def _train(job: Job, settings: Resolved) -> TrainingState:
     if settings.training.pretrain_steps and not _is_started(job) and len(step_data.examples):
         pretrain(model, step_data, data.known, settings, job.run, job.resume, job.report)
     coverage = "" if manifest.carried is None else manifest.carried.sentence
-    state = optimize(model, step_data, settings, job.run, validate, job.resume, job.report, coverage)
+    optimization = Optimization(model, step_data, settings, job.run, validate, job.resume, job.report)
+    state = optimization.train(coverage)
     if launched().is_main_process:
         manifest = manifest.model_copy(update={"steps": state.best_step})
         if job.single:
@@ -244,7 +245,8 @@ def start_model(job: Job, settings: Resolved, fitted: Fitted) -> ListingModel:
         with torch.no_grad():
             model.embedder.value.weight[1 : 1 + len(vectors)] = vectors
     if job.start is not None:
-        job.start.give_weights(model, featurizer, settings.seed)
+        before = job.start.featurizer.vocabulary
+        transfer_weights(model, job.start.weights, before, featurizer.vocabulary, settings.seed)
     if settings.init is not None and not _is_started(job):
         load_pretrained(Path(settings.init), model.longformer)
     if isinstance(model, TwoStageModel):
@@ -264,9 +266,8 @@ def make_step_data(
     examples = make_examples(log, split, training.positives, within=baskets is not None)
     mix = None
     if not job.single:
-        market = np.repeat(
-            np.arange(len(job.markets)), [len(market.listings) for market in job.markets]
-        )  # (L,)
+        sizes = [len(market.listings) for market in job.markets]
+        market = np.repeat(np.arange(len(sizes)), sizes)  # (L,)
         mix = Mix.of(market, examples.positive[:, 0], training.market_mix)
         mix = replace(mix, buckets=buckets_of(fitted.featurizer.vocabulary))
     return StepData(

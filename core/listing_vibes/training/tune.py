@@ -42,9 +42,8 @@ class Tuned:
     """The result of `tune`, which is also written to `settings.toml`."""
 
     settings: dict[str, Any]  # those that differ from the defaults; {} if no trial is better
-    trials: (
-        pd.DataFrame
-    )  # one row a trial, the best first: its settings and `recall`, the smooth validation recall@30
+    #: One row a trial, the best first: its settings and `recall`, the smooth validation recall@30.
+    trials: pd.DataFrame
     default: tuple[float, float]  # mean of the defaults over seeds, standard deviation
     best: tuple[float, float]  # of the best trial
 

@@ -164,10 +164,6 @@ class WarmStart:
         name = transferred.market_name if transferred else self.manifest.market_name
         return TransferReport.of(market, self.featurizer, self.run, name, self.digest, learned=True)
 
-    def give_weights(self, model: ListingModel, featurizer: Featurizer, seed: int) -> None:
-        """Load the weights into `model`, whose inputs `featurizer` computes."""
-        transfer_weights(model, self.weights, self.featurizer.vocabulary, featurizer.vocabulary, seed)
-
 
 #: Identifies a row of a table, such as ("value", "district", "Harbour").
 Meaning = tuple[str, ...]
@@ -175,18 +171,15 @@ Meaning = tuple[str, ...]
 NOTHING: Meaning = ()
 
 
-@dataclass(frozen=True)
-class Rows:
-    """The meaning of each row of the tables of keys, values and number bins."""
-
-    key: list[Meaning]
-    value: list[Meaning]
-    bin: list[Meaning]
-
-    @classmethod
-    def of(cls, vocabulary: Vocabulary) -> Rows:
-        """Return the rows of a model with this vocabulary."""
-        return cls(_keys(vocabulary), _values(vocabulary), _bins(vocabulary))
+def table_rows(vocabulary: Vocabulary) -> dict[str, list[Meaning]]:
+    """Return the meaning of each row of the tables of a model with this vocabulary, by the names of its weights."""
+    values = _values(vocabulary)
+    return {
+        "embedder.key.weight": _keys(vocabulary),
+        "embedder.value.weight": values,
+        "embedder.slope": _bins(vocabulary),
+        "user_pass.meta.weight": [("none",), *values[vocabulary.size :]],
+    }
 
 
 def places(meanings: list[Meaning], among: list[Meaning]) -> np.ndarray:
@@ -208,24 +201,15 @@ def transfer_weights(
     Rows without a name (buckets of unseen values, map cells, durations, bins of new numbers, layers of new photo or text encoders) and
     additional token positions keep their initialization in `model`.
     """
-    old, new = Rows.of(before), Rows.of(now)
-    meanings = {
-        "embedder.key.weight": (old.key, new.key),
-        "embedder.value.weight": (old.value, new.value),
-        "embedder.slope": (old.bin, new.bin),
-        "user_pass.meta.weight": (
-            [("none",), *old.value[before.size :]],
-            [("none",), *new.value[now.size :]],
-        ),
-    }
+    old, new = table_rows(before), table_rows(now)
     rng = np.random.default_rng([seed, 17])
     state = model.state_dict()
     for name, ours in state.items():
         theirs = weights.get(name)
         if theirs is None:
             continue
-        if name in meanings:
-            _fill_table(ours, theirs, *meanings[name], before, now, rng)
+        if name in new:
+            _fill_table(ours, theirs, old[name], new[name], before, now, rng)
         elif ours.shape[1:] == theirs.shape[1:]:  # Tables of positions may have fewer or more rows.
             rows = min(len(ours), len(theirs))
             ours[:rows] = theirs[:rows]

@@ -10,30 +10,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from listing_vibes.model.export.formats import Format, Graph
-from listing_vibes.model.export.formats._onnx import open_onnx, write_onnx
-
-if TYPE_CHECKING:
-    from torch.export import ExportedProgram
-from typing import TYPE_CHECKING
-
 import numpy as np
+
+from listing_vibes.model.export.formats.onnx import Onnx
 
 if TYPE_CHECKING:
     import onnx
+    from torch.export import ExportedProgram
 
 
-class Int8(Format):
+class Int8(Onnx):
     """Like `onnx`, with the weights of the matrix products in int8."""
 
     suffix = ".int8.onnx"
 
     def write(self, program: ExportedProgram, names: list[str], path: Path) -> None:
-        write_onnx(program, names, path)
+        super().write(program, names, path)
         quantise(path)
-
-    def open(self, path: Path) -> Graph:
-        return open_onnx(path)
 
 
 #: A diagonal is split off if this reduces the median scale of the columns below this share.
@@ -45,9 +38,6 @@ def quantise(path: Path) -> None:
 
     The inputs of these layers are quantized dynamically, with one scale per layer and batch. Tables, biases, norms and
     attention stay in float32.
-
-    Raises:
-        ImportError: a library is missing.
     """
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
