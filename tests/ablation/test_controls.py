@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from listing_vibes.ablation.grid import control_content, donors
+from listing_vibes.ablation.grid import CONTROLS, donors
 from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
@@ -40,24 +40,24 @@ def shown(market: Market, photos: PhotoVectors) -> list[bytes]:
 
 
 def test_photos_move_together_from_listing_to_listing(market, photos):
-    found, moved = control_content("shuffled-photos", market, photos)
+    found, moved = CONTROLS["shuffled-photos"](market, photos)
     before, after = shown(market, photos), shown(found, moved)
     assert sorted(before) == sorted(after) and before != after
     owner = found.photos[C.LISTING].map(found.listing_row).to_numpy()
     assert (np.diff(owner) >= 0).all() and moved.ok.sum() == photos.ok.sum()
-    again = control_content("shuffled-photos", market, photos)
+    again = CONTROLS["shuffled-photos"](market, photos)
     assert shown(*again) == after and shown(market, photos) == before
 
 
 def test_texts_move_from_listing_to_listing(market):
-    found, _ = control_content("shuffled-texts", market, None)
+    found, _ = CONTROLS["shuffled-texts"](market, None)
     before, after = market.listings["title"].tolist(), found.listings["title"].tolist()
     assert sorted(before) == sorted(after) and before != after
     assert found.listings.drop(columns="title").equals(market.listings.drop(columns="title"))
 
 
 def test_events_trade_action_and_duration_together(market):
-    found, _ = control_content("shuffled-event-features", market, None)
+    found, _ = CONTROLS["shuffled-event-features"](market, None)
     pairs = [
         events[[C.ACTION, C.DURATION]].astype(str).agg(" ".join, axis=1)
         for events in (market.events, found.events)

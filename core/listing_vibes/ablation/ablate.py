@@ -128,10 +128,14 @@ def ablate(
         report(Notice(sentence))
     out.mkdir(parents=True, exist_ok=True)
     with only_writer(out, "vibes ablate"):
-        jobs = {
-            variant.name: _make_jobs(variant, grid, base, seeds, market, out, photo_encoder)
-            for variant in plan.variants
-        }
+        jobs = {}
+        for variant in plan.variants:
+            settings = grid.settings(variant)
+            # A baseline hardly depends on the seed.
+            each = seeds[:1] if settings is None else seeds
+            jobs[variant.name] = [
+                _make_job(variant, settings or base, seed, market, out, photo_encoder) for seed in each
+            ]
         for variant in plan.variants:
             first = jobs[variant.name][0]
             if variant.baseline == ORACLE and oracle is not None and not first.is_finished:
@@ -145,11 +149,7 @@ def ablate(
 
 
 def check_seeds(seeds: Sequence[int]) -> None:
-    """Check the seeds of an ablation.
-
-    Raises:
-        VibesError: there are no seeds, one is repeated, or one is not a valid seed.
-    """
+    """Check the seeds of an ablation."""
     if len(set(seeds)) != len(seeds) or not seeds:
         raise VibesError(f"The seeds {list(seeds)} are not distinct whole numbers; give for example 0,1,2.")
     for seed in seeds:
@@ -163,13 +163,6 @@ def folder_of(out: Path, name: str, seed: int) -> Path:
     """Return the folder of a variant and seed: readable, and unique even for names that differ only in punctuation."""
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     return out / "variants" / f"{slug}-{hashlib.sha256(name.encode()).hexdigest()[:6]}" / str(seed)
-
-
-def _make_jobs(variant: Variant, grid: Grid, base: Settings, seeds: Sequence[int], *rest: Any) -> list[Job]:
-    """Return one job per seed; a baseline, which hardly depends on the seed, has only the first one."""
-    settings = grid.settings(variant)
-    each = seeds[:1] if settings is None else seeds
-    return [_make_job(variant, settings or base, seed, *rest) for seed in each]
 
 
 def _make_job(

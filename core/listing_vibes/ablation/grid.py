@@ -27,16 +27,6 @@ SEED = 0
 Content = tuple[Market, PhotoVectors | None]
 
 
-def control_content(name: str, market: Market, photos: PhotoVectors | None) -> Content:
-    """Return `market` and its photo vectors with the content replaced by the control `name`."""
-    return CONTROLS[name](market, photos)
-
-
-def check_control(name: str) -> str:
-    """Validate that `name` is one of `CONTROLS`, and return it."""
-    return one_of(name, tuple(CONTROLS))
-
-
 def donors(has: np.ndarray, seed: int = SEED) -> np.ndarray:
     """Return the row (L,) int64 whose content each listing gets: a random cyclic permutation of the listings with content.
 
@@ -117,9 +107,9 @@ class Variant(BaseModel):
     overrides: dict[str, Any] = Field(
         default_factory=dict, alias="set", description="settings as in --config of train"
     )
-    control: Annotated[str, AfterValidator(check_control)] | None = Field(
+    control: Literal["shuffled-photos", "shuffled-texts", "shuffled-event-features"] | None = Field(
         None,
-        description="control that replaces the market's content, see `listing_vibes.ablation.grid`",
+        description="control that replaces the market's content, see `CONTROLS`",
     )
 
     @model_validator(mode="after")
@@ -175,11 +165,7 @@ class Grid(BaseModel):
 
 
 def load_grid(source: str | Path) -> Grid:
-    """Load a packaged grid by its name, or one from a TOML file.
-
-    Raises:
-        VibesError: the file does not exist, is not TOML, or has an unknown setting.
-    """
+    """Load a packaged grid by its name, or one from a TOML file."""
     packaged = Path(__file__).parent / "grids" / f"{source}.toml"
     path = packaged if str(source) in PACKAGED else Path(source)
     try:

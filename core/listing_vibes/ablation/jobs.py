@@ -5,8 +5,12 @@ whose end closes stdin.
 """
 
 import os
+import subprocess
 import sys
 import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,18 +19,13 @@ from pydantic import BaseModel, ConfigDict
 from listing_vibes.errors import VibesError
 from listing_vibes.market.documents import read_json, write_json
 from listing_vibes.market.io import write_table
+from listing_vibes.progress import Counted, Notice, Report
 
 if TYPE_CHECKING:
     from listing_vibes.evaluation.result import Evaluation
     from listing_vibes.features.photos.vectors import PhotoVectors
     from listing_vibes.market.market import Market
     from listing_vibes.model.settings import Resolved
-import subprocess
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-from listing_vibes.progress import Counted, Notice, Report
 
 MODULE = "listing_vibes.ablation.jobs"
 #: Environment variables for the threads of torch, OpenMP, the BLAS libraries and the tokenizers.
@@ -117,7 +116,7 @@ def measure_variant(folder: Path) -> None:
     Raises:
         VibesError: there is nothing to train on, the training fails, or the folder cannot be written.
     """
-    from listing_vibes.ablation.grid import control_content
+    from listing_vibes.ablation.grid import CONTROLS
     from listing_vibes.evaluation.protocol import evaluate
     from listing_vibes.market.log import EventLog
     from listing_vibes.market.market import Market
@@ -133,7 +132,7 @@ def measure_variant(folder: Path) -> None:
     market, settings = Market.open(job.market), Resolved.of(Settings.of(job.settings))
     photos = _load_photos(market, settings, job)
     if job.control:
-        market, photos = control_content(job.control, market, photos)
+        market, photos = CONTROLS[job.control](market, photos)
     log, catalogue = EventLog.from_market(market), Catalogue.of(market)
     if job.baseline is None:
         _train(market, folder / RUN, settings, photos)

@@ -42,9 +42,8 @@ class Measured:
     reference: str | None  # another evaluated variant
     ranks: Mapping[int, np.ndarray] = field(repr=False)  # by seed (Q,) int64, 1-based
     question: str = ""
-    coverage: Mapping[int, tuple[float | None, ...]] = field(
-        default_factory=dict
-    )  # (value, low, high) by seed
+    #: (value, low, high) by seed.
+    coverage: Mapping[int, tuple[float | None, ...]] = field(default_factory=dict)
 
 
 def variant_name(name: str) -> str:
@@ -194,9 +193,6 @@ def ladder(table: pd.DataFrame) -> list[Rung]:
 
     Every rung is compared with the previous one, as in the grid; empty if the ablation has no such chain. An
     ingredient that the market lacks has no rung.
-
-    Args:
-        table: see `read_ablation`.
     """
     figures = figures_of(table)
     chain = figures.loc[[name for name in LABELS if name in figures.index]]

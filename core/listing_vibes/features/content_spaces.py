@@ -19,7 +19,7 @@ import numpy as np
 from listing_vibes.features.config import FeatureConfig
 from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.features.photos.vectors import PhotoVectors
-from listing_vibes.features.reduce import unit_rows
+from listing_vibes.features.reduce import sample_rows, unit_rows
 from listing_vibes.features.tokens.tabular import Tokens, attribute_of_keys, bin_offsets
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import ranges
@@ -201,9 +201,7 @@ def _reduce(matrix: sparse.csr_matrix, fitted: int) -> np.ndarray:
         return np.asarray(matrix.toarray())
     from sklearn.decomposition import TruncatedSVD
 
-    values = matrix[:fitted]
-    if fitted > FITTED_TO:
-        values = values[np.sort(np.random.default_rng(0).choice(fitted, FITTED_TO, replace=False))]
+    values = matrix[sample_rows(fitted, FITTED_TO)]
     return np.asarray(TruncatedSVD(WIDTH, random_state=0).fit(values).transform(matrix).astype(np.float32))
 
 

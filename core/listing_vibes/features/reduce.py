@@ -40,16 +40,10 @@ class Reducer:
             vectors: (N, w), any float type; beyond `FIT_ROWS` a sample is used.
             width: columns of the output; min(width, w, N - 1) of them can be non-zero.
             whiten: give every component the same variance, up to `SHRINKAGE`.
-
-        Raises:
-            VibesError: there is a NaN or infinity.
         """
         from sklearn.decomposition import PCA
 
-        if len(vectors) > FIT_ROWS:
-            rows = np.random.default_rng(0).choice(len(vectors), FIT_ROWS, replace=False)
-            vectors = vectors[np.sort(rows)]
-        sample = vectors.astype(np.float64)  # (N, w)
+        sample = vectors[sample_rows(len(vectors), FIT_ROWS)].astype(np.float64)  # (N, w)
         if not np.isfinite(sample).all():
             raise VibesError("Cannot reduce vectors that hold NaN or infinity; embed those rows again.")
         count, w = sample.shape
@@ -83,15 +77,17 @@ class Reducer:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "Reducer":
-        """Return the reducer of `to_arrays`.
-
-        Raises:
-            VibesError: an array is missing or of the wrong shape.
-        """
+        """Return the reducer of `to_arrays`."""
         mean, matrix = arrays.get("mean"), arrays.get("matrix")
         if mean is None or matrix is None or matrix.ndim != 2 or mean.shape != matrix.shape[:1]:
             raise VibesError("A stored reducer is damaged; train the run again.")
         return cls(np.asarray(mean, np.float32), np.asarray(matrix, np.float32))
+
+
+def sample_rows(rows: int | np.ndarray, most: int) -> np.ndarray:
+    """Return at most `most` of `rows` (n,), or of the numbers below `rows`, in order; the same ones each time."""
+    rows = np.arange(rows) if isinstance(rows, int) else rows
+    return rows if len(rows) <= most else np.sort(np.random.default_rng(0).choice(rows, most, replace=False))
 
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:

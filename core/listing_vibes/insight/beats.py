@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.saved import RANK
-from listing_vibes.features.reduce import spherical_kmeans
+from listing_vibes.features.reduce import sample_rows, spherical_kmeans
 from listing_vibes.insight.audience import newest_listings, opened_later, recent_lists
 from listing_vibes.insight.map.cluster_names import most_typical
 from listing_vibes.insight.map.tones import tones_of
@@ -100,11 +100,7 @@ def five_beats(run: Run) -> list[Beat]:
 
 
 def iterate_beats(run: Run) -> Iterator[Beat]:
-    """Yield the beats of a run, from its cache where nothing changed since; otherwise compute each, and cache them.
-
-    Raises:
-        VibesError: a beat cannot be computed; raised after the others.
-    """
+    """Yield the beats of a run, from its cache where nothing changed since; otherwise compute each, and cache them."""
     digest = _digest(run)
     try:
         stored, beats = _BEATS.validate_json(run_cache_file(run.path, FILE).read_bytes())
@@ -133,13 +129,8 @@ def iterate_beats(run: Run) -> Iterator[Beat]:
 
 def _digest(run: Run) -> str:
     metrics = run.metrics or {}
-    parts = [
-        embeddings_of(run),
-        run.market.fingerprint,
-        run.version,
-        metrics.get("queries"),
-        metrics.get("results"),
-    ]
+    measured = metrics.get("queries"), metrics.get("results")
+    parts = [embeddings_of(run), run.market.fingerprint, run.version, *measured]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
@@ -148,10 +139,7 @@ def _vibes(run: Run) -> Beat | None:
     rows = _with_cover(run, "photos") if "photos" in run.spaces else np.zeros(0, int)
     if len(rows) <= VIBES:
         return None
-    sample = (
-        rows if len(rows) <= POINTS else np.sort(np.random.default_rng(0).choice(rows, POINTS, replace=False))
-    )
-    vectors = run.vectors("photos")
+    sample, vectors = sample_rows(rows, POINTS), run.vectors("photos")
     groups, _ = spherical_kmeans(vectors[sample], VIBES)
     strips = []
     for group in np.argsort(-np.bincount(groups), kind="stable"):

@@ -22,7 +22,7 @@ from listing_vibes.run.newcomers import parse_cell
 
 #: Values of numbers to try: quantiles of active listings, and relative steps from the current value.
 SHARES, STEPS = (0.1, 0.25, 0.5, 0.75, 0.9), (0.8, 0.9, 1.1, 1.2)
-#: Entries of a draft that are not attributes, unless the market has such a column.
+#: Entries of a draft that are not attributes; an attribute of such a name is not set by a draft.
 ENTRIES = ("like", "photos", "cover")
 VALUES = 12  # maximum number of values of a category or members of a set to try, the most common first
 #: Share of a number's variance (on a logarithmic scale where all are positive) between the values of a category from which these are
@@ -55,11 +55,7 @@ class Draft:
 
     @classmethod
     def of_file(cls, market: Market, path: Path) -> Draft:
-        """Read a JSON file: values by attribute, `photos` (paths from the file), and `like`, a listing to start from.
-
-        Raises:
-            VibesError: the file, a value or a photo cannot be read, it has no values, or `like` is not a listing.
-        """
+        """Read a JSON file: values by attribute, `photos` (paths from the file), and `like`, a listing to start from."""
         try:
             content = json.loads(path.read_text(encoding="utf-8-sig"))
         except OSError as error:
@@ -81,11 +77,7 @@ class Draft:
             VibesError: a value or a photo cannot be read, the cover does not exist, or `like` is not a listing.
         """
         columns = {name: item for item in market.attributes for name in type_of(item.kind).columns(item.name)}
-        settings = {key: value for key, value in content.items() if key in ENTRIES and key not in columns}
-        if "photos" in columns and isinstance(content.get("photos"), list):
-            settings["photos"] = content["photos"]
-        if "like" in columns and str(content.get("like")) in market.listing_row:
-            settings["like"] = content["like"]
+        settings = {key: value for key, value in content.items() if key in ENTRIES}
         like, paths = settings.get("like"), settings.get("photos")
         if like is not None and str(like) not in market.listing_row:
             raise VibesError(

@@ -115,26 +115,24 @@ def measure_shift(market: Market | Path | str, model: Run | Path | str) -> Marke
     states = {manifest.trained_on, *(market.fingerprint for market in manifest.markets or ())}
     # The folders of two markets may share a name; a name in market.toml is meant.
     is_learned = opened.fingerprint in states or opened.config.name in {market.name for market in seen}
+    attributes = [
+        AttributeShift(
+            name=name,
+            known=name in transfer_report.known,
+            values_known=available.get(name, available.get(rank_name(name))),
+            shift=distances.get(name, distances.get(rank_name(name))),
+        )
+        for name in (*transfer_report.known, *transfer_report.new)
+    ]
     return MarketShift(
         market=opened.name,
         run=str(path if isinstance(model, Run) else model),
-        sentence=f"was trained on this market and {transfer_report.sentence}"
-        if is_learned
-        else transfer_report.sentence,
+        sentence="was trained on this market and " * is_learned + transfer_report.sentence,
         nearest=neighbors.name if neighbors else None,
         shift=float(np.mean([*distances.values()])) if distances else None,
-        attributes_known=len(transfer_report.known)
-        / max(1, len(transfer_report.known) + len(transfer_report.new)),
+        attributes_known=len(transfer_report.known) / max(1, len(attributes)),
         values_known=float(np.mean([*available.values()])) if available else None,
-        attributes=[
-            AttributeShift(
-                name=name,
-                known=name in transfer_report.known,
-                values_known=available.get(name, available.get(rank_name(name))),
-                shift=distances.get(name, distances.get(rank_name(name))),
-            )
-            for name in (*transfer_report.known, *transfer_report.new)
-        ],
+        attributes=attributes,
         photo_shift=neighbors.photos.distance(spread) if neighbors and neighbors.photos and spread else None,
     )
 

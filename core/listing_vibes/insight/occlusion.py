@@ -52,9 +52,6 @@ def occlude_listing(run: Run, space: str, row: int) -> OccludedListing:
     """Encode a listing of a run in a space, and without each of its attributes and photos.
 
     A space of the market's vectors has no parts.
-
-    Raises:
-        VibesError: see `listing_photos` (photos).
     """
     match space:
         case "model":  # It does not depend on the history, so it is cached.
@@ -184,9 +181,6 @@ def listing_photos(run: Run, row: int) -> tuple[np.ndarray, np.ndarray]:
 
     The vectors are those that the market has cached, or the photos are embedded. They are centered at the mean of the market
     and L2-normalized.
-
-    Raises:
-        VibesError: the photos are not embedded, and the run's encoder or the center of its photo space is not available.
     """
     rows = _photo_rows(run).get(run.listing_ids[row], np.arange(0))
     if not len(rows):
@@ -221,9 +215,6 @@ def compare_photos(
     Args:
         first: a listing, or the content of a photo file (m = 1).
         second: a listing.
-
-    Raises:
-        VibesError: a listing is unknown, the photo cannot be used, or see `listing_photos`.
     """
     if isinstance(first, bytes):
         encoded = Newcomers(run).encode({}, [first], ["photos"])

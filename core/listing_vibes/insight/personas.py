@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from listing_vibes.features.reduce import spherical_kmeans, unit_rows
+from listing_vibes.features.reduce import sample_rows, spherical_kmeans, unit_rows
 from listing_vibes.insight.map.cluster_names import attribute_values, portraits
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import EventLog
@@ -38,14 +38,14 @@ class Persona:
     user: str  # the most typical user, whose last events are the history
 
 
-def personas(run: Run, groups: int = GROUPS) -> list[Persona]:
+def personas(run: Run) -> list[Persona]:
     """Return the market's personas, the largest group first; none without users, or if no space has vectors of half of the listings."""
     space = next((name for name in run.spaces if run.index(name).known.mean() >= 0.5), None)
     users, history = _histories(run.log)
     if space is None or len(users) < 2:
         return []
     points = unit_rows(np.asarray(history @ run.vectors(space)))
-    group, centers = spherical_kmeans(points, min(groups, len(points)))
+    group, centers = spherical_kmeans(points, min(GROUPS, len(points)))
     largest = np.argsort(-np.bincount(group), kind="stable")
     group, centers = np.argsort(largest)[group], centers[largest]
     results = []
@@ -64,14 +64,14 @@ def _histories(log: EventLog) -> tuple[np.ndarray, sparse.csr_matrix]:
     pairs = log.user[log.is_positive], log.listing[log.is_positive]
     history = sparse.csr_matrix((np.ones(len(pairs[0]), np.float32), pairs), (len(log.users), log.listings))
     history.data[:] = 1  # however often
-    users = _sample(np.flatnonzero(np.diff(history.indptr) >= LEAST), POINTS)
+    users = sample_rows(np.flatnonzero(np.diff(history.indptr) >= LEAST), POINTS)
     return users, history[users]
 
 
 def _names(run: Run, history: sparse.csr_matrix, group: np.ndarray) -> list[str]:
     """Return a name for each group by the listings of its members, weighted by the number of members."""
     member, listing = history.nonzero()
-    chosen = _sample(np.arange(len(listing)), EVENTS)
+    chosen = sample_rows(len(listing), EVENTS)
     names = [
         item.name for item in portraits(attribute_values(run.market, listing[chosen]), group[member[chosen]])
     ]
@@ -85,7 +85,3 @@ def _last_events(run: Run, user: int) -> pd.DataFrame:
     frame = pd.DataFrame(events, columns=[C.LISTING, C.ACTION, C.DURATION])
     frame = frame.drop_duplicates(C.LISTING, keep="last").tail(LENGTH)
     return frame.dropna(axis=1, how="all").reset_index(drop=True)
-
-
-def _sample(rows: np.ndarray, most: int) -> np.ndarray:
-    return rows if len(rows) <= most else np.sort(np.random.default_rng(0).choice(rows, most, replace=False))

@@ -27,12 +27,12 @@ def ranking_name(scorer: str) -> str:
     return "Our model" if scorer == DEFAULT_RANKING else method_name(scorer)
 
 
-def best_baseline(results: dict[str, Any], metric: str = METRIC) -> str | None:
-    """Return the best method that uses no model, except the oracle."""
+def best_baseline(results: dict[str, Any]) -> str | None:
+    """Return the method with the best `METRIC` that uses no model, except the oracle."""
     measured = {
-        name: estimates[metric]["value"]
+        name: estimates[METRIC]["value"]
         for name, estimates in results.items()
-        if name != ORACLE and not uses_model(name) and estimates.get(metric, {}).get("value") is not None
+        if name != ORACLE and not uses_model(name) and estimates.get(METRIC, {}).get("value") is not None
     }
     return max(measured, key=lambda name: measured[name], default=None)
 
@@ -60,9 +60,6 @@ def join_rankings(left: pd.DataFrame, first: str, right: pd.DataFrame, second: s
 
     The columns are `user_id, at, target, candidates, history_length, cold_listing, cold_user` if present, `first`,
     `second` and `gain`, the difference of the discounted gains 1 / log2(rank + 1), in which top ranks count most.
-
-    Raises:
-        VibesError: there is no shared query.
     """
     about = [name for name in ABOUT if name in left.columns]
     left = left[[*KEY, *about, RANK + first]].rename(columns={RANK + first: "first"})

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from listing_vibes.features.reduce import sample_rows
 from listing_vibes.insight.map.region import SIZE
 from listing_vibes.insight.map.space_map import SpaceMap
 from listing_vibes.market.market import Market
@@ -113,27 +114,24 @@ class Map:
         """Return name, size and color of the groups that have a color."""
         return [(*group, color) for group, color in zip(self.groups, GROUPS, strict=False)]
 
-    def sampled(self) -> Map:
-        """Return the map with at most `DOTS` dots, so that a document stays small."""
-        if len(self.places) <= DOTS:
-            return self
-        chosen = np.sort(np.random.default_rng(0).choice(len(self.places), DOTS, replace=False))
-        return replace(self, places=self.places[chosen], cluster=self.cluster[chosen])
-
 
 def map_figure(drawn: SpaceMap, cluster: np.ndarray, names: Sequence[str]) -> Map:
-    """Return a figure of a map whose listings are in the groups `cluster` (n,) with these names, -1 for none."""
+    """Return a figure of a map whose listings are in the groups `cluster` (n,) with these names, -1 for none.
+
+    It has at most `DOTS` dots, so that a document stays small.
+    """
     groups = [(name, int((cluster == number).sum())) for number, name in enumerate(names)]
     label = SPACES.get(drawn.space, drawn.space)
     caption = f"{count(len(drawn.rows), 'listing')} by {label}; similar listings are close to each other."
-    return Map(drawn.places.astype(int) * 1000 // SIZE, cluster.astype(int), groups, caption).sampled()
+    chosen = sample_rows(len(cluster), DOTS)
+    return Map(drawn.places[chosen].astype(int) * 1000 // SIZE, cluster[chosen].astype(int), groups, caption)
 
 
 @dataclass(frozen=True)
 class Photo:
     """A listing as a photo with a title and a line; `is_hit` marks what a user opened next."""
 
-    market: Market | None  # None: only the id is known
+    market: Market
     listing: str
     line: str = ""
     is_hit: bool = False
@@ -141,12 +139,12 @@ class Photo:
     @property
     def title(self) -> str:
         """Return the name of the listing."""
-        return self.listing if self.market is None else title_of(self.market, self.listing)
+        return title_of(self.market, self.listing)
 
     @property
     def has_cover(self) -> bool:
         """Return whether the market has a cover of the listing."""
-        return self.market is not None and self.listing in self.market.cover
+        return self.listing in self.market.cover
 
     def data(self, size: int = SMALL) -> str | None:
         """Return the cover, at most `size` pixels a side, as a data URL; None if there is no readable cover."""
@@ -163,9 +161,8 @@ class Photo:
             return float(image.width / image.height)
 
     def _thumbnail(self, size: int) -> Path | None:
-        if self.market is None or not self.has_cover:
-            return None
-        return thumbnail(self.market.path, self.market.cover[self.listing], size)
+        cover = self.market.cover.get(self.listing)
+        return None if cover is None else thumbnail(self.market.path, cover, size)
 
 
 def photos_of(

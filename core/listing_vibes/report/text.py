@@ -134,9 +134,9 @@ def ablation(run: Run) -> Rows | None:
     return Rows(rows, caption) if rows else None
 
 
-def describe_difference(metrics: dict[str, Any], baseline: str, metric: str = METRIC) -> str:
+def describe_difference(metrics: dict[str, Any], baseline: str) -> str:
     """Return the difference of the default ranking to a baseline in words, with its interval and corrected verdict."""
-    result = metrics.get("differences", {}).get(f"{DEFAULT_RANKING} - {baseline}", {}).get(metric)
+    result = metrics.get("differences", {}).get(f"{DEFAULT_RANKING} - {baseline}", {}).get(METRIC)
     if not result or result.get("low") is None:
         return ""
     value, low, high = (f"{100 * result[name]:+.1f}".replace("-", "−") for name in ("value", "low", "high"))

@@ -134,11 +134,7 @@ def _path(run: Run | Path | str) -> Path:
 
 
 def _warm_start(start: Path | None, repeated: Path | None) -> WarmStart | None:
-    """Return the run of the warm start: the named one, or that of the training that is resumed or `repeated`.
-
-    Raises:
-        VibesError: the two differ, or the run has another model now.
-    """
+    """Return the run of the warm start: the named one, or that of the training that is resumed or `repeated`."""
     named = None if start is None else named_model(start)
     before = _manifest(repeated)
     if before is None:

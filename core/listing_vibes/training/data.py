@@ -26,11 +26,7 @@ class TrainingData:
 
     @classmethod
     def of(cls, market: Market, split_settings: ResolvedSplit) -> TrainingData:
-        """Return the data of one market.
-
-        Raises:
-            VibesError: there are no training events, or fewer than two listings have one.
-        """
+        """Return the data of one market."""
         log, catalogue = EventLog.from_market(market), Catalogue.of(market)
         split = make_split(log, catalogue, split_settings.protocol, split_settings.t1, split_settings.t2)
         counts = log.counts(split.train)

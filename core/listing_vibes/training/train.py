@@ -287,11 +287,7 @@ def make_step_data(
 
 
 def recent_events(data: TrainingData, settings: Resolved) -> RecentEvents | None:
-    """Return the counter of recent events for the loss, or None.
-
-    Raises:
-        VibesError: the events have no timestamps.
-    """
+    """Return the counter of recent events for the loss, or None."""
     days = settings.training.recent_days
     if days and not data.log.timed:
         raise VibesError(

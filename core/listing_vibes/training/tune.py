@@ -115,11 +115,7 @@ class _Search:
         return Tuned(chosen, table, means["defaults"], means["best trial"])
 
     def study(self) -> optuna.Study:
-        """Open the search, and propose the trial of a killed process again, whose training continues from its checkpoint.
-
-        Raises:
-            VibesError: it is the search of another market.
-        """
+        """Open the search, and propose the trial of a killed process again, whose training continues from its checkpoint."""
         with needs("Tuning"):
             import optuna
             from optuna.storages.journal import JournalFileBackend

@@ -214,19 +214,3 @@ def test_an_amount_is_compared_with_those_of_its_kind_alone():
         1 - within / ((number - number.mean()) ** 2).sum()
     )
     assert explained_variance(pd.Series(np.ones(4)), pd.Series([0, 0, 1, 1])) == 0
-
-
-def test_a_column_that_is_called_as_an_entry_of_a_draft_can_be_drafted():
-    frame = pd.DataFrame(
-        {
-            "listing_id": [f"l{row}" for row in range(20)],
-            "cover": ["hard", "soft"] * 10,
-            "like": ["new", "old"] * 10,
-            "photos": ["some", "many"] * 10,
-        }
-    )
-    market = Market.from_frames(frame)
-    given = {"cover": "soft", "like": "old", "photos": "many"}
-    assert Draft.of_mapping(market, given).cells == given
-    draft = Draft.of_mapping(market, {"like": "l0", "cover": "soft", "photos": []})
-    assert draft.like == "l0" and draft.cells == {"cover": "soft", "like": "new", "photos": "some"}

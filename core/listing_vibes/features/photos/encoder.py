@@ -231,11 +231,7 @@ class PhotoEncoder(Encoder):
         return compile_engine(self.model, self._normalize, self.size, torch.get_num_threads())
 
     def classify(self, vectors: np.ndarray) -> np.ndarray:
-        """Return ImageNet class probabilities (N, 1000) float32 of vectors (N, width) by this encoder.
-
-        Raises:
-            VibesError: the model has no ImageNet head.
-        """
+        """Return ImageNet class probabilities (N, 1000) float32 of vectors (N, width) by this encoder."""
         head = self.model.get_classifier()
         if not isinstance(head, nn.Linear) or head.out_features != 1000:
             raise VibesError(f"The photo encoder {self.name} has no ImageNet classes; use {LITE0}.")

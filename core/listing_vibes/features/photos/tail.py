@@ -150,9 +150,6 @@ def photo_maps(market: Market, rows: np.ndarray, stages: int, report: Report | N
 
     Equal photos are computed once and cached (31 kB a photo for one stage, 73 for two, 52 for three). The array is
     memory-mapped from an unnamed file in that cache, so that it need not fit into memory, and is removed with the process.
-
-    Raises:
-        VibesError: a photo cannot be read any more, or the cache cannot be written.
     """
     encoder, shape = load_trunk(stages)
     paths, root = photo_paths(market.photos.iloc[rows]), cache_root(market.path)

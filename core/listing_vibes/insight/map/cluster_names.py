@@ -12,22 +12,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from listing_vibes.errors import printable
+from listing_vibes.errors import VibesError, printable
 from listing_vibes.features.photos.looks import Looks
 from listing_vibes.insight.map.tones import coded_tones
 from listing_vibes.market.attribute_types import Coded, type_of
+from listing_vibes.market.caches import run_cache, run_cache_file
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.documents import write_text
 from listing_vibes.market.market import Market
+from listing_vibes.run.run import Run
 
 if TYPE_CHECKING:
     from scipy import sparse  # a slow import that the first page does not need
-from pydantic import BaseModel, TypeAdapter, ValidationError
-
-from listing_vibes.errors import VibesError
-from listing_vibes.market.caches import run_cache, run_cache_file
-from listing_vibes.market.documents import write_text
-from listing_vibes.run.run import Run
 from listing_vibes.words import capitalize
 
 #: Minimum coverage of a group by a trait, and minimum lift over all others.
@@ -252,11 +250,7 @@ def given_names(run: Run, space: str, ids: Sequence[str] | np.ndarray, cluster: 
 
 
 def save_name(run: Run, space: str, members: Sequence[str] | np.ndarray, name: str) -> None:
-    """Store the name of the group with the listings `members`, the most typical first; an empty name removes it.
-
-    Raises:
-        VibesError: the name is too long, or the file cannot be written.
-    """
+    """Store the name of the group with the listings `members`, the most typical first; an empty name removes it."""
     name = " ".join(printable(name).split())
     if len(name) > LONGEST:
         raise VibesError(f"The name has {len(name)} characters; give at most {LONGEST}.")

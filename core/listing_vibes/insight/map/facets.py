@@ -70,10 +70,7 @@ def _number(market: Market, item: Attribute, column: pd.Series) -> Facet | None:
     distinct = np.unique(present)
     if len(distinct) < 2:
         return None
-    if len(distinct) <= BARS:
-        ends = distinct[1:]
-    else:
-        ends = _ends(present)
+    ends = distinct[1:] if len(distinct) <= BARS else _ends(present)
     codes = np.where(np.isfinite(amounts), np.searchsorted(ends, amounts, side="right"), UNKNOWN)
     unit, grouped = display_unit(market, item), item.name not in years_of(market)
     words = [number(float(end), unit, grouped) for end in ends]
@@ -103,30 +100,20 @@ def _values(item: Attribute, column: pd.Series) -> Facet | None:
         place = members.map({value: at for at, value in enumerate(often)}).dropna().astype(int)
         codes = np.zeros(len(column), np.uint8)
         np.bitwise_or.at(codes, place.index.to_numpy(), (1 << place.to_numpy()).astype(np.uint8))
-        return (
-            Facet(item.name, item.label, "set", _labels(often), codes, values=_escaped(often))
-            if often
-            else None
-        )
+        return _facet(item, "set", often, codes) if often else None
     if item.shown_as == "flag":
         column = column.map({True: "Yes", False: "No"})
     texts = column.dropna().astype(str)
     often = texts.value_counts().index[:VALUES].tolist()
     if len(texts) == 0 or 2 * texts.nunique() > len(texts):  # names rather than values
         return None
-    codes = (
-        texts.map({value: at for at, value in enumerate(often)})
-        .fillna(len(often))
-        .reindex(column.index, fill_value=UNKNOWN)
-    )
-    return Facet(
-        item.name, item.label, "value", _labels(often), codes.to_numpy(np.uint8), values=_escaped(often)
-    )
+    codes = texts.map({value: at for at, value in enumerate(often)}).fillna(len(often))
+    codes = codes.reindex(column.index, fill_value=UNKNOWN)
+    return _facet(item, "value", often, codes.to_numpy(np.uint8))
 
 
-def _labels(values: Sequence[str]) -> list[str]:
-    return [cut(printable(value), LETTERS) for value in values]
-
-
-def _escaped(values: Sequence[str]) -> list[str]:
-    return [value.replace("|", r"\|") for value in values]
+def _facet(item: Attribute, kind: str, values: Sequence[str], codes: np.ndarray) -> Facet:
+    """Return a facet with a bar for each of the `values`."""
+    labels = [cut(printable(value), LETTERS) for value in values]
+    escaped = [value.replace("|", r"\|") for value in values]
+    return Facet(item.name, item.label, kind, labels, codes, values=escaped)

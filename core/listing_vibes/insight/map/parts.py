@@ -10,7 +10,7 @@ import numpy as np
 
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.days import MarketDays
-from listing_vibes.insight.map.cluster_names import Portrait, apart
+from listing_vibes.insight.map.cluster_names import apart
 from listing_vibes.insight.map.facets import facets
 from listing_vibes.insight.map.region import SIZE
 from listing_vibes.insight.map.space_map import SpaceMap
@@ -67,23 +67,16 @@ def facets_part(drawn: SpaceMap) -> tuple[list[dict[str, Any]], bytes]:
 
 
 def about_part(drawn: SpaceMap, params: Mapping[str, str]) -> dict[str, Any]:
-    """Return what sets a selection apart from the other listings of the map.
-
-    Raises:
-        VibesError: see `chosen_by`.
-    """
+    """Return what sets a selection apart from the other listings of the map."""
     chosen = chosen_by(drawn, params)
     if chosen.all() or not chosen.any():
         return {"traits": []}
-    return {"traits": _traits(apart(drawn.values, chosen))}
+    traits = apart(drawn.values, chosen).traits[:TRAITS]
+    return {"traits": [[f"{trait.label}: {trait.text}", trait.inside, trait.outside] for trait in traits]}
 
 
 def chosen_by(drawn: SpaceMap, params: Mapping[str, str]) -> np.ndarray:
-    """Return which listings the selection in the parameters of a URL has, (n,) bool.
-
-    Raises:
-        VibesError: a parameter cannot be read, or see `SpaceMap.chosen`.
-    """
+    """Return which listings the selection in the parameters of a URL has, (n,) bool."""
     group = params.get("group", "")
     if group and not (group.isdecimal() and len(group) < 6):
         raise VibesError(f"'{group[:60]}' is not a group of the map; give the number of a group.")
@@ -95,9 +88,3 @@ def chosen_by(drawn: SpaceMap, params: Mapping[str, str]) -> np.ndarray:
 def read_where(text: str) -> list[str]:
     """Return the conditions in a parameter of a URL, which are escaped and separated by semicolons."""
     return [unquote(part) for part in text.split(";") if part]
-
-
-def _traits(portrait: Portrait) -> list[list[Any]]:
-    return [
-        [f"{trait.label}: {trait.text}", trait.inside, trait.outside] for trait in portrait.traits[:TRAITS]
-    ]

@@ -153,11 +153,7 @@ class SpaceMap:
     def chosen(
         self, region: str = "", group: int | None = None, where: Sequence[str] = (), day: str | None = None
     ) -> np.ndarray:
-        """Return which listings a selection has, (n,) bool; see `select_on_map`.
-
-        Raises:
-            VibesError: see `select_on_map`.
-        """
+        """Return which listings a selection has, (n,) bool; see `select_on_map`."""
         market, result = self.run.market, np.ones(len(self.rows), bool)
         if region:
             outline = read_outline(region)
@@ -311,11 +307,7 @@ def with_street_map(maps: dict[str, SpaceMap]) -> dict[str, SpaceMap]:
 
 
 def map_of(run: Run, space: str | None = None) -> SpaceMap:
-    """Return the map of a space; None: of the photos, else of the first space that has a map.
-
-    Raises:
-        VibesError: no map was drawn, or there is none of this space.
-    """
+    """Return the map of a space; None: of the photos, else of the first space that has a map."""
     maps = load_maps(run)
     if not maps:
         raise VibesError(f"The map of {run.path} is not drawn yet; the explorer draws it on its page.")

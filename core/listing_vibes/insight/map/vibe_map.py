@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from listing_vibes.errors import VibesError, needs
+from listing_vibes.errors import needs
 from listing_vibes.insight.map.tones import tones_of
 from listing_vibes.market.caches import run_cache, run_cache_file
 from listing_vibes.market.columns import Columns as C
@@ -68,9 +68,14 @@ def draw_map(vectors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray
     result = HDBSCAN(
         min_cluster_size=smallest, min_samples=LEAST, cluster_selection_method="leaf", copy=True
     ).fit_predict(places)
-    size = np.bincount(result[result >= 0], minlength=1)
+    return spread_out(places), _by_size(result)
+
+
+def _by_size(clusters: np.ndarray) -> np.ndarray:
+    """Return `clusters` (n,) numbered by size, the largest 0; -1 stays."""
+    size = np.bincount(clusters[clusters >= 0], minlength=1)
     rank = np.argsort(np.argsort(-size, kind="stable"), kind="stable")
-    return spread_out(places), np.where(result >= 0, rank[result], -1).astype(np.int32)
+    return np.where(clusters >= 0, rank[clusters], -1).astype(np.int32)
 
 
 def coarse_layout(vectors: np.ndarray, rows: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -86,9 +91,7 @@ def coarse_layout(vectors: np.ndarray, rows: np.ndarray, seed: int = 0) -> tuple
     points = (vectors @ model.components_.T.astype(vectors.dtype))[rows]  # (n, depth), not centered
     number = max(1, min(COARSE_GROUPS, len(rows) // (2 * LEAST)))
     result = MiniBatchKMeans(number, random_state=seed, n_init=1).fit_predict(points)
-    size = np.bincount(result, minlength=number)
-    rank = np.argsort(np.argsort(-size, kind="stable"), kind="stable")
-    return spread_out(points[:, [0, min(1, points.shape[1] - 1)]]), rank[result].astype(np.int32)
+    return spread_out(points[:, [0, min(1, points.shape[1] - 1)]]), _by_size(result)
 
 
 def nearest_neighbors(vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -164,8 +167,6 @@ def read_map(run: Run) -> pd.DataFrame | None:
     frame = read_stored_table(file, COLUMNS, hint)
     if frame is not None:
         require_numbers(frame, file, ("x", "y", "cluster"), hint)
-        if not (frame["cluster"] == np.floor(frame["cluster"])).all():
-            raise VibesError(f"{file}, column cluster, holds a number that is not whole; {hint}.")
     if frame is None or frame.attrs.get(DRAWN_OF) != embeddings_of(run):
         return None
     return with_newcomers(run, frame)

@@ -61,11 +61,7 @@ def selection(run: Run, url: str) -> pd.DataFrame:
 
 
 def selections(run: Run, url: str) -> list[Selection]:
-    """Return the lists of the page at a URL.
-
-    Raises:
-        VibesError: see `selection`.
-    """
+    """Return the lists of the page at a URL."""
     name, params = page_of(url)
     if name not in PAGES:
         raise VibesError(
@@ -83,11 +79,7 @@ def selections(run: Run, url: str) -> list[Selection]:
 
 
 def page_of(url: str) -> tuple[str, Params]:
-    """Return the page of a URL ("" the first), and its parameters.
-
-    Raises:
-        VibesError: it is not a URL.
-    """
+    """Return the page of a URL ("" the first), and its parameters."""
     try:
         parts = urlsplit(url.strip())
     except ValueError as error:  # such as `//[x`, a host that does not end
@@ -195,11 +187,7 @@ def _recommended(
 
 
 def space(run: Run, params: Params) -> str:
-    """Return the space of a URL: the run's first, where it names none that the run has.
-
-    Raises:
-        VibesError: the run has none.
-    """
+    """Return the space of a URL: the run's first, where it names none that the run has."""
     if not run.spaces:
         raise VibesError(f"{run.path} holds no embedding; make one with `vibes train` or `vibes embed`.")
     return params.choice("space", run.spaces, run.spaces[0])

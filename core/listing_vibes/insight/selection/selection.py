@@ -46,11 +46,7 @@ class Selection:
     blend: str | None = None
 
     def frame(self, run: Run) -> pd.DataFrame:
-        """Return the rows, best first: `listing_id, score` and more, the result of the call in `python`.
-
-        Raises:
-            VibesError: see that call.
-        """
+        """Return the rows, best first: `listing_id, score` and more, the result of the call in `python`."""
         name, query, options = self._call()
         if name == "search":
             return search_photos(run, query, **options)
@@ -58,11 +54,7 @@ class Selection:
         return result
 
     def table(self, run: Run) -> pd.DataFrame:
-        """Return the rows with all attributes of their listings, for a file.
-
-        Raises:
-            VibesError: see `frame`.
-        """
+        """Return the rows with all attributes of their listings, for a file."""
         result, market = self.frame(run), run.market
         listings = market.listings.set_index(C.LISTING).reindex(result[C.LISTING]).reset_index(drop=True)
         more = [name for name in listings if name not in result and name != market.title]

@@ -51,11 +51,7 @@ def market_photos(
 def encoder_of(
     market: Market, name: str, weights: Path | None = None, report: Report | None = None
 ) -> Encoder:
-    """Return a photo encoder by its short or full name; the market's autoencoder is trained at its first use.
-
-    Raises:
-        VibesError: the encoder is not available, or is another version of a package's.
-    """
+    """Return a photo encoder by its short or full name; the market's autoencoder is trained at its first use."""
     if name == "vae" or name.startswith("vae-"):
         from listing_vibes.features.photos.vae import market_vae
 
