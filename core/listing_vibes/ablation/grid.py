@@ -108,8 +108,7 @@ class Variant(BaseModel):
         default_factory=dict, alias="set", description="settings as in --config of train"
     )
     control: Literal["shuffled-photos", "shuffled-texts", "shuffled-event-features"] | None = Field(
-        None,
-        description="control that replaces the market's content, see `CONTROLS`",
+        None, description="control that replaces the market's content, see `CONTROLS`"
     )
 
     @model_validator(mode="after")

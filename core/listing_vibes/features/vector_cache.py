@@ -46,9 +46,7 @@ class VectorCache:
 
     Args:
         root: parent of a folder named like the encoder, which holds the file; created on the first write.
-        encoder: name of the encoder.
         width: width of a vector; None takes the stored one.
-        dtype: how vectors are stored.
 
     Raises:
         VibesError: the file is damaged, or is for another encoder or width.

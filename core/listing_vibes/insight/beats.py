@@ -67,21 +67,16 @@ class Bar(_Part):
 
 
 class Beat(_Part):
-    """One statement about a run with its evidence.
-
-    Attributes:
-        url: the page of the explorer that shows more of it, from "/" on.
-        strips: photos; of "vibes" one strip per group; of "similar" the listing and its neighbors; of "visitor" the history, newest
-            last, and the list; of "newcomer" the listing and the last listings of each of its first visitors.
-        bars: the figures of "recall".
-    """
+    """One statement about a run with its evidence."""
 
     key: Key
     title: str
     sentence: str
-    url: str
+    url: str  # the page of the explorer that shows more of it, from "/" on
+    #: Of "vibes" one strip per group; of "similar" the listing and its neighbors; of "visitor" the history, newest last, and the list;
+    #: of "newcomer" the listing and the last listings of each of its first visitors.
     strips: tuple[Strip, ...] = ()
-    bars: tuple[Bar, ...] = ()
+    bars: tuple[Bar, ...] = ()  # the figures of "recall"
 
 
 _BEATS = TypeAdapter(tuple[str, list[Beat]])  # the digest of what they were computed from, and the beats

@@ -37,19 +37,13 @@ EVENTS = 500_000
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A test query with the ranks that two rankings gave to the next listing.
-
-    Attributes:
-        events: number of events of the user before it.
-        history: distinct listings of these events, the newest first.
-        ranks: of the next listing `target`, by the first and by the second ranking.
-    """
+    """A test query with the ranks that two rankings gave to the next listing."""
 
     user: str
-    events: int
-    history: tuple[str, ...]
-    target: str
-    ranks: tuple[int, int]
+    events: int  # number of events of the user before it
+    history: tuple[str, ...]  # distinct listings of these events, the newest first
+    target: str  # the next listing
+    ranks: tuple[int, int]  # of the target, by the first and by the second ranking
 
 
 def is_quick(run: Run, scorer: str) -> bool:

@@ -32,17 +32,11 @@ EXPLAINED, LEAST = 0.8, 10
 
 @dataclass(frozen=True)
 class Draft:
-    """A draft of a listing.
+    """A draft of a listing."""
 
-    Attributes:
-        cells: values by the name of an attribute; a location is `latitude` and `longitude`.
-        photos: contents of image files, the cover first.
-        like: the listing that it is based on, if any.
-    """
-
-    cells: Mapping[str, Any]
-    photos: tuple[bytes, ...] = field(default=(), repr=False)
-    like: str | None = None
+    cells: Mapping[str, Any]  # by the name of an attribute; a location is `latitude` and `longitude`
+    photos: tuple[bytes, ...] = field(default=(), repr=False)  # contents of image files, the cover first
+    like: str | None = None  # the listing that it is based on, if any
 
     @classmethod
     def of_listing(cls, market: Market, listing: str) -> Draft:
@@ -186,9 +180,6 @@ def comparable(market: Market, cells: Mapping[str, Any], number: str) -> np.ndar
 
     They have the draft's value of the category that explains most of the variance of the number; without such a category, or
     such a value, they are all listings.
-
-    Args:
-        cells: the draft's values by attribute.
     """
     values = market.listings[number].astype(float)
     values = np.log(values) if (values.dropna() > 0).all() else values

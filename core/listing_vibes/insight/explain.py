@@ -8,7 +8,7 @@ similar listings an attribute is left out of both, as if the market did not have
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -186,8 +186,6 @@ def explain_ranked(
     without an attribute or a photo of the listing. Blends with ids are not explained: their ranks are those of the model only.
 
     Args:
-        history: one history.
-        at: the moment of the list.
         budget: time budget in seconds; listings beyond it are explained by events only. None: no limit.
     """
     if not len(rows):
@@ -271,28 +269,26 @@ def _explain_parts(
     of = np.full(len(vectors), row)
     score, *rest = run.late_interaction.scores(occluded.vector, vectors, table, *occluded.history, of=of)[0]
     others = order[candidates & (np.arange(len(order)) != row)]
-    lines = []
+    parts = []
     for part, without in zip(listing.without, rest, strict=True):
-        adds = float(score) - float(without)
-        rank = 1 + int((others > order[row] - adds).sum())
-        lines.append((part, run.listing_ids[row], adds, {"rank_without": rank}))
-    return _contributions(lines)
+        described = _contribution(part, run.listing_ids[row], float(score) - float(without))
+        rank = 1 + int((others > order[row] - described["adds"]).sum())
+        parts.append({**described, "rank_without": rank})
+    return _contributions(parts)
 
 
-def _contributions(lines: Sequence[tuple[Part, str, float, dict[str, Any]]]) -> Contributions:
-    """Return the contributions of (part, listing, adds, further keys), the largest first."""
-    attributes = [
-        {"name": part.name, "adds": adds} | more for part, _, adds, more in lines if part.kind == "attribute"
-    ]
-    photos = [
-        {"listing_id": listing, "photo": part.name, "adds": adds} | more
-        for part, listing, adds, more in lines
-        if part.kind == "photo"
-    ]
-    return _by_adds(attributes), _by_adds(photos)
+def _contribution(part: Part, listing: str, adds: float) -> dict[str, Any]:
+    if part.kind == "attribute":
+        return {"name": part.name, "adds": adds}
+    return {"listing_id": listing, "photo": part.name, "adds": adds}
 
 
-def _by_adds(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _contributions(parts: Iterable[dict[str, Any]]) -> Contributions:
+    ordered = _by_adds(parts)
+    return [part for part in ordered if "name" in part], [part for part in ordered if "photo" in part]
+
+
+def _by_adds(parts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(parts, key=lambda part: -part["adds"])
 
 
@@ -324,18 +320,16 @@ def explain_similarity(run: Run, first: str, second: str, space: str | None = No
     return Explanation(second, rank, similarity, space, [], attributes, photos, note)
 
 
-def _similarity_parts(
-    *sides: tuple[str, OccludedListing],
-) -> Iterator[tuple[Part, str, float, dict[str, Any]]]:
-    """Yield (part, listing, adds, {}) of each attribute of two listings, left out of both, and of each of their photos."""
+def _similarity_parts(*sides: tuple[str, OccludedListing]) -> Iterator[dict[str, Any]]:
+    """Yield the contribution of each attribute of two listings, left out of both, and of each of their photos."""
     (first, left), (second, right) = sides
     score = float(left.vector @ right.vector)
     for part in dict.fromkeys([*left.without, *right.without]):
         mine, theirs = left.without.get(part, left.vector), right.without.get(part, right.vector)
         if part.kind == "attribute":
-            yield part, second, score - float(mine @ theirs), {}
+            yield _contribution(part, second, score - float(mine @ theirs))
             continue
         if part in left.without:
-            yield part, first, score - float(mine @ right.vector), {}
+            yield _contribution(part, first, score - float(mine @ right.vector))
         if part in right.without:
-            yield part, second, score - float(left.vector @ theirs), {}
+            yield _contribution(part, second, score - float(left.vector @ theirs))

@@ -23,21 +23,14 @@ SHORTEST, NEWEST = 3, 6  # events of a history, and listings of it that are show
 
 @dataclass(frozen=True)
 class Round:
-    """A question of the quiz.
-
-    Attributes:
-        history: the newest distinct listings of the visitor, the oldest first.
-        choices: listings, one of which the visitor interacted with next.
-        answer: its position in `choices`.
-        model, popularity: position of the listing that each would have put first.
-    """
+    """A question of the quiz."""
 
     user: str
-    history: tuple[str, ...]
-    choices: tuple[str, ...]
-    answer: int
-    model: int
-    popularity: int
+    history: tuple[str, ...]  # the newest distinct listings of the visitor, the oldest first
+    choices: tuple[str, ...]  # listings, one of which the visitor interacted with next
+    answer: int  # its position in `choices`
+    model: int  # position of the listing that the model would have put first
+    popularity: int  # and of the one that popularity would have
 
 
 def quiz(run: Run, rounds: int = ROUNDS, seed: int = 0) -> list[Round]:

@@ -112,10 +112,7 @@ class TrainingConfig(Forbidding):
         description="minimum number of validations in a full training; a short one validates more often",
     )
     max_listings: int = Field(
-        50,
-        ge=1,
-        le=500,
-        description="the number of newest listings of a history that are read",
+        50, ge=1, le=500, description="the number of newest listings of a history that are read"
     )
     bf16: bool | None = Field(None, description="None = if the CPU or GPU supports it")
     checkpoint_every: int = Field(100, ge=1, description="maximum steps between two checkpoints")
@@ -188,11 +185,7 @@ class BlendWeights(Forbidding):
     @property
     def parts(self) -> str:
         """Return the kinds of features in the words of `--blend`, such as "neighbors+recency"."""
-        kinds = {
-            "neighbors": ("attributes", "photos", "text"),
-            "recency": ("recent", "age"),
-            "ids": ("ids",),
-        }
+        kinds = {"neighbors": ("attributes", "photos", "text"), "recency": ("recent", "age"), "ids": ("ids",)}
         return "+".join(kind for kind, names in kinds.items() if self.weights.keys() & set(names))
 
     @property

@@ -122,7 +122,6 @@ def deck_html(runs: Runs, slides: Sequence[Slide] | None = None, report: Report 
     Args:
         runs: the runs by their names in URLs, the default run first.
         slides: None: the ready deck of the first run.
-        report: called after each slide.
     """
     run = next(iter(runs.values()))
     slides = ready_deck(run) if slides is None else slides

@@ -68,17 +68,11 @@ class Rows:
 
 @dataclass(frozen=True)
 class Map:
-    """Listings as dots, with one color per group.
+    """Listings as dots, with one color per group."""
 
-    Attributes:
-        places: (n, 2) on the grid 0..1000.
-        cluster: (n,) the group of each, -1 for none.
-        groups: name and size of each group, the largest first.
-    """
-
-    places: np.ndarray
-    cluster: np.ndarray
-    groups: Sequence[tuple[str, int]]
+    places: np.ndarray  # (n, 2) on the grid 0..1000
+    cluster: np.ndarray  # (n,) the group of each, -1 for none
+    groups: Sequence[tuple[str, int]]  # name and size of each group, the largest first
     caption: str
 
     @property

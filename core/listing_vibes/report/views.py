@@ -67,23 +67,16 @@ class Strip:
 
 @dataclass(frozen=True)
 class View:
-    """The visual of a slide.
-
-    Attributes:
-        lead: the listing that the others are compared with, shown large.
-        columns: strips, in columns side by side.
-        is_wall: photos without captions.
-        address: the URL in the explorer, from "/" on.
-    """
+    """The visual of a slide."""
 
     text: str = ""
-    lead: Photo | None = None
-    columns: Sequence[Sequence[Strip]] = ()
+    lead: Photo | None = None  # the listing that the others are compared with, shown large
+    columns: Sequence[Sequence[Strip]] = ()  # strips, in columns side by side
     map: Map | None = None
     rows: Rows | None = None
     facts: Sequence[tuple[str, str]] = ()
-    is_wall: bool = False
-    address: str = ""
+    is_wall: bool = False  # photos without captions
+    address: str = ""  # the URL in the explorer, from "/" on
 
     @property
     def photos(self) -> list[Photo]:

@@ -70,11 +70,7 @@ class Epoch:
 
 
 def history_epoch(
-    examples: Examples,
-    lengths: np.ndarray,
-    batch: int,
-    rng: np.random.Generator,
-    draw: Draw | None = None,
+    examples: Examples, lengths: np.ndarray, batch: int, rng: np.random.Generator, draw: Draw | None = None
 ) -> Epoch:
     """Return an epoch for a model that reads each history as a row of `lengths` (E,) tokens: at most `batch` per step.
 

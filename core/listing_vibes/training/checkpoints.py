@@ -42,12 +42,7 @@ class TrainingState:
 
 
 class TrainingLog:
-    """`train.jsonl`, one line per step; on resuming, lines after the checkpoint are removed.
-
-    Args:
-        step: the step of the checkpoint.
-        writes: whether this process writes.
-    """
+    """`train.jsonl`, one line per step; on resuming, lines after the checkpoint, at `step`, are removed."""
 
     def __init__(self, path: Path, step: int, writes: bool) -> None:
         self.path, self.writes = path, writes

@@ -12,10 +12,7 @@ from listing_vibes.device import has_bf16
 from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.market.market import Market
-from listing_vibes.model.settings import (
-    Resolved,
-    ResolvedSplit,
-)
+from listing_vibes.model.settings import Resolved, ResolvedSplit
 from listing_vibes.model.variants.user_encoders import USER_ENCODERS
 from listing_vibes.training.data import TrainingData
 from listing_vibes.training.examples import simultaneous_share
@@ -59,7 +56,6 @@ def resolve(settings: Resolved, data: TrainingData, markets: int = 1, shorter: i
 
     Args:
         data: the data of one market, or of several joined.
-        markets: the number of markets.
         shorter: the factor by which the training has fewer steps than one from scratch.
     """
     training, log, split = settings.training, data.log, data.split

@@ -267,12 +267,7 @@ def greatest_so_far(values: Tensor, count: np.ndarray) -> Tensor:
 
 
 def _loss(
-    data: StepData,
-    batch: Batch,
-    candidates: Candidates,
-    scores: Tensor,
-    config: ResolvedTraining,
-    slots: int,
+    data: StepData, batch: Batch, candidates: Candidates, scores: Tensor, config: ResolvedTraining, slots: int
 ) -> Tensor:
     """Return the sum of the losses of `scores` (E, C); the full batch has `slots` positives."""
     if not len(batch):

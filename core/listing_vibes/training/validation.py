@@ -36,9 +36,8 @@ def validation(
 ) -> Validate | None:
     """Return a function of recall@30 and smooth recall@30, means over the markets with validation queries; None without queries.
 
-    Args:
-        parts: the data of each market, and the inputs of its log without unwanted events.
-        recent: recency with the same weight as in the loss, if that has it.
+    `parts` are the data of each market, and the inputs of its log without unwanted events; `recent` is recency with the same weight
+    as in the loss, if that has it.
     """
     measures = [
         _validation(data, inputs, settings, photos, recent) for data, inputs in parts if len(data.split.valid)

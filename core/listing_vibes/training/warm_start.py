@@ -46,13 +46,7 @@ SHAPE = ("preset", "encoder", "history", "features", "init")
 #: validation recall (Albany, two seeds).
 SHORTER = 5
 LEAST_EPOCHS = 4
-SHORT: dict[str, Any] = {
-    "warmup": 10,
-    "average": 0.9,
-    "validations": 8,
-    "validate_every": 12,
-    "patience": 2,
-}
+SHORT: dict[str, Any] = {"warmup": 10, "average": 0.9, "validations": 8, "validate_every": 12, "patience": 2}
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,11 +177,7 @@ def places(meanings: list[Meaning], among: list[Meaning]) -> np.ndarray:
 
 @torch.no_grad()
 def transfer_weights(
-    model: ListingModel,
-    weights: dict[str, torch.Tensor],
-    before: Vocabulary,
-    now: Vocabulary,
-    seed: int = 0,
+    model: ListingModel, weights: dict[str, torch.Tensor], before: Vocabulary, now: Vocabulary, seed: int = 0
 ) -> None:
     """Load the `weights` of a model with the vocabulary `before` into `model`, which has the vocabulary `now`.
 

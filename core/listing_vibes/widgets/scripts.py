@@ -47,12 +47,7 @@ GALLERY_HTML = '<p class="spoken" aria-live="polite"></p><ul class="gallery"></u
 
 
 def read_files(kind: str, files: Sequence[Path]) -> str:
-    """Return the concatenated text of files; those that do not exist are left out.
-
-    Args:
-        kind: "js" or "css".
-        files: paths without their suffix.
-    """
+    """Return the concatenated text of files of the `kind` "js" or "css", given without suffix; those that do not exist are left out."""
     results = [file.with_name(f"{file.name}.{kind}") for file in files]
     return "\n".join(file.read_text(encoding="utf-8") for file in results if file.is_file())
 

@@ -62,7 +62,7 @@ def test_graphs_give_what_the_model_gives(tiny_market, name):
     table = encode_listings(model, inputs, np.arange(LISTINGS))
     listings, histories = graphs_of(model)
     assert (histories is listings) == (name in ("cls", "word pieces"))
-    found = run(listings, listing_inputs(model, inputs, rows, vocabulary))
+    found = run(listings, listing_inputs(inputs, rows, vocabulary))
     np.testing.assert_allclose(found, table[rows], atol=1e-6)
     found = run(histories, history_inputs(model, inputs, start, end, vocabulary, table))
     np.testing.assert_allclose(found, encode_histories(model, inputs, start, end), atol=2e-6)

@@ -99,10 +99,7 @@ class _Rest(nn.Module):
 
 
 def compile_engine(
-    model: Any,
-    normalize: Callable[[torch.Tensor], torch.Tensor],
-    size: tuple[int, int],
-    threads: int,
+    model: Any, normalize: Callable[[torch.Tensor], torch.Tensor], size: tuple[int, int], threads: int
 ) -> PhotoEngine | None:
     """Compile a model, which takes some seconds; return None where OpenVINO is not installed, cannot run it, or gives different vectors.
 

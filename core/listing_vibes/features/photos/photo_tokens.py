@@ -55,8 +55,6 @@ def precomputed_views(
     """Return the precomputed vectors of a market that a model reads as tokens, by their name in `market.toml`.
 
     Args:
-        market: the market with `[vectors.NAME]` in its `market.toml`.
-        config: the settings of features.
         reducers: the reducers fitted in training, by name; None in training, which takes all vectors with `tokens = true`.
     """
     views = {}

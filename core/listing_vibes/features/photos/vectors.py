@@ -54,19 +54,14 @@ def resize_photo(image: Image.Image, size: tuple[int, int]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class PhotoVectors:
-    """Photo vectors in the row order of a photos table.
+    """Photo vectors in the row order of a photos table."""
 
-    Attributes:
-        vectors: (P, width) float16 of the encoder, zero for a photo that is not ok.
-        ok: (P,) bool.
-        broken: (path, reason) of each path that is not ok, without duplicates, in table order.
-        encoder: name of the encoder; vectors of two encoders are never compared.
-    """
-
-    vectors: np.ndarray
-    ok: np.ndarray
-    broken: list[tuple[str, str]]
-    encoder: str
+    vectors: np.ndarray  # (P, width) float16 of the encoder, zero for a photo that is not ok
+    ok: np.ndarray  # (P,) bool
+    broken: list[
+        tuple[str, str]
+    ]  # path and reason of each path that is not ok, without duplicates, in table order
+    encoder: str  # name of the encoder; vectors of two encoders are never compared
 
 
 @dataclass
@@ -82,18 +77,15 @@ class _Photo:
 
 @dataclass
 class PhotoPass:
-    """One pass over photos of a market, which embeds new content if there is an `encoder`.
-
-    Attributes:
-        keys: the content key of each path that has a vector in the cache.
-        broken: the reason of each path without a vector.
-    """
+    """One pass over photos of a market, which embeds new content if there is an `encoder`."""
 
     market: Path
     store: VectorCache
     encoder: Encoder | None = None
-    keys: dict[str, bytes] = field(default_factory=dict)
-    broken: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, bytes] = field(
+        default_factory=dict
+    )  # content key of each path with a vector in the cache
+    broken: dict[str, str] = field(default_factory=dict)  # reason of each path without a vector
 
     def run(self, paths: Sequence[str], report: Report | None = None) -> None:
         """Look up or embed `paths`; `report` is called with the number of processed distinct paths.
@@ -194,8 +186,6 @@ def embed_photos(
     Args:
         market_path: the market's folder; no path of `photos` may leave it.
         photos: table with a column `path`.
-        encoder: see `tail.load_photo_encoder`.
-        report: called with the number of processed paths after each batch.
         cache: folder of the vectors; None uses `.cache/photos` in the market.
 
     Raises:
@@ -210,9 +200,7 @@ def embed_photos(
 def load_photo_vectors(market_path: Path, photos: pd.DataFrame, encoder_name: str) -> PhotoVectors | None:
     """Load what `embed_photos` cached, without the encoder; None where this encoder embedded nothing.
 
-    Args:
-        market_path, photos: as for `embed_photos`. A file with a changed stamp is hashed, so that a
-            copied market is not embedded again; a photo with new content is not ok.
+    A file with a changed stamp is hashed, so that a copied market is not embedded again; a photo with new content is not ok.
 
     Raises:
         VibesError: there is no column `path`, or the cache is damaged.

@@ -163,7 +163,6 @@ def embed_texts(
     Args:
         texts: strings; None, NaN and blank ones get a zero row.
         cache_dir: folder of the vectors, with one folder per encoder.
-        report: called with the number of processed distinct texts.
         encoder: None uses MiniLM.
 
     Returns:

@@ -38,10 +38,7 @@ class Vocabulary(BaseModel):
 
 
 def fit_vocabulary(
-    listings: pd.DataFrame,
-    attributes: list[Attribute],
-    actions: list[str],
-    durations: np.ndarray,
+    listings: pd.DataFrame, attributes: list[Attribute], actions: list[str], durations: np.ndarray
 ) -> Vocabulary:
     """Fit on the training `listings` and on the training events' `durations` (seconds, NaN unknown)."""
     entries, following = [], 1

@@ -25,10 +25,7 @@ Pieces = list[np.ndarray]  # the tokenizer's ids for each listing
 
 
 def fit_pieces(
-    listings: pd.DataFrame,
-    attributes: list[Attribute],
-    actions: list[str],
-    durations: np.ndarray,
+    listings: pd.DataFrame, attributes: list[Attribute], actions: list[str], durations: np.ndarray
 ) -> Vocabulary:
     """Fit the vocabulary of pieces in the training `listings`, the actions, and buckets of the durations (seconds)."""
     entries = [

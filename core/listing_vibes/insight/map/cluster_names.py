@@ -64,15 +64,12 @@ class Portrait:
 
 @dataclass(frozen=True, eq=False)
 class ListingValues:
-    """Which of V values n listings have.
+    """Which of V values n listings have."""
 
-    Attributes:
-        words: label of the attribute, the value in words, and both as part of a name.
-        has: (n, V) 0 or 1.
-    """
-
-    words: list[tuple[str, str, str]]
-    has: sparse.csr_matrix
+    words: list[
+        tuple[str, str, str]
+    ]  # label of the attribute, the value in words, and both as part of a name
+    has: sparse.csr_matrix  # (n, V) 0 or 1
 
     @classmethod
     def of(cls, coded: Sequence[Coded], count: int) -> ListingValues:

@@ -24,23 +24,17 @@ SKEWED = 10  # times the median, above which the highest values need a logarithm
 
 @dataclass(frozen=True, eq=False)
 class Facet:
-    """An attribute as a histogram of B bars.
-
-    Attributes:
-        kind: "number" (a code is a bar), "value" (a code is a bar; B and above are other values) or "set" (a code has a bit for
-            each bar).
-        bars: the label of each.
-        ends: the B - 1 limits between the bars of a number, as a condition writes them: bar i has `name>=ends[i-1]` and `name<ends[i]`.
-        values: the value of each bar, as a condition writes it, unless the attribute is a number.
-        codes: (n,) uint8; `UNKNOWN` for a missing value.
-    """
+    """An attribute as a histogram of B bars."""
 
     name: str
     label: str
+    #: "number" (a code is a bar), "value" (a code is a bar; B and above are other values) or "set" (a code has a bit for each bar).
     kind: str
-    bars: list[str]
-    codes: np.ndarray = field(repr=False)
+    bars: list[str]  # the label of each
+    codes: np.ndarray = field(repr=False)  # (n,) uint8; `UNKNOWN` for a missing value
+    #: The B - 1 limits between the bars of a number, as a condition writes them: bar i has `name>=ends[i-1]` and `name<ends[i]`.
     ends: list[str] = field(default_factory=list)
+    #: The value of each bar, as a condition writes it, unless the attribute is a number.
     values: list[str] = field(default_factory=list)
 
     @property

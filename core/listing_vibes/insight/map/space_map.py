@@ -37,25 +37,16 @@ CHILDREN = 40  # listings of a part of a group that has a name of its own
 
 @dataclass(frozen=True, eq=False)
 class SpaceMap:
-    """The n listings of a space on its map.
-
-    Attributes:
-        space: its name; `LOCATION` for the street map.
-        rows: (n,) int64, rows of the run, which are those of its market.
-        places: (n, 2) uint16, on the grid of `listing_vibes.insight.map.region`.
-        cluster: (n,) int16, -1 between clusters.
-        tones: n rows, see `listing_vibes.insight.map.tones`.
-        grouped_by: the map that groups and vectors are of, if not this one.
-    """
+    """The n listings of a space on its map."""
 
     run: Run
-    space: str
-    rows: np.ndarray
-    places: np.ndarray
-    cluster: np.ndarray
-    tones: pd.DataFrame
+    space: str  # its name; `LOCATION` for the street map
+    rows: np.ndarray  # (n,) int64, rows of the run, which are those of its market
+    places: np.ndarray  # (n, 2) uint16, on the grid of `listing_vibes.insight.map.region`
+    cluster: np.ndarray  # (n,) int16, -1 between clusters
+    tones: pd.DataFrame  # n rows, see `listing_vibes.insight.map.tones`
     looks: Callable[[], Looks | None] = field(default=lambda: None, repr=False)
-    grouped_by: SpaceMap | None = None
+    grouped_by: SpaceMap | None = None  # the map that groups and vectors are of, if not this one
 
     @property
     def clusters(self) -> int:

@@ -28,8 +28,7 @@ def tones_of(
 ) -> pd.DataFrame:
     """Return `light, chroma, tones` of the covers of `listings`, one row each, NaN without a readable cover.
 
-    Args:
-        report: called with the number of listings done so far.
+    `report` is called with the number of listings done so far.
     """
     result = np.full((len(listings), len(COLUMNS)), np.nan, np.float32)
     for row, listing in enumerate(listings):

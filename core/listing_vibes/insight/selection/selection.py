@@ -11,7 +11,6 @@ import pandas as pd
 
 from listing_vibes.insight.photo_search import search_photos
 from listing_vibes.insight.selection.histories import as_rows
-from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.histories import Event
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
@@ -23,27 +22,19 @@ WIDTH = 96  # line length of Python code
 
 @dataclass(frozen=True)
 class Selection:
-    """The definition of a list.
+    """The definition of a list."""
 
-    Attributes:
-        kind: its function: `Run.similar`, `Run.recommend` or `listing_vibes.search_photos`.
-        query: the listing, the user, or the words; empty if there is a `history`.
-        k: number of listings.
-        label: label of the list on its page.
-        space: the space of similar listings.
-        at: the moment, as text (UTC), or a position in a market without timestamps; None: after the last event.
-        blend: the blend, see `Run.recommend`.
-    """
-
-    kind: Kind
-    query: str
-    k: int
-    label: str = ""
-    space: str | None = None
-    at: str | int | None = None
+    kind: Kind  # its function: `Run.similar`, `Run.recommend` or `listing_vibes.search_photos`
+    query: str  # the listing, the user, or the words; empty if there is a `history`
+    k: int  # number of listings
+    label: str = ""  # label of the list on its page
+    space: str | None = None  # the space of similar listings
+    at: str | int | None = (
+        None  # UTC, or a position in a market without timestamps; None: after the last event
+    )
     history: tuple[Event, ...] = ()
     rules: Rules = field(default_factory=Rules)
-    blend: str | None = None
+    blend: str | None = None  # see `Run.recommend`
 
     def frame(self, run: Run) -> pd.DataFrame:
         """Return the rows, best first: `listing_id, score` and more, the result of the call in `python`."""
@@ -52,13 +43,6 @@ class Selection:
             return search_photos(run, query, **options)
         result: pd.DataFrame = getattr(run, name)(query, **options)
         return result
-
-    def table(self, run: Run) -> pd.DataFrame:
-        """Return the rows with all attributes of their listings, for a file."""
-        result, market = self.frame(run), run.market
-        listings = market.listings.set_index(C.LISTING).reindex(result[C.LISTING]).reset_index(drop=True)
-        more = [name for name in listings if name not in result and name != market.title]
-        return pd.concat([result.reset_index(drop=True), listings[more]], axis=1)
 
     def python(self, run: str) -> str:
         """Return Python code that assigns these rows to `result`; `run` is the run's folder."""

@@ -29,15 +29,11 @@ from listing_vibes.model.variants.two_stage import TwoStageModel
 
 
 class PaddedGraph(nn.Module):
-    """Base class of a part of the model that takes a dictionary of arrays.
+    """Base class of a part of the model that takes a dictionary of arrays."""
 
-    Attributes:
-        inputs: the names and dynamic dimensions of the arrays (None: the model's width).
-        width: the width of the model.
-    """
-
+    #: The names and dynamic dimensions of the arrays (None: the model's width).
     inputs: ClassVar[dict[str, tuple[str | None, ...]]]
-    width: int
+    width: int  # the width of the model
 
 
 class TokenGraph(PaddedGraph):

@@ -106,8 +106,8 @@ def token_inputs(sequences: Sequences, features: Features, vocabulary: Vocabular
     }
 
 
-def listing_inputs(model: ListingModel, inputs: Inputs, rows: np.ndarray, vocabulary: Vocabulary) -> Arrays:
-    """Return the inputs of the listings' graph of `model` for the listings `rows` (B,)."""
+def listing_inputs(inputs: Inputs, rows: np.ndarray, vocabulary: Vocabulary) -> Arrays:
+    """Return the inputs of the listings' graph for the listings `rows` (B,)."""
     return token_inputs(inputs.listings(rows), inputs.features, vocabulary)
 
 

@@ -57,7 +57,7 @@ def export_run(run: Run, out: Path, format: str, report: Report | None = None) -
         if report is not None:
             report(Counted(f"{format}: {kind}", number, len(graphs)))
         if kind == "listings":
-            sample = listing_inputs(engine.model, inputs, np.resize(longest[:SAMPLE], SAMPLE), vocabulary)
+            sample = listing_inputs(inputs, np.resize(longest[:SAMPLE], SAMPLE), vocabulary)
         else:
             start, end = log.start[users], log.start[users + 1]
             sample = history_inputs(engine.model, inputs, start, end, vocabulary, run.vectors("model"))
@@ -119,7 +119,7 @@ class ExportedModel:
         inputs, vocabulary = self.engine.inputs(self.log), self.engine.featurizer.vocabulary
 
         def arrays(batch: np.ndarray) -> Arrays:
-            return listing_inputs(self.engine.model, inputs, rows[batch], vocabulary)
+            return listing_inputs(inputs, rows[batch], vocabulary)
 
         return self._encode(self.listings, arrays, inputs.listing_lengths(rows))
 

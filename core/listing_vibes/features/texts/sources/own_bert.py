@@ -17,12 +17,7 @@ from typing import Any
 import numpy as np
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.texts.encoder import (
-    TextEncoder,
-    embed_texts,
-    load_text_encoder,
-    minilm_folder,
-)
+from listing_vibes.features.texts.encoder import TextEncoder, embed_texts, load_text_encoder, minilm_folder
 from listing_vibes.features.texts.sources import TextSource
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.progress import Counted, Report
@@ -37,15 +32,10 @@ WEIGHTS = "model.safetensors"
 
 @dataclass(frozen=True, eq=False)
 class OwnBert(TextSource):
-    """The adapted encoder.
+    """The adapted encoder."""
 
-    Attributes:
-        key: hash of its training texts and settings; part of its cache folder's name.
-        weights: float16 by name.
-    """
-
-    key: str
-    weights: dict[str, np.ndarray]
+    key: str  # hash of its training texts and settings; part of its cache folder's name
+    weights: dict[str, np.ndarray]  # float16 by name
 
     @classmethod
     def fit(cls, texts: Sequence[str], width: int, cache: Path, report: Report | None = None) -> OwnBert:

@@ -27,17 +27,11 @@ CHUNK = 4096
 
 @dataclass(frozen=True, eq=False)
 class Tfidf(TextSource):
-    """A fitted text view.
+    """A fitted text view."""
 
-    Attributes:
-        terms: the words, then the n-grams, each in column order.
-        idf: (V,) float32 of both.
-        components: (V, w) float32, right singular vectors.
-    """
-
-    terms: tuple[list[str], list[str]]
-    idf: np.ndarray
-    components: np.ndarray
+    terms: tuple[list[str], list[str]]  # the words, then the n-grams, each in column order
+    idf: np.ndarray  # (V,) float32 of both
+    components: np.ndarray  # (V, w) float32, right singular vectors
 
     @classmethod
     def fit(cls, texts: Sequence[str], width: int, cache: Path | None = None, report: Any = None) -> Tfidf:
