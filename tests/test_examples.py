@@ -1,18 +1,22 @@
-"""The examples in the docstrings of core's faces, run as they stand there."""
+"""The examples in the docstrings of the public API run as they stand, and the notebooks of the docs show what they store."""
 
 import doctest
 import importlib
 import inspect
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pandas as pd
 import pytest
 
 import listing_vibes
 from helpers.copies import copied
+from helpers.notebooks import NOTEBOOKS, execute, shape
+from helpers.pages import ROOT
 from listing_vibes import Market, Run, evaluate, train
 from listing_vibes.serving.experiment.setup import Arm, Setup, begin_experiment
 
@@ -120,3 +124,24 @@ def test_the_faces_load_nothing_until_they_are_used():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
     )
     assert done.stdout.split() == ["[]", "False", "True", "PASSIVE"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_and_shows_what_is_stored(path, tmp_path):
+    pytest.importorskip("nbclient")
+    if "listing_vibes.widgets" in path.read_text(encoding="utf-8"):
+        pytest.importorskip("anywidget")
+    assert shape(execute(path, tmp_path)) == shape(nbformat.read(path, as_version=4)), (
+        "run `python -m helpers.notebooks` in the folder `tests`"
+    )
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_small_and_says_nothing_of_the_machine_it_ran_on(path):
+    notebook, text = nbformat.read(path, as_version=4), path.read_text(encoding="utf-8")
+    nbformat.validate(notebook)
+    assert path.stat().st_size < 100_000
+    assert "widgets" not in notebook.metadata and "image/png" not in text and str(ROOT) not in text
+    assert not re.search(r"0x[0-9a-f]{8}|/home/|/root/", text)
+    assert sum(bool(cell.get("outputs")) for cell in notebook.cells) > 4

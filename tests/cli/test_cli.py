@@ -1,18 +1,21 @@
 """The command line: what it prints, where, and how it ends."""
 
+import importlib
 import json
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 from typing import get_args
 
 import pandas as pd
 import pytest
 import typer
+from typer.testing import CliRunner
 
-from helpers.commands import ROOT, vibes, vibes_apart
+from helpers.commands import ROOT, rules_file, vibes, vibes_apart
 from helpers.small_market import generate
 from listing_vibes import __version__
 from listing_vibes.cli.options import Baselines, Preset, Protocol
@@ -21,6 +24,7 @@ from listing_vibes.evaluation import result
 from listing_vibes.market import splits
 from listing_vibes.model.config import PRESETS
 from listing_vibes.model.settings import Settings
+from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 
 LISTING = "home-0003"
@@ -169,3 +173,88 @@ def test_the_choices_of_options_are_those_of_the_settings():
     assert get_args(Protocol) == get_args(splits.Protocol)
     assert get_args(Baselines) == get_args(result.Baselines)
     assert get_args(Preset) == tuple(PRESETS) == get_args(Settings.model_fields["preset"].annotation)
+
+
+AT = ("--at", "2025-02-20T12:00")
+MOMENT = pd.Timestamp("2025-02-20T12:00", tz="UTC").value
+RULES = Rules(k=3, live_only=True, where=("price<=900", "rooms=2"))
+SEARCH = "listing_vibes.insight.photo_search:search_photos"
+
+
+class Called(Exception):
+    """A call, raised instead of a result."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "function", "arguments", "named"),
+    [
+        (
+            ["similar", "--text", "a bed", "-k", "3", "--where", "price<=900", "--where", "rooms=2", *AT],
+            SEARCH, ("a bed", None, MOMENT, RULES), {},
+        ),
+        (["similar", "--photo", "a.jpg"], SEARCH, ("", None, None), {"photo": Path("a.jpg")}),
+        (
+            ["explain", "user-0001", "home-0003", *AT, "--blend", "recency"],
+            "listing_vibes.insight.explain:explain_listing", ("user-0001", "home-0003", MOMENT, "recency"), {},
+        ),
+        (["demand", *AT], "listing_vibes.insight.demand:demand", (MOMENT,), {}),
+        (["launch", "home-0003"], "listing_vibes.insight.launch:launch", ("home-0003",), {}),
+    ],
+    ids=["text", "photo", "explain", "demand", "launch"],
+)  # fmt: skip
+def test_every_option_reaches_its_function(trained, tmp_path, monkeypatch, words, function, arguments, named):
+    def call(run, *given, **more):
+        raise Called(run, given, more)
+
+    module, name = function.split(":")
+    monkeypatch.setattr(importlib.import_module(module), name, call)
+    command, *rest = words
+    rules = rules_file(tmp_path, live_only=True) if command == "similar" and "--text" in rest else []
+    error = CliRunner().invoke(app, [command, str(trained.path), *rest, *rules]).exception
+    assert isinstance(error, Called), error
+    run, given, more = error.args
+    assert run.path == trained.path and given[: len(arguments)] == arguments
+    assert {key: more[key] for key in named} == named
+
+
+@pytest.fixture(scope="module")
+def without_events(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bare")
+    generate(folder / "market", listings=30, users=1)
+    (folder / "market" / "events.parquet").unlink()
+    vibes("embed", folder / "market", folder / "run")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "possible"),
+    [
+        (["train", "market", "other"], ["vibes embed", "--history"]),
+        (["evaluate", "run"], ["vibes similar", "--history"]),
+        (["recommend", "run"], ["--history"]),
+        (["compare", "run", "run"], ["which needs events"]),
+    ],
+    ids=lambda one: one[0],
+)
+def test_what_is_possible_without_events_is_said(without_events, words, possible):
+    command, *names = words
+    told = vibes(command, *(without_events / name for name in names), check=2).stderr
+    assert all(part in told for part in possible) and "vibes check" not in told
+
+
+def test_the_check_says_how_to_go_on_without_events(without_events):
+    assert "`vibes embed MARKET RUN`" in " ".join(vibes("check", without_events / "market").stdout.split())
+
+
+def test_a_history_is_recommended_for_and_the_report_does_not_ask_to_evaluate(without_events):
+    history = without_events / "history.json"
+    listings = [
+        row["listing_id"]
+        for row in json.loads(vibes("similar", without_events / "run", "home-0003", "--json").stdout)
+    ]
+    history.write_text(json.dumps([{"listing_id": listings[0]}]))
+    found = json.loads(vibes("recommend", without_events / "run", "--history", history, "--json").stdout)
+    assert found and listings[0] not in {row["listing_id"] for row in found}
+    vibes("report", without_events / "run", without_events / "report.html")
+    assert "no events to test lists on" in (without_events / "report.html").read_text()

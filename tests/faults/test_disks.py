@@ -8,11 +8,13 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.faults.deaths import die_sometimes
 from tests.faults.mounts import disk, fill, read_only
-from tests.faults.writers import stage
+from tests.faults.writers import WRITERS, stage
 
 from browser.painted import paint_market
 from helpers.commands import vibes
+from helpers.killing import run_apart
 from helpers.once import once
 from listing_vibes.cli.shared import app
 from listing_vibes.market.importers.movielens_1m import ATTRIBUTES, EXCLUDED
@@ -138,3 +140,11 @@ def test_a_market_that_is_only_read_trains_evaluates_and_opens(tmp_path, monkeyp
 
         opened = Market.open(market)
         assert thumbnail(opened.path, opened.photos["path"].iloc[0]).is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [writer.name for writer in WRITERS])
+def test_a_death_before_any_rename_leaves_the_old_state_or_the_new_one(name, tmp_path, tmp_path_factory):
+    """In a process of its own: one whose autograd has run, or that has threads, cannot be forked into one that trains."""
+    code, told = run_apart(die_sometimes, name, once(tmp_path_factory, "stage", stage), tmp_path / "copy")
+    assert code == 0, told

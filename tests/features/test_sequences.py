@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from listing_vibes.features.featurizer import FeatureConfig
+from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.features.sequences import Meta, history_sequences, listing_sequences
 from listing_vibes.features.tokens.tabular import (
     ACTION,
@@ -17,6 +19,11 @@ from listing_vibes.features.tokens.tabular import (
 )
 from listing_vibes.features.tokens.vocabulary import fit_vocabulary
 from listing_vibes.market.attribute_types import Attribute
+from listing_vibes.market.market import Market
+from listing_vibes.model.settings import Resolved, ResolvedTraining
+from listing_vibes.run.engine import Engine
+from listing_vibes.run.run import Run
+from listing_vibes.training.train import train
 
 ATTRIBUTES = [
     Attribute("city", "category", "City"),
@@ -120,3 +127,31 @@ def test_event_features_that_training_did_not_know_have_no_token(market):
         assert Meta.of(other, [], unknown, durations).duration.tolist() == [first, 0]
     empty = history_sequences(tokens, np.zeros(0, np.int32), np.zeros(2, int), np.zeros(2, int), None, 50, 99)
     assert empty.length.tolist() == [1, 1] and empty.key.tolist() == [CLS, CLS]
+
+
+VARIANTS = {
+    "wordpiece": {"tokenisation": "wordpiece", "text": False},
+    "tfidf": {"text_encoder": "tfidf", "photos": 1},
+}
+
+
+def photos_of(market: Market) -> PhotoVectors:
+    vectors = np.random.default_rng(0).normal(size=(len(market.photos), 40)).astype(np.float16)
+    return PhotoVectors(vectors, np.ones(len(vectors), bool), [], "one")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(VARIANTS))
+def test_a_run_opens_as_it_was_trained(tiny_market, tmp_path, name):
+    market = Market.open(tiny_market(listings=40, users=30, photos=1))
+    settings = Resolved(
+        encoder={"layers": 1, "width": 32, "heads": 2, "ffn": 64},
+        features=FeatureConfig.model_validate(VARIANTS[name]),
+        training=ResolvedTraining(batch=16, fresh=16, max_steps=3, warmup=1),
+    )
+    photos = photos_of(market)
+    train(market, tmp_path / "run", settings, photos)
+    run = Run.open(tmp_path / "run")
+    assert run.manifest.settings.features == settings.features
+    engine = Engine.load(run.path, market, run.manifest.settings, photos)
+    np.testing.assert_allclose(engine.encode_listings(), run.vectors("model"), atol=2e-3)

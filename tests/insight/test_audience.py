@@ -7,8 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from browser.painted import embed_run, paint_market
+from helpers.small_market import generate
 from listing_vibes.errors import VibesError
+from listing_vibes.features.reduce import spherical_kmeans
 from listing_vibes.insight.audience import Audience, recent_lists
+from listing_vibes.insight.personas import personas
+from listing_vibes.insight.probes import attributes_without, probe, probe_run
+from listing_vibes.insight.quiz import CHOICES, quiz
+from listing_vibes.market.market import Market
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 
@@ -66,3 +73,116 @@ def test_who_only_refused_listings_is_not_asked(trained):
     others = Audience.of(run, limit=5)
     assert user not in others.user and len(others) == 5
     assert others.user.tolist() == Audience.of(trained, limit=6).user[1:].tolist()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Run:
+    folder = tmp_path_factory.mktemp("personas")
+    generate(folder / "market", listings=80, users=60, seed=4)
+    embed_market(Market.open(folder / "market"), folder / "run", None)
+    return Run.open(folder / "run")
+
+
+@pytest.mark.slow
+def test_each_is_the_last_events_of_a_real_user_oldest_first(run):
+    found = personas(run)
+    assert 2 <= len(found) <= 6
+    events = run.market.events
+    enough = events.groupby("user_id")["listing_id"].nunique() >= 3
+    assert sum(one.members for one in found) == int(enough.sum())
+    assert [one.members for one in found] == sorted((one.members for one in found), reverse=True)
+    for one in found:
+        theirs = events[events["user_id"] == one.user].drop_duplicates("listing_id", keep="last")
+        assert one.history["listing_id"].tolist() == theirs["listing_id"].tolist()[-6:]
+
+
+def test_they_are_the_same_every_time_with_names_that_differ(run):
+    one, two = personas(run), personas(Run.open(run.path))
+    assert [(p.name, p.members, p.user) for p in one] == [(p.name, p.members, p.user) for p in two]
+    names = [persona.name for persona in one]
+    assert len(set(names)) == len(names) and all(names)
+
+
+def test_a_market_without_events_has_none(tmp_path):
+    assert not personas(Run.open(embed_run(paint_market(tmp_path / "market", users=0), tmp_path / "run")))
+
+
+def test_groups_are_found_and_never_empty():
+    rng = np.random.default_rng(0)
+    centers = np.eye(3, 8)
+    points = np.repeat(centers, 20, axis=0) + 0.05 * rng.standard_normal((60, 8))
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    group, center = spherical_kmeans(points, 3)
+    assert len(center) == 3 and [len(set(group[first : first + 20])) for first in (0, 20, 40)] == [1, 1, 1]
+    group, center = spherical_kmeans(np.ones((5, 2)) / np.sqrt(2), 4)
+    assert len(center) == 1 and group.tolist() == [0] * 5
+
+
+@pytest.mark.slow
+def test_a_round_holds_the_next_listing_and_five_that_were_not_seen(trained):
+    rounds = quiz(trained, rounds=4, seed=3)
+    assert rounds == quiz(trained, rounds=4, seed=3) != quiz(trained, rounds=4, seed=4)
+    assert len({item.user for item in rounds}) == len(rounds) == 4
+    for item in rounds:
+        assert len(set(item.choices)) == CHOICES and not set(item.choices) & set(item.history)
+        number, log = trained.user_number[item.user], trained.log
+        later = [trained.listing_ids[row] for row in log.listing[log.start[number] : log.start[number + 1]]]
+        at = later.index(item.history[-1])
+        assert item.choices[item.answer] in later[at:]
+        assert 0 <= item.model < CHOICES and 0 <= item.popularity < CHOICES
+
+
+def test_a_market_without_events_has_nothing_to_guess(tmp_path):
+    run = embed_run(paint_market(tmp_path / "market", listings=8, users=0), tmp_path / "run")
+    with pytest.raises(VibesError, match="no events"):
+        quiz(Run.open(run))
+
+
+N = 200
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def test_a_number_that_is_in_the_space_is_predicted_and_another_one_is_not(rng):
+    vectors = rng.normal(size=(N, 8))
+    price = np.exp(2 * vectors[:, 0] + 6 + rng.normal(0, 0.2, N))
+    row = probe(
+        "model", vectors, price
+    )  # it spans more than a factor of ten, so that its logarithm is predicted
+    assert 0.95 < row["low"] < row["value"] < row["high"] < 1 and row["listings"] == N
+    assert probe("model", rng.normal(size=(N, 8)), price)["value"] < 0.05
+
+
+def test_listings_without_the_number_or_a_vector_are_left_out(rng):
+    vectors, values = rng.normal(size=(N, 3)), rng.normal(size=N)
+    vectors[:10], values[5:30] = 0, np.nan
+    assert probe("model", vectors, values)["listings"] == N - 30
+    for rows, numbers in ((slice(30, 35), values), (slice(None), np.ones(N))):
+        with pytest.raises(VibesError, match="a probe needs"):
+            probe("model", vectors[rows], numbers[rows])
+
+
+@pytest.mark.slow
+def test_every_space_is_probed_beside_the_other_attributes(tiny_market, rng):
+    """The room type decides the price, and the space of the model knows nothing of it."""
+    market = Market.open(tiny_market(listings=150, photos=0, events_per_user=0))
+    prices = {"Entire home": 300.0, "Private room": 60.0, "Shared room": 9.0}
+    market.listings["price"] = market.listings["room_type"].map(prices) * np.exp(rng.normal(0, 0.1, 150))
+    vectors = rng.normal(size=(150, 4))
+    run = SimpleNamespace(
+        market=market,
+        listing_ids=market.listings["listing_id"].tolist(),
+        spaces=["model", "attributes"],
+        vectors=lambda name: vectors,
+    )
+    value = probe_run(run, "price").set_index("space")["value"]
+    assert value["attributes"] > 0.7 and value["model"] < 0.1
+    with pytest.raises(VibesError, match="'room_type' is not a numeric attribute"):
+        probe_run(run, "room_type")
+    before = attributes_without(market, "price")
+    market.listings["price"] = market.listings["price"].to_numpy()[::-1]
+    assert np.array_equal(before, attributes_without(market, "price"))
+    assert not np.array_equal(before, attributes_without(market, "pets"))

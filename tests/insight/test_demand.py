@@ -8,8 +8,12 @@ import pandas as pd
 import pytest
 from scipy.stats import beta
 
-from listing_vibes import Run, VibesError
+from helpers.commands import vibes
+from helpers.copies import copied
+from helpers.small_market import generate
+from listing_vibes.errors import VibesError
 from listing_vibes.insight import demand as module
+from listing_vibes.insight.days import LIVE, MOST, MarketDays
 from listing_vibes.insight.demand import (
     DAYS,
     NEAR,
@@ -19,7 +23,11 @@ from listing_vibes.insight.demand import (
     measure_lifts,
     select_regions,
 )
+from listing_vibes.insight.market_shift import measure_shift
 from listing_vibes.market.log import DAY
+from listing_vibes.market.market import Market
+from listing_vibes.market.splits import Catalogue
+from listing_vibes.run.run import Run
 
 
 @pytest.fixture(scope="module")
@@ -128,3 +136,103 @@ def test_the_greatest_lifts_come_first_and_hardly_overlap():
     users = np.tile([0.3, 0.32, 0.25, 0.1], (80, 1))
     _, low = measure_lifts(users, np.array([0, 6, 4, 30]), 300, 4)
     assert select_regions(low, regions, 100, 1.5) == [0, 2]
+
+
+HOUR = DAY // 24
+
+
+@pytest.fixture
+def days(make_log):
+    log = make_log(
+        [0, 0, 0, 1, 1], [0, 1, 1, 2, 0], [10 * DAY + HOUR, 11 * DAY, 11 * DAY + HOUR, 11 * DAY, 14 * DAY - 1],
+        listings=4, users=2,
+    )  # fmt: skip
+    since = np.array([0, 10 * DAY + 5 * HOUR, 12 * DAY, 0])
+    until = np.array([11 * DAY, 20 * DAY, 12 * DAY + HOUR, 10 * DAY + HOUR])
+    return MarketDays.of(log, Catalogue(since, until))
+
+
+def test_a_listing_is_active_on_each_day_that_it_was_at_any_time_and_events_count_on_their_day(days):
+    assert (len(days), days.date(0), days.date(3), days.begin(1)) == (4, "1970-01-11", "1970-01-14", 11 * DAY)
+    dates = ("1970-01-11", "1970-01-14", "1970-01-15", "zebra", "")
+    assert [days.number(date) for date in dates] == [0, 3, None, None, None]
+    assert [days.live(day).tolist() for day in range(3)] == [
+        [True, True, False, True], [False, True, False, False], [False, True, True, False],
+    ]  # fmt: skip
+    assert [days.touched(day).tolist() for day in range(4)] == [
+        [1, 0, 0, 0], [0, 2, 1, 0], [0, 0, 0, 0], [1, 0, 0, 0],
+    ]  # fmt: skip
+
+
+def test_a_refused_listing_has_no_event(make_log, always_live):
+    log = make_log([0, 0, 1], [0, 1, 1], [10 * DAY, 11 * DAY, 12 * DAY], 2, 2, hides=[1])
+    days = MarketDays.of(log, always_live(log))
+    assert [days.touched(day).tolist() for day in range(len(days))] == [[1, 0], [0, 0], [0, 1]]
+
+
+def test_a_byte_of_a_listing_has_whether_it_was_live_and_how_many_events_as_far_as_they_fit(make_log):
+    log = make_log([0] * 301, [0] * 300 + [1], [10 * DAY] * 300 + [11 * DAY], 3, 1)
+    days = MarketDays.of(log, Catalogue(np.array([0, 11 * DAY, 0]), np.array([12 * DAY, 12 * DAY, DAY])))
+    assert days.codes(0, np.array([2, 1, 0])).tolist() == [0, 0, LIVE + MOST]
+    assert days.codes(1, np.array([0, 1])).tolist() == [LIVE, LIVE + 1]
+
+
+def test_without_times_or_on_one_day_there_is_nothing_to_go_through(make_log, always_live):
+    for log in (
+        make_log([0, 0], [0, 1], [1, 2], 2, 1, timed=False),
+        make_log([0, 0], [0, 1], [HOUR, 2 * HOUR], 2, 1),
+        make_log([], [], [], 2, 0),
+    ):
+        assert MarketDays.of(log, always_live(log)) is None
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory):
+    """A market of the same columns but one, with higher prices and other districts."""
+    folder = tmp_path_factory.mktemp("other") / "market"
+    generate(folder, listings=80, users=30, seed=9)
+    toml = (folder / "market.toml").read_text().replace("[attributes.rooms]", "[attributes.bedrooms]")
+    (folder / "market.toml").write_text(toml.replace("A small simulated market", "Another town"))
+    listings = pd.read_parquet(folder / "listings.parquet").rename(columns={"rooms": "bedrooms"})
+    listings["price"] *= 1.6
+    listings["district"] = "New " + listings["district"].astype(str)
+    listings.to_parquet(folder / "listings.parquet", index=False)
+    return Market.open(folder)
+
+
+@pytest.mark.slow
+def test_it_says_what_is_known_and_how_far_the_rest_moved(trained, other):
+    shift = measure_shift(other, trained)
+    by_name = {attribute.name: attribute for attribute in shift.attributes}
+    assert (by_name["bedrooms"].known, by_name["bedrooms"].shift) == (False, None)
+    assert by_name["district"].values_known == 0 and by_name["district"].shift > 0.9
+    assert by_name["building"].values_known == 1 and by_name["building"].shift < 0.4
+    assert by_name["price"].shift > by_name["building"].shift
+    assert shift.nearest == trained.market.name and shift.attributes_known == pytest.approx(11 / 12)
+    own = measure_shift(trained.market, trained)
+    assert own.attributes_known == 1 and own.shift < shift.shift
+    assert own.sentence.startswith("was trained on this market") and own.sentence != shift.sentence
+    document = json.loads(vibes("check", other.path, "--model", trained.path, "--json").stdout)
+    assert document["model"] == shift.model_copy(update={"run": str(trained.path)}).model_dump(mode="json")
+    assert document["listings"] == 80
+    assert shift.nearest in vibes("check", other.path, "--model", trained.path).stdout
+
+
+def test_a_run_without_a_model_is_refused_and_one_without_a_record_has_no_nearest_market(
+    bare, trained, other, tmp_path
+):
+    with pytest.raises(VibesError, match="has no trained model"):
+        measure_shift(other, bare)
+    assert vibes("check", other.path, "--model", tmp_path / "nowhere", check=2).stderr
+    run = copied(trained, tmp_path / "copy")
+    (run.path / "seen.json").unlink()
+    toml = (run.path / "run.toml").read_text()
+    (run.path / "run.toml").write_text(toml[: toml.index('[files."seen.json"]')])
+    shift = measure_shift(other, run)
+    assert shift.nearest is None and "has no record of its training markets" in shift.to_text()
+
+
+def test_a_model_that_ships_is_named(other):
+    shift = measure_shift(other, "homes")
+    assert shift.run == "homes" and shift.nearest.startswith("Homes in ")
+    assert {one.name for one in shift.attributes if one.known} >= {"price", "bedrooms", "place"}

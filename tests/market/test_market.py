@@ -1,4 +1,4 @@
-"""Opening a market folder: what it may lack, that its format does not matter, and its fingerprint."""
+"""Opening a market folder: what it may lack, that its format does not matter, its fingerprint, and market.toml."""
 
 import gzip
 import json
@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from listing_vibes.errors import VibesError
+from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.io import TABLES
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
@@ -120,3 +121,27 @@ def test_a_fingerprint_is_that_of_the_tables_which_the_object_holds(tiny_market,
     Market.from_frames(homes.assign(rent=5.0), path=tmp_path / "homes", overwrite=True)
     embed_market(market, tmp_path / "run", None)  # a run has the fingerprint of what it was made of
     assert Run.open(tmp_path / "run").market_changed and not Run.open(tmp_path / "run", market).market_changed
+
+
+@pytest.mark.parametrize("kind", ["link to nothing", "link to itself", "folder"])
+def test_a_file_that_cannot_be_read_does_not_count_as_missing(tmp_path, kind):
+    (tmp_path / "listings.csv").write_text("listing_id,rating\na,5\n")
+    path = tmp_path / "market.toml"
+    if kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("market.toml" if kind == "link to itself" else tmp_path / "gone.toml")
+    with pytest.raises(VibesError, match=r"Cannot read .*market\.toml"):
+        Market.open(tmp_path)
+
+
+def test_what_is_saved_is_loaded_and_a_byte_order_mark_is_skipped(tmp_path):
+    path, price = tmp_path / "market.toml", AttributeConfig(kind="number", label="Price", unit="€")
+    assert MarketConfig.load(path) == MarketConfig()
+    path.write_bytes(b"\xef\xbb\xbfname = 'Ulm'")
+    assert MarketConfig.load(path).name == "Ulm"
+    config = MarketConfig(
+        name='Märkte "am See"', title="name", attributes={"price": price}, actions=["view"], excluded=["x"]
+    )
+    config.save(path)
+    assert MarketConfig.load(path) == config

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from listing_vibes.market import photo_decoding, photo_files
+from listing_vibes.errors import VibesError
+from listing_vibes.market import photo_decoding, photo_files, thumbnails
 from listing_vibes.market.photo_decoding import MemoryBudget, decoding_problem, open_photo, photo_problem
 from listing_vibes.market.photo_files import OUTSIDE, PhotoProblem, locate, read
+from listing_vibes.market.thumbnails import thumbnail
 
 # pytest resets the filters that `photo_decoding` sets at import.
 pytestmark = [
@@ -209,3 +211,50 @@ assert made.result() is not None and shown.result() and checked.result() is None
 def test_three_bombs_of_half_a_megabyte_fit_into_a_gigabyte_and_a_half(tmp_path):
     Image.new("RGBA", (10_000, 10_000), (10, 200, 30, 128)).save(tmp_path / "bomb.png")
     subprocess.run([sys.executable, "-c", BOMBS, str(tmp_path), str(3 * 2**29)], check=True, timeout=300)
+
+
+@pytest.fixture
+def gallery(tmp_path: Path) -> Path:
+    folder = tmp_path / "market"
+    (folder / "photos").mkdir(parents=True)
+    Image.linear_gradient("L").resize((900, 600)).convert("RGB").save(folder / "photos" / "a.jpg")
+    return folder
+
+
+def test_a_small_webp_is_created_once_for_each_content(gallery, monkeypatch):
+    first = thumbnail(gallery, "photos/a.jpg")
+    assert first is not None and first.parent == gallery / ".cache" / "thumbnails"
+    with Image.open(first) as image:
+        assert (image.format, image.mode, image.size) == ("WEBP", "RGB", (320, 213))
+    with monkeypatch.context() as patch:
+        patch.setattr(thumbnails, "open_photo", lambda *a: pytest.fail("decoded again"))
+        (gallery / "photos" / "a.jpg").rename(gallery / "photos" / "b.jpg")
+        assert thumbnail(gallery, "photos/b.jpg") == first
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned
+    Image.new("RGB", (50, 40), "red").save(gallery / "photos" / "b.jpg", exif=exif)
+    second = thumbnail(gallery, "photos/b.jpg")
+    assert second is not None and second != first
+    with Image.open(second) as image:
+        assert image.size == (40, 50)  # upright, and never enlarged
+
+
+def test_broken_photos_have_none(gallery, tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "secret.png")
+    (gallery / "photos" / "link.png").symlink_to(tmp_path / "secret.png")
+    (gallery / "photos" / "text.jpg").write_text("no image")
+    content = (gallery / "photos" / "a.jpg").read_bytes()
+    (gallery / "photos" / "cut.jpg").write_bytes(content[: len(content) // 2])
+    for name in (
+        "photos/none.jpg",
+        "../secret.png",
+        "photos/link.png",
+        "photos/text.jpg",
+        "photos/cut.jpg",
+        "",
+    ):
+        assert thumbnail(gallery, name) is None
+    assert not (gallery / ".cache").exists()
+    (gallery / ".cache").write_text("a file where the folder should be")
+    with pytest.raises(VibesError, match=r"\.cache/thumbnails"):
+        thumbnail(gallery, "photos/a.jpg")

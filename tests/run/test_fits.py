@@ -1,19 +1,25 @@
 """What was fitted is kept, read back the same, and recommends as the row of the table does."""
 
+import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from browser.painted import paint_market, train_run
+from helpers.commands import vibes
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.run_evaluation import blends_of, evaluate_run
 from listing_vibes.evaluation.saved import save_metrics
+from listing_vibes.market.market import Market
 from listing_vibes.market.splits import make_split
+from listing_vibes.model.encoder import inference_dtype, precision_name
 from listing_vibes.model.settings import BlendWeights
 from listing_vibes.run.fits import FILE, copy_fits, load_fits, save_fits
 from listing_vibes.run.run import Run
 from listing_vibes.run.run_blend import RunBlend
+from listing_vibes.run.spaces import default_space
 from listing_vibes.run.versions import results_of
 from listing_vibes.scoring.baselines.ease import Ease
 from listing_vibes.scoring.interactions import Interactions
@@ -94,3 +100,78 @@ def test_neighbours_by_text_are_found_and_a_space_that_is_gone_is_named(run):
             run.recommend("u1", blend="neighbors")
     finally:
         save_fits(results_of(run.path), kept)
+
+
+@pytest.fixture
+def market(tiny_market) -> Market:
+    return Market.open(tiny_market())
+
+
+def spaces(market: Market, *names: str) -> dict[str, np.ndarray]:
+    return {name: np.ones((len(market.listings), 2), np.float32) for name in names}
+
+
+@pytest.mark.parametrize(
+    ("coverage", "expected"),
+    [(None, "model"), (0.9, "model"), (0.75, "model"), (0.6, "attributes"), (0.0, "attributes")],
+)
+def test_a_model_compares_where_it_knows_the_market(market, coverage, expected):
+    found = default_space(market, spaces(market, "model", "photos", "attributes"), coverage)
+    assert found.space == expected
+    assert coverage is None or f"{coverage:.0%}" in found.reason
+
+
+def test_photos_compare_where_there_are_few_attributes_and_most_listings_have_one(market):
+    few = replace(market, attributes=market.attributes[:3])
+    there = spaces(market, "photos", "attributes")
+    assert default_space(few, there).space == "photos"
+    assert default_space(market, there).space == "attributes"
+    there["photos"][: len(market.listings) // 2 + 1] = 0
+    assert default_space(few, there).space == "attributes"
+    assert default_space(few, {"photos": there["photos"]}).space == "photos"
+
+
+@pytest.mark.parametrize(
+    ("queries", "weights", "expected"),
+    [
+        (500, {"model": 0.3, "attributes": 0.6, "recent": 2.0}, "attributes"),
+        (500, {"model": 0.6, "attributes": 0.3, "recent": 2.0}, "model"),
+        (500, {"attributes": -0.2, "photos": 0.1}, "photos"),
+        (20, {"model": 0.3, "attributes": 0.6}, "model"),
+    ],
+)
+def test_the_fitted_blend_decides_with_enough_validation_queries(market, queries, weights, expected):
+    blend = BlendWeights(weights=weights, scales=dict.fromkeys(weights, 1.0), queries=queries)
+    there = spaces(market, "model", "photos", "attributes")
+    assert default_space(market, there, 0.9, blend).space == expected
+    assert default_space(market, there, None, blend).space == "model"
+
+
+def test_command_python_and_pages_compare_by_the_same_space(tiny_market, tmp_path):
+    folder = tiny_market(listings=20, photos=0)
+    done = vibes("embed", folder, tmp_path / "run")
+    run = Run.open(tmp_path / "run")
+    default = run.manifest.default_space
+    assert default.space == "attributes" == run.spaces[0] and default.reason in done.stderr
+    assert run.similar("l001", k=3).equals(run.similar("l001", k=3, space="attributes"))
+    shown = vibes("similar", tmp_path / "run", "l001", "-k", "3", "--json")
+    assert json.loads(shown.stdout)[0]["score"] == run.similar("l001", k=1)["score"][0]
+    assert default.reason in shown.stderr
+    assert default.reason not in vibes("similar", tmp_path / "run", "l001", "--space", "attributes").stderr
+
+
+def test_every_precision_gives_the_same_vectors_and_is_recorded(trained, bare):
+    log, engine = trained.log, trained.engine
+    name = precision_name(inference_dtype("auto", engine.model), engine.model)
+    assert trained.manifest.encoded_by == name == engine.precision and bare.manifest.encoded_by == ""
+    start, end = log.start[:-1], log.start[1:]
+    start, end = start[end > start], end[end > start]
+    exact = engine.in_float32()
+    assert exact.precision == "float32"
+    for path, least in (("float32", 0.99999), ("bf16", 0.99)):
+        other = replace(engine, settings=engine.settings.model_copy(update={"inference": path}))
+        for mine, theirs in (
+            (other.encode_listings(), exact.encode_listings()),
+            (other.encode_histories(log, start, end), exact.encode_histories(log, start, end)),
+        ):
+            assert np.sum(mine * theirs, axis=1).min() > least

@@ -1,15 +1,22 @@
 """Lists under rules against their plain definition, one candidate after the other; what `same` calls equal."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from listing_vibes.errors import VibesError
+from helpers.commands import vibes
+from listing_vibes.errors import NotThere, VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.run.conditions import Groups, resolve_rules
+from listing_vibes.run.histories import user_number
 from listing_vibes.run.ranking import CandidateRanker, Requests, search_scores
 from listing_vibes.run.rules import Rules
+from listing_vibes.run.run import Run
+from listing_vibes.run.score_moves import SHRUNK, Dial, position, read_boost, read_dial
+from listing_vibes.run.spaces import embed_market
 from listing_vibes.search.index import ExactIndex
 
 LISTINGS, QUERIES, K = 1500, 5, 12
@@ -119,3 +126,172 @@ def test_a_short_list_is_filled_up_rule_by_rule_and_says_so(trained):
     assert (rooms[rule == "without where"] != 2).all()
     for one in order:
         assert found["score"][rule == one].is_monotonic_decreasing
+
+
+HOMES = pd.DataFrame({C.LISTING: list("abcdef"), "rooms": [1, 2, 3, 1, 2, 3], "district": list("xxxyyy")})
+#: c twice in the last days, b once there and once long ago, e once there, a long ago; nobody clicked d and f.
+EVENTS = [("c", 1), ("c", 2), ("b", 3), ("b", 400), ("e", 3), ("a", 400), ("a", 401)]
+
+
+def run_over(folder, listings: pd.DataFrame, events: pd.DataFrame | None) -> Run:
+    market = Market.from_frames(listings, events, path=folder / "market")
+    embed_market(market, folder / "run", None)
+    return Run.open(folder / "run")
+
+
+@pytest.fixture
+def timed(tmp_path) -> Run:
+    last = pd.Timestamp("2025-06-01")
+    rows = [(f"u{n}", listing, last - pd.Timedelta(days=days)) for n, (listing, days) in enumerate(EVENTS)]
+    return run_over(tmp_path, HOMES, pd.DataFrame(rows, columns=[C.USER, C.LISTING, C.TIMESTAMP]))
+
+
+def ids(found: pd.DataFrame) -> str:
+    return "".join(found[C.LISTING])
+
+
+def test_recent_events_count_first_then_all_events_then_the_order_of_the_table(timed):
+    found = timed.recommend("nobody")
+    assert ids(found) == "cbeadf" and found["fallback"].all()
+    assert found["score"].tolist() == [2, 1, 1, 0, 0, 0]
+    before = timed.recommend([], at="2024-05-01")  # no later event is known
+    assert ids(before) == "abcdef" and before["score"].tolist() == [2, 1, 0, 0, 0, 0]
+    for rules, expected in (
+        ({"where": "rooms>=2"}, "cbef"), ({"at_most": 1, "seller": "district"}, "ce"), ({"k": 2}, "cb"),
+        ({"pin": "f", "block": ["b", "c"]}, "fead"), ({"same": "district"}, "cbeadf"),  # there is nothing to compare with
+    ):  # fmt: skip
+        assert ids(timed.recommend([], rules=rules)) == expected
+
+
+def test_several_users_some_of_whom_are_unknown(timed):
+    found = timed.recommend(pd.DataFrame({C.USER: ["nobody", "u0", "no one"]}), 3)
+    assert found[C.USER].tolist() == ["nobody"] * 3 + ["u0"] * 3 + ["no one"] * 3
+    assert found["fallback"].tolist() == [True] * 3 + [False] * 3 + [True] * 3
+    alone = timed.recommend("u0", 3)
+    assert "fallback" not in alone and ids(found[~found["fallback"]]) == ids(alone)
+
+
+def test_without_events_the_newest_published_come_first(tmp_path):
+    days = ["2025-01-01", "2025-03-01", None, "2025-02-01", None, "2025-03-01"]
+    dated = run_over(tmp_path / "dated", HOMES.assign(**{C.PUBLISHED: days}), None)
+    assert ids(dated.recommend("nobody")) == "bfdace"
+    assert ids(run_over(tmp_path / "plain", HOMES, None).recommend([])) == "abcdef"
+
+
+def test_events_without_timestamps_count_by_the_last_of_each_user(tmp_path):
+    rows = [("u", "a", n) for n in range(4)] + [("u", "b", n) for n in range(4, 9)] + [("v", "b", 0)]
+    run = run_over(tmp_path, HOMES, pd.DataFrame(rows, columns=[C.USER, C.LISTING, C.POSITION]))
+    found = run.recommend([], 3)
+    assert ids(found) == "bac" and found["score"].tolist()[:2] == [6, 0]
+
+
+def test_the_command_says_that_there_was_no_history(timed, tmp_path):
+    (tmp_path / "none.json").write_text("[]")
+    for words in (["nobody"], ["--history", tmp_path / "none.json"]):
+        done = vibes("recommend", timed.path, *words, "-k", 2, "--json")
+        assert json.loads(done.stdout) == [
+            {C.LISTING: listing, "score": score, "fallback": True, "scorer": "popular and recent listings"}
+            for listing, score in (("c", 2.0), ("b", 1.0))
+        ]
+        assert "popular and recent" in done.stderr
+
+
+def test_an_unknown_id_reveals_no_user(timed):
+    for call in (
+        lambda: timed.recommend(["nobody", "no one"]), lambda: timed.recommend("a"), lambda: user_number(timed, "nobody"),
+        lambda: timed.row("nobody"),
+    ):  # fmt: skip
+        with pytest.raises(NotThere) as caught:
+            call()
+        assert not any(f"'{user}'" in str(caught.value) for user in timed.log.users)
+
+
+DAY = 86_400 * 10**9
+MORE, LESS = ("home-0003", "home-0010"), ("home-0020", "home-0031", "home-0044")
+
+
+def dial(weight=1.0, space="model") -> str:
+    return str(Dial("more rustic", weight, space, MORE, LESS))
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory):
+    listings = pd.DataFrame(
+        {
+            "listing_id": ["new", "old", "never", "far"],
+            "published_at": ["2025-01-31", "2025-01-17", None, "2024-01-01"],
+            "latitude": [48.0, 48.0, None, -48.0],
+            "longitude": [11.0, 11.0134, 11.0, 169.0],
+        }
+    )
+    events = pd.DataFrame({"user_id": ["u"], "listing_id": ["new"], "timestamp": ["2025-01-31"]})
+    return Market.from_frames(listings, events, path=tmp_path_factory.mktemp("boosts") / "market")
+
+
+def test_new_and_near_listings_gain_and_half_is_left_after_the_age_or_distance(market):
+    at = pd.Timestamp("2025-01-31", tz="UTC").value
+    assert read_boost(market, "fresh 0.5 14d").gain(market, at) == pytest.approx([0.5, 0.25, 0, 0], abs=1e-6)
+    later = read_boost(market, "fresh 0.5 336h").gain(market, at + 14 * DAY)
+    assert later[:3] == pytest.approx([0.25, 0.125, 0])
+    gain = read_boost(market, "near 48.0,11.0 2 1km").gain(market, 0)
+    assert gain == pytest.approx([2, 1, 0, 0], abs=0.01)  # 0.0134 degrees at 48 north are 997 m
+    assert read_boost(market, " near 48,11 2  1000m ") == read_boost(market, "near 48.0,11.0 2 1km")
+
+
+@pytest.mark.parametrize(
+    "text", ["new 1 2d", "fresh 0 2d", "fresh 11 2d", "fresh 1 0d", "near 91,11 1 2km", "near 48;11 1 2km"]
+)
+def test_an_invalid_boost_is_refused(market, text):
+    with pytest.raises(VibesError, match="Rule boost"):
+        read_boost(market, text)
+
+
+@pytest.mark.parametrize("space", ["model", "attributes"])
+def test_the_direction_is_that_of_a_slow_discriminant(trained, space):
+    vectors = trained.vectors(space).astype(np.float64)
+    more, less = (np.mean([vectors[trained.row(item)] for item in side], axis=0) for side in (MORE, LESS))
+    covariance = sum(np.outer(row, row) for row in vectors - vectors.mean(axis=0)) / len(vectors)
+    shrunk, width = SHRUNK[space], vectors.shape[1]
+    mixed = (1 - shrunk) * covariance + shrunk * np.trace(covariance) / width * np.eye(width)
+    along = vectors @ (np.linalg.inv(mixed) @ (more - less))
+    slow = np.clip((along - along.mean()) / along.std(), -4, 4)
+    found = position(trained, read_dial(dial(space=space)))
+    np.testing.assert_allclose(found, slow, atol=1e-4)
+    means = [found[[trained.row(item) for item in side]].mean() for side in (MORE, LESS)]
+    assert means[0] > 1 > means[1]
+    one_side = position(trained, Dial("x", 1, space, MORE, ()))  # the other is the mean of all
+    np.testing.assert_allclose(one_side, -position(trained, Dial("x", 1, space, (), MORE)), atol=1e-5)
+
+
+def test_a_list_moves_along_a_direction_and_at_0_stays(trained):
+    along = dict(zip(trained.listing_ids, position(trained, read_dial(dial())), strict=True))
+
+    def mean_of(weight: float) -> float:
+        found = trained.recommend("user-0001", 20, rules={"dial": dial(weight)})[C.LISTING]
+        return float(np.mean([along[item] for item in found]))
+
+    plain = trained.recommend("user-0001", 20)[C.LISTING].tolist()
+    assert trained.recommend("user-0001", 20, rules={"dial": dial(0.0)})[C.LISTING].tolist() == plain
+    means = [mean_of(weight) for weight in (-2.0, -0.5, 0.5, 2.0)]
+    assert means == sorted(means) and means[-1] - means[0] > 1
+    near = trained.similar("home-0003", 10, rules={"dial": [dial(9.0)]})[C.LISTING]
+    assert np.mean([along[item] for item in near]) > 1
+
+
+def test_a_dial_is_read_back_as_written():
+    strange = Dial("lighter", -0.25, "photos", ("a b;c", "-7", "+x"), ("é/%",))
+    assert read_dial(str(strange)) == strange
+    plain = Dial("more rustic", 1.5, "photos", ("a", "c"), ("b",))
+    assert read_dial("more rustic 1.5 photos +a -b +c") == plain
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "lighter", "lighter 1 sound +home-0003", "lighter 1 model", "lighter 11 model +home-0003", "lighter 1 model +nobody",
+        "lighter 1 photos +home-0003",
+    ],
+)  # fmt: skip
+def test_an_invalid_dial_is_refused(trained, text):
+    with pytest.raises(VibesError):
+        trained.recommend("user-0001", rules={"dial": text})

@@ -1,18 +1,30 @@
 """Opening a run, neighbors and recommendations."""
 
+import json
 import shutil
+import tomllib
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
+import tomli_w
 
 from browser.painted import embed_run, paint_market
 from helpers.commands import vibes
-from listing_vibes.errors import NotThere, VibesError
+from helpers.copies import copied
+from helpers.serving import app_of, serving
+from listing_vibes.errors import NotThere, VibesError, VibesWarning
+from listing_vibes.market.caches import MODELS
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
+from listing_vibes.model.settings import Settings
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.market_state import MarketMismatch
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
+from listing_vibes.run.transfer import is_other_market
+from listing_vibes.training.api import refit_settings
 
 
 def test_neighbors_are_the_nearest_and_never_the_listing_itself(trained):
@@ -85,3 +97,110 @@ def test_an_unknown_id_is_refused(trained):
     with pytest.raises(NotThere, match="There is no listing 'x1'"):
         trained.row("x1")
     assert "'x1'" in vibes("similar", trained.path, "x1", check=1).stderr
+
+
+def changed(run, change):
+    content = tomllib.loads((run / "run.toml").read_text())
+    change(content)
+    (run / "run.toml").write_text(tomli_w.dumps(content))
+
+
+def test_what_the_user_said_and_what_training_chose_are_two_tables(trained, tmp_path):
+    content = tomllib.loads((trained.path / "run.toml").read_text())
+    assert Settings.of(content["settings"]) == trained.manifest.settings.given  # may be given again
+    assert (
+        "max_steps" not in content["settings"]["training"] and content["settings"]["training"]["batch"] == 32
+    )
+    assert content["resolved"]["positions"] == trained.manifest.settings.positions
+    trained.manifest.save(tmp_path)
+    assert Manifest.load(tmp_path) == trained.manifest
+
+
+@pytest.mark.parametrize(
+    "given", [{"training": {"value_rate": 1.0}}, {"split": {"t1": 3}}, {"positions": 16}]
+)
+def test_a_setting_that_training_chooses_cannot_be_given(given):
+    with pytest.raises(VibesError, match="unknown key"):
+        Settings.of(given)
+
+
+def test_a_run_with_a_setting_of_another_version_is_refused_in_one_sentence(trained, tmp_path):
+    shutil.copytree(trained.path, tmp_path / "run")
+    changed(tmp_path / "run", lambda content: content["resolved"]["training"].update(token_dropout=0.1))
+    with pytest.raises(VibesError, match=r"run\.toml: .*token_dropout[^\n]*\.$"):
+        Run.open(tmp_path / "run")
+
+
+@pytest.mark.parametrize("command", ["train", "embed"])
+def test_a_run_of_another_format_names_the_command_that_creates_it_again(tmp_path, command):
+    content = {"format": 2, "market": "../homes", "trained_on": "a" if command == "train" else ""}
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.toml").write_text(tomli_w.dumps(content))
+    done = vibes("recommend", tmp_path / "run", "ann", check=2)
+    assert f"`vibes {command} MARKET {tmp_path}/run-new`" in done.stderr and done.stderr.count("\n") == 1
+
+
+QUERY = "home-0003"
+
+
+def rewrite(run: Run, change) -> Run:
+    """Change the listings table of the run's market, and open the run again."""
+    table = run.market.path / "listings.parquet"
+    change(pd.read_parquet(table)).to_parquet(table, index=False)
+    return Run.open(run.path)
+
+
+def extended(table: pd.DataFrame) -> pd.DataFrame:
+    """More listings, and all of them in another order."""
+    more = table.iloc[:3].assign(**{C.LISTING: ["a-new-one", "home-0003b", "z-new-one"]})
+    return pd.concat([more, table.iloc[::-1]])
+
+
+@pytest.mark.parametrize("change", [lambda table: table.assign(rooms=1), extended], ids=["values", "rows"])
+def test_every_response_over_a_changed_market_says_so(trained, tmp_path, change):
+    run = rewrite(copied(trained, tmp_path), change)
+    with pytest.warns(VibesWarning, match="changed since"):
+        found = run.similar(QUERY, 5)
+    assert found.attrs["market_changed"] is True
+    assert run.recommend(run.log.users[0], 5).attrs["market_changed"] is True
+    assert found[C.LISTING].tolist() == trained.similar(QUERY, 5)[C.LISTING].tolist()  # by the stored vectors
+    for words in (("similar", run.path, QUERY), ("recommend", run.path, run.log.users[0])):
+        done = vibes(*words, "-k", 3, "--json")
+        assert done.stderr.count("changed since") == 1
+        assert all(row["market_changed"] for row in json.loads(done.stdout))
+    for words in (("evaluate", run.path, "--baselines", "none"), ("monitor", run.path)):
+        assert json.loads(vibes(*words, "--json", check=None).stdout)["market_changed"] is True
+    with serving(app_of(run.path)) as client:
+        for path in (f"/similar/{QUERY}", "/health"):
+            assert client.get(path).json()["market_changed"] is True
+
+
+def test_a_market_without_listings_of_the_run_is_refused(trained, tmp_path):
+    run = rewrite(copied(trained, tmp_path), lambda table: table[table[C.LISTING] != "home-0007"])
+    for call in (lambda: run.similar(QUERY), lambda: run.recommend([QUERY]), lambda: run.log):
+        with pytest.raises(MarketMismatch, match="home-0007"):
+            call()
+    assert vibes("similar", run.path, QUERY, check=2).stderr.count("home-0007") == 1
+
+
+def test_an_unchanged_market_or_a_run_embedded_again_says_nothing(trained, tmp_path):
+    run = copied(trained, tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", VibesWarning)
+        assert "market_changed" not in run.similar(QUERY, 5).attrs
+        run = rewrite(run, extended)
+        embed_market(Market.open(run.market_on_disk.path), run.path, None, run.path)
+        again = Run.open(run.path)
+        assert "market_changed" not in again.similar(QUERY, 5).attrs and "a-new-one" in again.listing_row
+
+
+def test_a_run_is_of_another_market_where_that_lies_elsewhere_and_shares_no_listing(trained, bare):
+    assert not is_other_market(trained.path, trained.market)
+    listings = trained.market.listings.drop(columns=[C.LATITUDE, C.LONGITUDE])
+    grown = Market.from_frames(pd.concat([listings.iloc[100:], bare.market.listings]))  # moved, too
+    assert not is_other_market(trained.path, grown)
+    other = Market.from_frames(bare.market.listings)
+    assert is_other_market(trained.path, other)
+    assert not is_other_market(MODELS / "homes", other)  # nobody can say
+    with pytest.raises(VibesError, match=r"is of another market.* or begin from the model with --init-from"):
+        refit_settings(trained.path, other)

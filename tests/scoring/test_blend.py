@@ -11,6 +11,7 @@ from listing_vibes.evaluation.run_evaluation import blends_of
 from listing_vibes.market.log import DAY
 from listing_vibes.market.splits import Queries, make_split
 from listing_vibes.model.settings import BlendWeights
+from listing_vibes.scoring import tuning
 from listing_vibes.scoring.baselines.ease import Ease
 from listing_vibes.scoring.baselines.itemknn import ItemKNN
 from listing_vibes.scoring.baselines.popularity import Popularity
@@ -19,7 +20,7 @@ from listing_vibes.scoring.interactions import Interactions
 from listing_vibes.scoring.neighbors import VectorNeighbors
 from listing_vibes.scoring.recency import RecentEvents
 from listing_vibes.scoring.scorer import CachedScorer
-from listing_vibes.scoring.tuning import recall
+from listing_vibes.scoring.tuning import best, recall, validation_sample
 
 
 @pytest.fixture
@@ -193,3 +194,84 @@ def test_scores_are_in_the_unit_of_the_first_feature_which_rules_compare_with_co
     assert weights.factor("model") == 1 and weights.factor("recent") == pytest.approx(0.1)
     against = BlendWeights(weights={"model": -2.0, "recent": 1.0}, scales={"model": 0.1, "recent": 0.5})
     assert against.factor("model") == -20  # never divided by a weight that is not positive
+
+
+@pytest.fixture
+def tuning_setting(random_log, always_live):
+    log = random_log(10, users=80, listings=80, events=1500)
+    catalogue = always_live(log)
+    return log, make_split(log, catalogue), catalogue
+
+
+def test_a_sample_is_seeded_and_never_larger_than_asked(tuning_setting, monkeypatch):
+    log, split, _ = tuning_setting
+    assert len(validation_sample(split, 0, log.listings)) == len(split.valid)
+    monkeypatch.setattr(tuning, "MOST_QUERIES", 20)
+    one, again, other = (validation_sample(split, seed, log.listings).event for seed in (0, 0, 1))
+    assert len(np.unique(one)) == 20 and np.isin(one, split.valid.event).all()
+    assert np.array_equal(one, again) and not np.array_equal(one, other)
+
+
+def test_of_many_listings_fewer_queries_are_asked_but_never_too_few(tuning_setting, monkeypatch):
+    log, split, _ = tuning_setting
+    monkeypatch.setattr(tuning, "LEAST_QUERIES", 5)
+    monkeypatch.setattr(tuning, "CELLS", 12 * 3 * log.listings)
+    assert len(validation_sample(split, 0, log.listings, trials=3)) == 12
+    assert len(validation_sample(split, 0, log.listings, trials=6)) == 6
+    assert len(validation_sample(split, 0, log.listings, trials=600)) == 5
+
+
+def test_the_best_trial_wins_and_the_first_of_equals(tuning_setting):
+    log, split, catalogue = tuning_setting
+    good = log.counts(np.isin(np.arange(len(log)), split.valid.event)).astype(
+        np.float32
+    )  # what will be asked for
+    trials = [
+        Popularity(values, name) for name, values in (("bad", -good), ("good", good), ("same", 2 * good))
+    ]
+    assert recall(trials[0], log, split.valid, catalogue) < recall(trials[1], log, split.valid, catalogue)
+    assert best(iter(trials), log, split.valid, catalogue).name == "good"
+
+
+def test_recall_is_a_mean_over_users(tuning_setting):
+    log, split, catalogue = tuning_setting
+    scorer = Popularity.fit(log, split.train)
+    hits: dict[int, list[bool]] = {}
+    for row in range(len(split.valid)):
+        one = split.valid.take(slice(row, row + 1))
+        allowed = catalogue.candidates(log, one)[0]
+        better = (scorer.counts[allowed] >= scorer.counts[one.target[0]]).sum()
+        hits.setdefault(int(one.user[0]), []).append(better <= 30)
+    expected = np.mean([np.mean(each) for each in hits.values()])
+    assert recall(scorer, log, split.valid, catalogue) == pytest.approx(expected)
+
+
+LISTINGS = 9
+
+
+@pytest.fixture(params=["timed", "untimed"])
+def recent(request) -> RecentEvents:
+    rng = np.random.default_rng(5)
+    time = np.sort(rng.integers(0, 30, 60)) * DAY
+    listing = rng.integers(0, LISTINGS - 2, 60).astype(np.int32)  # the last two listings have no event
+    if request.param == "timed":
+        return RecentEvents(7, None, time, listing, LISTINGS)
+    return RecentEvents(None, 3, np.zeros(60, np.int64), listing, LISTINGS)
+
+
+def test_counts_are_those_of_the_days_strictly_before(recent):
+    at = np.array([12, 3, 12, 40]) * DAY
+    found = recent.counts(at)
+    for row, moment in enumerate(at):
+        for listing in range(LISTINGS):
+            there = recent.listing == listing
+            if recent.days is not None:
+                there &= (recent.time < moment) & (recent.time >= moment - 7 * DAY)
+            assert found[row, listing] == there.sum()
+
+
+@pytest.mark.parametrize("asked", [[], [8], [5, 2, 0, 6], [3, 0, 3, 8, 7], list(range(LISTINGS))])
+def test_of_a_few_listings_they_are_those_of_all(recent, asked):
+    at = np.array([29, 12, 0, 12]) * DAY
+    listings = np.array(asked, np.int64)
+    assert np.array_equal(recent.counts(at, listings), recent.counts(at)[:, listings])

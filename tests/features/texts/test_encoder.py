@@ -1,5 +1,6 @@
 """Sentence vectors of texts: each text once, padding without effect, and zero for nothing."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -9,10 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.texts import encoder
 from listing_vibes.features.texts.encoder import TextEncoder, embed_texts, load_text_encoder
+from listing_vibes.features.texts.sources import own_bert
+from listing_vibes.features.texts.sources.own_bert import OwnBert
+from listing_vibes.features.texts.sources.tfidf import Tfidf
 from listing_vibes.progress import Counted
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -105,3 +111,65 @@ def test_changed_weights_are_another_encoder_and_refused_in_the_package(minilm, 
         encoder.load_text_encoder()
     other = TextEncoder(tmp_path / "model", "minilm").name
     assert other.startswith("minilm-") and other != minilm.name  # never compared
+
+
+TITLES = [
+    "Lamp LX-200 brass",
+    "Lamp LX-210 brass",
+    "quiet flat by the harbour",
+    "quiet flat by the old harbour",
+    "sofa bed, red red red",
+    "sofa bed, blue",
+]
+
+
+def test_it_equals_scikit_learn_is_restored_and_puts_similar_letters_near():
+    letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True, dtype=np.float32)
+    words = TfidfVectorizer(sublinear_tf=True, dtype=np.float32)
+    both = np.hstack([maker.fit_transform(TITLES).toarray() for maker in (words, letters)])
+    expected = TruncatedSVD(5, random_state=0).fit(both).transform(both)
+    view = Tfidf.fit(TITLES, 5)
+    vectors = view.vectors([*TITLES, "LX-220"])
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.abs(vectors[:6]), np.abs(expected), atol=1e-4)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    assert vectors[6] @ vectors[0] > 0.3 > vectors[6] @ vectors[2]
+    head, arrays = view.state()
+    again = Tfidf.restore(json.loads(json.dumps(head)), arrays)
+    np.testing.assert_array_equal(again.vectors(TITLES), view.vectors(TITLES))
+
+
+def test_unknown_and_wordless_texts_are_zero():
+    view = Tfidf.fit(TITLES, 3)
+    assert not view.vectors(["", "%%%", "ÿÿÿ"]).any() and view.vectors([]).shape == (0, 3)
+    nothing = Tfidf.fit(["", " "], 3)
+    assert Tfidf.restore(*nothing.state()).vectors(["lamp"]).shape == (1, 1)
+    assert Tfidf.fit(["a b", "c d e"], 3).vectors(["a b"]).any()  # no word of two letters, but n-grams
+
+
+MARKET_TEXTS = [
+    f"The {place} flat number {n} has a zorbel oven" for n in range(6) for place in ("harbour", "park")
+]
+
+
+@pytest.mark.slow
+def test_it_is_trained_by_seed_once_and_restored_by_a_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(own_bert, "STEPS", 2)
+    seen: list = []
+    view = OwnBert.fit(MARKET_TEXTS, 8, tmp_path / "a", seen.append)
+    assert [(one.done, one.total) for one in seen] == [(1, 2), (2, 2)]
+    vectors, plain = view.vectors(MARKET_TEXTS, tmp_path / "a"), load_text_encoder().encode(MARKET_TEXTS)
+    assert vectors.shape == (12, 384) and 0.3 < (plain * vectors).sum(axis=1).mean() < 0.99999
+    again = OwnBert.fit(MARKET_TEXTS[::-1], 8, tmp_path / "b")
+    assert again.key == view.key
+    for name, weights in view.weights.items():
+        np.testing.assert_array_equal(again.weights[name], weights)
+    monkeypatch.setattr(
+        "transformers.AutoModelForMaskedLM.from_pretrained", None
+    )  # training again would fail
+    cached = OwnBert.fit(MARKET_TEXTS, 8, tmp_path / "a")
+    head, arrays = view.state()
+    for other in (cached, OwnBert.restore(head, arrays)):
+        np.testing.assert_array_equal(other.vectors(MARKET_TEXTS, tmp_path / "a"), vectors)
+    with pytest.raises(VibesError, match="own-bert"):
+        OwnBert.fit(["", "  "], 8, tmp_path)

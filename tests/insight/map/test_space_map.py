@@ -3,14 +3,30 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
 
 from browser.mapped import write_map
 from browser.painted import embed_run, paint_market
 from listing_vibes import Run, name_group, select_on_map
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.map.facets import UNKNOWN, facets
+from listing_vibes.insight.map.region import MOST, SIZE, grid_places, inside, read_outline
 from listing_vibes.insight.map.space_map import LOCATION, coarse_map, load_maps
-from listing_vibes.insight.map.vibe_map import coarse_layout
+from listing_vibes.insight.map.tones import LABEL, TONES, coded_tones, tones_of
+from listing_vibes.insight.map.vibe_map import (
+    BEYOND,
+    NEIGHBORS,
+    WIDE,
+    coarse_layout,
+    draw_map,
+    nearest_neighbors,
+    place_among,
+    spread_out,
+    with_newcomers,
+)
+from listing_vibes.market.market import Market
 from listing_vibes.run.conditions import read_condition
 
 
@@ -118,3 +134,195 @@ def test_each_bar_of_a_histogram_is_what_its_condition_says(run):
         if facet.kind == "number":
             missing = market.listings[facet.name].iloc[rows].isna().to_numpy()
             assert ((facet.codes == UNKNOWN) == missing).all()
+
+
+def blobs(rng: np.random.Generator, sizes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Unit vectors (n, 16) around one direction a group, and the groups (n,)."""
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    vectors = np.eye(16)[group] + rng.normal(0, 0.08, (len(group), 16))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), group
+
+
+def test_places_fill_the_frame_in_their_order_and_an_outlier_does_not_shrink_it():
+    rng = np.random.default_rng(0)
+    islands = np.concatenate([rng.normal(0, 1, (100, 2)), rng.normal(60, 1, (100, 2)), [[900.0, -900.0]]])
+    found = spread_out(islands)
+    for axis, length in enumerate((WIDE, 1.0)):
+        order = np.argsort(islands[:, axis], kind="stable")
+        assert (np.diff(found[order, axis]) >= -1e-6).all()
+        assert found[:, axis].min() >= -BEYOND * length and found[:, axis].max() <= (1 + BEYOND) * length
+        # Between the islands lay nine tenths of the canvas.
+        assert np.diff(np.sort(found[:200, axis])).max() < 0.6 * length
+    assert np.isfinite(spread_out(np.zeros((5, 2)))).all()
+
+
+def test_what_is_new_stands_among_its_nearest_and_moves_nothing(trained, monkeypatch):
+    space, ids = "model", np.array(trained.listing_ids)
+    rng = np.random.default_rng(0)
+    columns = {"space": space, "listing_id": ids, "x": rng.random(len(ids)), "y": rng.random(len(ids))}
+    frame = pd.DataFrame(columns | {"cluster": np.arange(len(ids)) % 2})
+    assert with_newcomers(trained, frame) is frame
+    missing = [3, 40]
+    found = with_newcomers(trained, frame.drop(index=missing))
+    stood, new = found.iloc[: -len(missing)], found.iloc[-len(missing) :]
+    pd.testing.assert_frame_equal(
+        stood.reset_index(drop=True), frame.drop(index=missing).reset_index(drop=True), check_dtype=False
+    )
+    assert new["listing_id"].tolist() == ids[missing].tolist()
+    vectors = trained.vectors(space)
+    for row, place in zip(missing, new[["x", "y"]].to_numpy(), strict=True):
+        others = np.delete(np.arange(len(ids)), missing)
+        near = others[np.argsort(-vectors[others] @ vectors[row])[:15]]
+        spots = frame[["x", "y"]].to_numpy()[near]
+        assert (place >= spots.min(axis=0)).all() and (place <= spots.max(axis=0)).all()
+    assert set(new["cluster"]) <= {0, 1}
+    monkeypatch.setattr("listing_vibes.insight.map.vibe_map.AT_ONCE", 2 * len(ids))  # of many, some at a time
+    missing, stands = np.arange(0, 15, 3), frame.drop(index=np.arange(0, 15, 3))
+    for row, one in zip(
+        missing, with_newcomers(trained, stands).iloc[len(stands) :].itertuples(), strict=True
+    ):
+        at, group = place_among(
+            vectors[stands.index] @ vectors[row], stands[["x", "y"]].to_numpy(), stands["cluster"].to_numpy()
+        )
+        np.testing.assert_allclose([one.x, one.y], at, atol=1e-4)
+        assert one.cluster == group
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_another_listing_stands_at_the_weighed_mean_of_its_nearest_in_the_group_of_most_weight(seed):
+    rng = np.random.default_rng(seed)
+    alike, places, clusters = rng.uniform(-1, 1, 60), rng.normal(size=(60, 2)), rng.integers(-1, 3, 60)
+    near = sorted(range(60), key=lambda one: -alike[one])[:NEIGHBORS]
+    gaps = [alike[near[0]] - alike[one] for one in near]
+    weights = [np.exp(-gap / np.mean(gaps)) for gap in gaps]
+    of_group: dict[int, float] = {}
+    for one, weight in zip(near, weights, strict=True):
+        of_group[clusters[one]] = of_group.get(clusters[one], 0.0) + weight
+    at, group = place_among(alike, places, clusters)
+    np.testing.assert_allclose(at, np.average(places[near], axis=0, weights=weights))
+    assert group == max(of_group, key=lambda one: of_group[one])
+
+
+def test_neighbors_are_those_of_a_search_one_by_one(monkeypatch):
+    vectors, _ = blobs(np.random.default_rng(3), (40, 30))
+    monkeypatch.setattr("listing_vibes.insight.map.vibe_map.AT_ONCE", 7 * len(vectors))
+    rows, away = nearest_neighbors(vectors, 6)
+    for row, vector in enumerate(vectors):
+        cosine = vectors @ vector
+        assert rows[row].tolist() == np.argsort(-cosine, kind="stable")[:6].tolist() and rows[row, 0] == row
+        np.testing.assert_allclose(away[row], 1 - cosine[rows[row]], atol=1e-6)
+    assert (away[:, 0] == 0).all(), (
+        "umap-learn takes the first distance above 0 for that to the nearest other"
+    )
+    assert (away >= 0).all()
+
+
+@pytest.mark.slow
+def test_clusters_keep_to_their_group_and_the_largest_comes_first():
+    vectors, group = blobs(np.random.default_rng(0), (120, 180, 80))
+    places, cluster = draw_map(vectors)
+    assert places.shape == (380, 2)
+    sizes = np.bincount(cluster[cluster >= 0])
+    assert len(sizes) >= 3 and (np.diff(sizes) <= 0).all() and sizes.sum() > 200
+    for number in range(len(sizes)):
+        assert len(set(group[cluster == number])) == 1
+    assert set(group[cluster >= 0]) == {0, 1, 2}
+
+
+@pytest.mark.slow
+def test_the_same_seed_draws_the_same_map_and_a_handful_can_be_drawn():
+    vectors, _ = blobs(np.random.default_rng(1), (30, 30))
+    first, again, other = draw_map(vectors, 3), draw_map(vectors, 3), draw_map(vectors, 4)
+    assert np.array_equal(first[0], again[0]) and np.array_equal(first[1], again[1])
+    assert not np.array_equal(first[0], other[0])
+    places, cluster = draw_map(vectors[:6])
+    assert np.isfinite(places).all() and len(cluster) == 6
+
+
+def slowly_inside(x, y, outline):
+    """How often a ray to the right crosses the outline, in fractions."""
+    from fractions import Fraction
+
+    crossings = 0
+    for (x1, y1), (x2, y2) in zip(outline, [*outline[1:], outline[0]], strict=True):
+        if (y1 > y) != (y2 > y):
+            crossings += x < Fraction((x2 - x1) * (y - y1), y2 - y1) + x1
+    return crossings % 2 == 1
+
+
+small = st.integers(0, 12)
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(small, small), min_size=3, max_size=8))
+def test_it_agrees_with_a_slow_twin_on_every_place_of_a_grid(outline):
+    places = np.array([(x, y) for x in range(13) for y in range(13)])
+    expected = [slowly_inside(int(x), int(y), outline) for x, y in places]
+    assert inside(places, np.array(outline)).tolist() == expected
+
+
+def test_two_regions_with_a_common_edge_share_no_place_and_far_corners_do_not_overflow():
+    places = np.array([(x, y) for x in range(20) for y in range(20)])
+    left = inside(places, np.array([(-1, -1), (10, -1), (10, 20), (-1, 20)]))
+    right = inside(places, np.array([(10, -1), (20, -1), (20, 20), (10, 20)]))
+    assert (left ^ right).all() and left.sum() == 200
+    places = np.array([(0, 0), (SIZE, SIZE), (SIZE, 0)], np.uint16)
+    far = np.array([(-SIZE, -SIZE), (2 * SIZE, -SIZE), (2 * SIZE, 2 * SIZE), (-SIZE, 2 * SIZE)])
+    assert inside(places, far).all()
+
+
+def test_both_axes_have_one_scale_and_stand_in_the_middle():
+    grid = grid_places(np.array([[0.0, 0.0], [10.0, 5.0], [5.0, 2.5]]))
+    assert grid.tolist() == [[0, SIZE // 4], [SIZE, 3 * SIZE // 4], [SIZE // 2, SIZE // 2]]
+    assert grid_places(np.zeros((2, 2))).tolist() == [[SIZE // 2] * 2] * 2
+    assert grid_places(np.zeros((0, 2))).shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "1,2;3,4", "a,b;c,d;e,f", "1,2;3,4;5", "1,2,3;4,5,6;7,8,9", "1,2;3,4;5,999999", "1.5,2;3,4;5,6", "1,2;;3,4",
+        "9" * 5000 + ",1;2,3;4,5", ";".join(["1,2"] * (MOST + 1)),
+    ],
+)  # fmt: skip
+def test_anything_else_is_no_outline(text):
+    assert read_outline(text) is None
+    assert read_outline("1,2;300,-4;5,60000").tolist() == [[1, 2], [300, -4], [5, 60_000]]
+
+
+COLORS = {
+    "white": (240, 240, 236), "gray": (128, 128, 130), "dark": (20, 22, 24), "wood": (150, 100, 60), "red": (200, 40, 40),
+    "yellow": (230, 210, 60), "green": (60, 160, 70), "blue": (50, 90, 200), "purple": (150, 50, 190),
+}  # fmt: skip
+
+
+@pytest.fixture
+def market(tmp_path):
+    """Nine listings with a cover of one tone each, and one whose cover cannot be read."""
+    market = Market.open(paint_market(tmp_path / "market", listings=11, photos=1, users=0))
+    for (listing, cover), color in zip(sorted(market.cover.items()), COLORS.values(), strict=False):
+        Image.new("RGB", (60, 40), color).save(market.path / cover)
+        assert listing in market.listing_row
+    (market.path / sorted(market.cover.items())[9][1]).write_bytes(b"no photo")
+    return market
+
+
+def test_each_tone_is_told_and_what_has_no_photo_has_none(market):
+    names = sorted(market.cover)
+    found = tones_of(market, [*names, "ghost"])
+    bits = found["tones"].to_numpy()
+    for at, tone in enumerate(TONES):
+        assert int(bits[at]) >> at & 1, tone
+    assert found.iloc[9:].isna().all().all()
+    light = found["light"].to_numpy()
+    assert light[0] > light[1] > light[2] and found["chroma"].to_numpy()[4] > found["chroma"].to_numpy()[0]
+
+
+def test_tones_are_coded_for_portraits(market):
+    names = sorted(market.cover)
+    ((label, told, place, code),) = coded_tones(tones_of(market, names))
+    tones = [told[at][0] for at in code[place == 4]]
+    assert label == LABEL and "red tones" in tones and "stronger colors" in tones
+    assert "darker photos" in [told[at][0] for at in code[place == 2]]
+    assert coded_tones(tones_of(market, ["ghost"])) == []

@@ -1,11 +1,16 @@
 """Implicit ALS against the normal equations written out."""
 
+import math
+
 import numpy as np
 import pytest
 
 from listing_vibes.market.splits import make_split
+from listing_vibes.scoring.baselines import ease, itemknn
 from listing_vibes.scoring.baselines.als import Als
-from listing_vibes.scoring.interactions import Interactions
+from listing_vibes.scoring.baselines.ease import Ease
+from listing_vibes.scoring.baselines.itemknn import ItemKNN
+from listing_vibes.scoring.interactions import Interactions, history_matrix
 
 REGULARIZATION, ALPHA = 0.5, 6.0
 
@@ -63,3 +68,89 @@ def test_a_seed_determines_the_scores(fitted):
     again, other = (Als.fit(interactions, 6, REGULARIZATION, ALPHA, 0.7, seed=seed) for seed in (3, 4))
     assert np.array_equal(again.score(split.test), model.score(split.test))
     assert not np.array_equal(other.score(split.test), model.score(split.test))
+
+
+def slow_weights(matrix: np.ndarray, penalty: float) -> np.ndarray:
+    """Each column regressed on all others with a ridge penalty, by least squares on augmented rows."""
+    count = matrix.shape[1]
+    weights = np.zeros((count, count))
+    for column in range(count):
+        others = np.arange(count) != column
+        rows = np.vstack([matrix[:, others], np.sqrt(penalty) * np.eye(count - 1)])
+        wanted = np.concatenate([matrix[:, column], np.zeros(count - 1)])
+        weights[others, column] = np.linalg.lstsq(rows, wanted, rcond=None)[0]
+    return weights
+
+
+@pytest.mark.parametrize("penalty", [1.0, 50.0])
+def test_weights_and_scores_are_those_of_the_slow_twin(random_log, always_live, penalty):
+    log = random_log(6)
+    split = make_split(log, always_live(log))
+    interactions = Interactions.of(log, split.train)
+    fitted = Ease.fit(interactions, penalty, decay=0.7)
+    weights = slow_weights(interactions.matrix.toarray().astype(float), penalty)
+    assert fitted.weights == pytest.approx(weights, abs=1e-5)
+    scores = fitted.score(split.test)
+    expected = (
+        history_matrix(log, split.test.start, split.test.end, 0.7).toarray()[:, interactions.warm] @ weights
+    )
+    assert scores[:, interactions.warm] == pytest.approx(expected, abs=1e-5)
+    cold = log.counts(split.train) == 0
+    assert cold.any() and (scores[:, cold] == -np.inf).all()
+
+
+def test_a_catalogue_too_large_is_refused_with_the_reason(random_log, monkeypatch):
+    monkeypatch.setattr(ease, "MOST_LISTINGS", 10)
+    log = random_log(6)
+    with pytest.raises(ease.TooManyListings, match="beyond 10 listings with training events it is left out"):
+        Ease.fit(Interactions.of(log, np.ones(len(log), bool)))
+
+
+@pytest.mark.parametrize("penalty", [0.0, -1.0, float("nan")])
+def test_a_penalty_that_may_leave_no_inverse_is_refused(random_log, penalty):
+    log = random_log(6)
+    with pytest.raises(ValueError, match="must be above 0"):
+        Ease.fit(Interactions.of(log, np.ones(len(log), bool)), penalty)
+
+
+def slow_similarity(log, train, shrink: float) -> np.ndarray:
+    users = [set(log.user[train & (log.listing == listing)].tolist()) for listing in range(log.listings)]
+    found = np.zeros((log.listings, log.listings))
+    for i in range(log.listings):
+        for j in range(log.listings):
+            if i != j and users[i] and users[j]:
+                both = len(users[i] & users[j])
+                found[i, j] = both / (math.sqrt(len(users[i]) * len(users[j])) + shrink)
+    return found
+
+
+@pytest.mark.parametrize("shrink", [0.0, 7.0])
+@pytest.mark.parametrize("block", [4, 1024])
+def test_scores_are_those_of_the_slow_twin(random_log, always_live, monkeypatch, shrink, block):
+    monkeypatch.setattr(itemknn, "BLOCK", block)
+    log = random_log(4)
+    split = make_split(log, always_live(log))
+    scores = ItemKNN.fit(Interactions.of(log, split.train), shrink, decay=0.6).score(split.test)
+    expected = history_matrix(log, split.test.start, split.test.end, 0.6).toarray() @ slow_similarity(
+        log, split.train, shrink
+    )
+    cold = log.counts(split.train) == 0
+    assert cold.any() and (scores[:, cold] == -np.inf).all()
+    assert scores[:, ~cold] == pytest.approx(expected[:, ~cold], abs=1e-5)
+
+
+def test_a_limit_keeps_the_strongest_neighbours_of_each_listing(random_log, always_live):
+    log = random_log(5)
+    split = make_split(log, always_live(log))
+    interactions = Interactions.of(log, split.train)
+    full = ItemKNN.fit(interactions, 5.0)
+    few = ItemKNN.fit(interactions, 5.0, neighbors=4)
+    kept = few.similarity.toarray()
+    for row in range(len(kept)):
+        assert sorted(kept[row][kept[row] > 0]) == pytest.approx(
+            sorted(full.similarity[row][full.similarity[row] > 0])[-4:]
+        )
+        assert np.isin(kept[row][kept[row] > 0], full.similarity[row]).all()
+    assert few.score(split.test).shape == full.score(split.test).shape
+    everything = ItemKNN.fit(interactions, 5.0, neighbors=log.listings)
+    assert everything.score(split.test) == pytest.approx(full.score(split.test), abs=1e-6)

@@ -1,12 +1,17 @@
 """Two runs served at once, impressions and events joined, and the verdict."""
 
 import json
+import random
 import sqlite3
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom
 
 from helpers.blends import fixed_blend
 from helpers.commands import vibes
@@ -18,11 +23,13 @@ from listing_vibes.run.fits import save_fits
 from listing_vibes.run.rules import Rules
 from listing_vibes.serving.database import Database
 from listing_vibes.serving.events import append_events
+from listing_vibes.serving.experiment.interleaving import BOTH, answer_by_both, draft
 from listing_vibes.serving.experiment.setup import A, Arm, B, Setup, begin_experiment, read_setup
-from listing_vibes.serving.experiment.verdict import experiment
+from listing_vibes.serving.experiment.verdict import LEVEL, always_valid, experiment, log_evidence
 from listing_vibes.serving.impressions import Impression, ImpressionLog, Maker, read_impressions
 from listing_vibes.serving.places import FILE
-from listing_vibes.serving.service.lists import CurrentRun
+from listing_vibes.serving.service.lists import CurrentRun, ListRequest, ServedList
+from listing_vibes.serving.service.models import RankedListing, RecommendQuery, Results, SimilarQuery
 from listing_vibes.serving.service.server import ServiceSettings, serve
 
 RULES = {"live_only": False}
@@ -183,3 +190,115 @@ def test_a_run_over_another_market_is_refused(trained, bare, tmp_path):
     with pytest.raises(VibesError, match="another market"):
         serve(settings, ready=lambda url: pytest.fail("it listens"))
     assert not (tmp_path / "shown").exists() or read_setup(tmp_path / "shown") is None
+
+
+RANKING = st.lists(st.sampled_from("abcdefghijkl"), unique=True, max_size=10)
+
+
+class Coins:
+    """Coins that fall as given."""
+
+    def __init__(self, falls: list[int]) -> None:
+        self.falls = iter(falls)
+
+    def getrandbits(self, _: int) -> int:
+        return next(self.falls)
+
+
+def test_captains_pick_in_turns_and_what_both_would_pick_has_no_team():
+    lists = (["a", "b", "c", "d"], ["a", "c", "b", "e"])
+    assert draft(lists, 5, Coins([1, 0])) == [
+        ("a", BOTH), ("c", 1), ("b", 0), ("d", 0), ("e", 1)
+    ]  # fmt: skip
+    assert draft(lists, 2, Coins([0])) == [("a", BOTH), ("b", 0)]
+    lists = (["a"], ["b", "c", "d"])
+    assert draft(lists, 9, Coins([0])) == [("a", 0), ("b", 1), ("c", BOTH), ("d", BOTH)]
+
+
+@given(RANKING, RANKING, st.integers(1, 12), st.integers(0, 99))
+def test_every_list_is_complete_and_swapping_the_captains_swaps_the_teams(one, two, k, seed):
+    listings = [listing for listing, _ in draft((one, two), k, random.Random(seed))]
+    assert len(set(listings)) == len(listings) == min(k, len({*one, *two}))
+    coins = random.Random(seed)
+    falls = [coins.getrandbits(1) for _ in range(20)]
+    other = draft((two, one), k, Coins([1 - fall for fall in falls]))
+    swapped = [(listing, BOTH if team == BOTH else 1 - team) for listing, team in other]
+    assert swapped == draft((one, two), k, Coins(falls))
+    sides = [team for _, team in swapped]
+    assert abs(sides.count(0) - sides.count(1)) <= 1
+
+
+def test_where_one_run_alone_can_answer_its_list_is_of_no_experiment():
+    """And similar listings, and requests that name a blend, are of A."""
+    setup = Setup(a=Arm(run="a"), b=Arm(run="b"))
+    state = SimpleNamespace(run=SimpleNamespace(listing_row={}), name_of=lambda user: user)
+    problem = VibesError("no.")
+    results = Results(results=[RankedListing(listing_id="x", score=0.5)])
+    lists = {name: ServedList(results, (Maker(name, 0, "model only"),)) for name in "ab"}
+
+    def answer(of_a, of_b, request):
+        parts = iter([of_b, of_a])
+
+        def make(_, requests):
+            mine = next(parts)
+            return [mine for _ in requests]
+
+        return answer_by_both(setup, state, state, [request], make)[0]
+
+    request = ListRequest(RecommendQuery(), "u", "r")
+    assert answer(problem, lists["b"], request) == lists["b"]
+    assert answer(lists["a"], problem, request) == lists["a"]
+    assert answer(problem, problem, request) is problem
+    drafted = answer(lists["a"], lists["b"], request)
+    assert drafted.teams == [BOTH] and [maker.run for maker in drafted.makers] == ["a", "b"]
+    for query in (SimilarQuery(), RecommendQuery(blend="recency")):
+        assert answer(lists["a"], lists["b"], ListRequest(query, "x")) == lists["a"]
+
+
+@pytest.mark.parametrize("null", [0.5, 0.2])
+def test_with_a_look_at_every_step_no_more_than_one_in_twenty_is_a_false_alarm(null):
+    outcomes = np.random.default_rng(0).random((600, 1000)) < null
+    wins, count = outcomes.cumsum(axis=1), np.arange(1, 1001)
+    alarms = (log_evidence(wins, count, null, null) >= -np.log1p(-LEVEL)).any(axis=1)
+    assert 0 < alarms.mean() <= 0.05
+
+
+def test_the_evidence_has_a_mean_of_one_where_the_null_is_true():
+    count, wins = 40, np.arange(41)
+    evidence = np.exp(log_evidence(wins, np.full(41, count), 0.3, 0.3))
+    assert np.isclose((binom.pmf(wins, count, 0.3) * evidence).sum(), 1)
+
+
+def test_interval_and_p_value_say_the_same_and_narrow_with_time():
+    outcomes = np.random.default_rng(1).random(1500) < 0.58
+    widths, alarmed = [], False
+    for count in (0, 1, 50, 400, 1500):
+        found = always_valid(outcomes[:count])
+        alarmed |= found.p_value <= 0.05
+        assert alarmed == (not found.low < 0.5 < found.high)
+        widths.append(found.high - found.low)
+    assert alarmed and widths == sorted(widths, reverse=True) and found.low < 0.58 < found.high
+    assert found.value == outcomes.mean()
+
+
+def test_an_interval_holds_what_the_evidence_has_never_ruled_out():
+    rng = np.random.default_rng(2)
+    for truth in (0.05, 0.4, 0.7, 0.7, 0.7, 0.98):
+        outcomes = rng.random(500) < truth
+        found, wins, count = always_valid(outcomes), outcomes.cumsum(), np.arange(1, 501)
+        for share in np.linspace(0.005, 0.995, 199):
+            never = log_evidence(wins, count, share, 0.5).max() < -np.log1p(-LEVEL)
+            assert never == (found.low < share < found.high), share
+
+
+def test_a_rejected_share_stays_rejected_however_long_it_becomes():
+    outcomes, before = np.random.default_rng(4).random(300) < 0.6, (0.0, 1.0)
+    for count in range(1, 301):
+        found = always_valid(outcomes[:count])
+        assert found.low >= before[0] and found.high <= before[1]
+        before = (found.low, found.high)
+
+
+def test_nothing_to_see_never_ends():
+    found = always_valid(np.empty(0, bool))
+    assert (found.value, found.low, found.high, found.p_value) == (None, 0, 1, 1)

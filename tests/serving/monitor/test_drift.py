@@ -1,6 +1,7 @@
 """Drift against what chance makes of so few, what lists show, thresholds, and the memo."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,9 +16,18 @@ from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue
 from listing_vibes.run.spaces import embed_market
+from listing_vibes.scoring.metrics import DEFAULT
 from listing_vibes.serving.monitor.checks import Check, Monitored, Thresholds, model_of
 from listing_vibes.serving.monitor.drift import Group, attribute_checks, photo_check
-from listing_vibes.serving.monitor.monitor import groups_of, monitor
+from listing_vibes.serving.monitor.monitor import (
+    METRIC,
+    NewestQueries,
+    SampledLists,
+    coverage_check,
+    groups_of,
+    monitor,
+    recall_check,
+)
 from listing_vibes.serving.service.metrics import Metrics
 
 LIMITS = Thresholds()
@@ -162,3 +172,59 @@ def test_a_model_of_other_markets_does_not_make_a_market_drift(trained, tmp_path
     found = monitor(tmp_path / "run")
     assert not found.crossed
     assert "train" not in found.text().replace("trained", "")
+
+
+LISTINGS = 40
+
+
+def lists_of(seed: int, number: int = 60, among: int = LISTINGS) -> SampledLists:
+    """Return lists of five of the first active listings, some shorter."""
+    rng = np.random.default_rng(seed)
+    active = np.arange(LISTINGS) % 8 != 7
+    candidates = np.flatnonzero(active)[:among]
+    rows = np.stack([rng.permutation(candidates)[:5] for _ in range(number)])
+    rows[rng.random(number) < 0.3, 3:] = -1
+    return SampledLists(active, rows)
+
+
+def counted(of: SampledLists) -> list[int]:
+    return [sum(row == listing for line in of.rows.tolist() for row in line) for listing in range(LISTINGS)]
+
+
+def test_coverage_is_that_of_a_loop():
+    of = lists_of(0, number=6)
+    value, low, high = of.coverage
+    assert value == sum(n > 0 for n in counted(of)) / of.active.sum() and low < value < high
+
+
+def test_lists_of_fewer_listings_cross_a_threshold_where_it_is_significant():
+    check, wide, narrow = coverage_check, lists_of(0), lists_of(1, among=12)
+    assert check(narrow, wide, LIMITS).crossed and not check(wide, narrow, LIMITS).crossed
+    for value in (None, 0.9):
+        assert not check(narrow, wide, Thresholds(coverage_drop=value)).crossed
+    first, second = lists_of(3, number=6, among=20), lists_of(0, number=9)
+    result = check(first, second, Thresholds(coverage_drop=0.1))  # too few lists for a test
+    assert abs(result.value - result.before) > 0.1 * result.before and not result.crossed
+    assert check(wide, None, LIMITS).before is None
+
+
+def recall(values: np.ndarray, measured: np.ndarray) -> Check:
+    told = np.zeros((len(values), len(DEFAULT.names)))
+    told[:, DEFAULT.names.index(METRIC)] = values
+    evaluation = SimpleNamespace(
+        names=["default ranking"], user_values=lambda name: told, queries=range(len(values))
+    )
+    run = SimpleNamespace(listing_ids=["a"], transferred=False, log=[1])
+    return recall_check(NewestQueries(None, None, 0, measured), evaluation, run, Thresholds())
+
+
+def test_few_lost_queries_are_no_alarm_and_a_fall_is():
+    rng = np.random.default_rng(0)
+    measured = (rng.random(600) < 0.45).astype(float)
+    for few in (1, 2, 19):
+        found = recall(np.zeros(few), measured)
+        assert not found.crossed and found.p is None and found.before == measured.mean()
+    assert not recall(np.zeros(20), np.array([0.0] * 95 + [1.0] * 5)).crossed
+    found = recall(np.zeros(20), measured)
+    assert found.crossed
+    assert not recall((rng.random(30) < 0.45).astype(float), measured).crossed

@@ -1,13 +1,26 @@
-"""Sources of new rows: folders that grow while they are read, and queries."""
+"""Sources of new rows: folders that grow while they are read, queries, a real PostgreSQL, and `vibes refresh` over them."""
 
+import json
 import os
+import signal
+import subprocess
+import sys
 import time
 
+import pandas as pd
 import pytest
 from sqlalchemy import create_engine, text
 
+from helpers.commands import vibes
+from helpers.copies import copied
+from helpers.newcomers import new_events, new_listings
+from helpers.postgres import postgres
 from listing_vibes.errors import VibesError
-from listing_vibes.serving.refresh.refresher import seconds_of
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.market import Market
+from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import embed_market
+from listing_vibes.serving.refresh.refresher import Refresher, seconds_of
 from listing_vibes.serving.refresh.sources import FileSource, SqlSource, source_of
 
 
@@ -126,3 +139,175 @@ def test_times():
     for time_text in ("", "ten", "0", "10y", "-5m"):
         with pytest.raises(VibesError, match="--every"):
             seconds_of(time_text)
+
+
+@pytest.mark.slow
+def test_it_polls_until_it_is_stopped(tmp_path):
+    homes = pd.DataFrame({C.LISTING: [f"home-{number}" for number in range(9)], "rooms": range(9)})
+    events = pd.DataFrame(
+        {C.USER: "u", C.LISTING: homes[C.LISTING], C.TIMESTAMP: [f"2024-03-0{day}" for day in range(1, 10)]}
+    )
+    market = Market.from_frames(homes, events, path=tmp_path / "market")
+    embed_market(market, tmp_path / "run", None)
+    for name in ("events", "listings"):
+        (tmp_path / name).mkdir()
+    command = [sys.executable, "-m", "listing_vibes", "refresh", str(tmp_path / "run")]
+    command += ["--every", "0.2s", "--json"]
+    command += ["--events", str(tmp_path / "events"), "--listings", str(tmp_path / "listings")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stderr is not None
+        first = json.loads(process.stdout.readline())
+        assert not first["published"] and first["version"] == 0
+        homes[:3].assign(**{C.LISTING: list("abc")}).to_csv(tmp_path / "listings" / "a.csv", index=False)
+        events.assign(**{C.USER: "new"}).to_csv(tmp_path / "events" / "a.csv", index=False)
+        merged = 0
+        while merged < 12:  # two polls may share the files
+            result = json.loads(process.stdout.readline())
+            assert "error" not in result, result
+            merged += result["new"] + result["events"]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(120) == 0
+        assert process.stderr.read() == ""
+    assert not list((tmp_path / "run" / "versions").glob(".building*"))
+    assert len(Run.open(tmp_path / "run").listing_ids) == 12
+
+
+@pytest.mark.parametrize(
+    "options", [[], ["--events", "nowhere"], ["--events", "SELECT 1"], ["--events", ".", "--every", "often"]]
+)
+def test_a_wrong_option_is_refused(tmp_path, options):
+    vibes("refresh", tmp_path, *options, check=2)
+
+
+def test_once_it_says_in_one_line_what_it_did_and_which_files_it_wrote(tiny_market, tmp_path):
+    market, new = tiny_market(photos=0), tmp_path / "new"
+    events = pd.read_parquet(market / "events.parquet")
+    events.to_csv(market / "events.csv", index=False)
+    (market / "events.parquet").unlink()
+    embed_market(Market.open(market), tmp_path / "run", None)
+    new.mkdir()
+    events.iloc[:1].assign(user_id="new").to_csv(new / "a.csv", index=False)
+    (line,) = vibes("refresh", tmp_path / "run", "--events", new).stderr.splitlines()
+    assert "version 1: 1 event of 1 user" in line and str(market / "events.parquet") in line
+    assert not (market / "events.csv").exists()
+    assert json.loads(vibes("refresh", tmp_path / "run", "--events", new, "--json").stdout)["wrote"] == []
+    (new / "b.parquet").write_bytes(b"nothing")
+    assert "b.parquet" in vibes("refresh", tmp_path / "run", "--events", new, check=2).stderr
+
+
+@pytest.fixture
+def invalid_rows(bare, tmp_path) -> Run:
+    """A run whose market has events, and folders with rows of which several cannot be used."""
+    folder = tmp_path / "invalid_rows"
+    folder.mkdir()
+    run = copied(bare, folder)
+    for name in ("events", "listings"):
+        (folder / name).mkdir()
+    ids = run.market.listings[C.LISTING]
+    listings = run.market.listings.iloc[:2].assign(**{C.LISTING: ["new-1", "new-2"], "amenities": "Wifi"})
+    listings.assign(price=["\x1b[2Jabc", "70"]).to_csv(folder / "listings" / "new.csv", index=False)
+    times = ["2024-02-01", "yesterday", "2024-02-02", None, "2024-02-03"]
+    events = pd.DataFrame(
+        {C.USER: ["a", "b", None, "c", "d"], C.LISTING: ids[:5], C.TIMESTAMP: times, "device": "tv"}
+    )
+    events.to_csv(folder / "events" / "new.csv", index=False)
+    return run
+
+
+@pytest.mark.slow
+def test_rejected_rows_are_named_as_check_names_them(invalid_rows, tmp_path):
+    folder = invalid_rows.path.parent
+    command = ["refresh", invalid_rows.path, "--events", folder / "events", "--listings", folder / "listings"]
+    result = json.loads(vibes(*command, "--json").stdout)
+    assert (result["events"], result["new"], result["rejected"], result["unread"]) == (2, 2, 4, 0)
+    market = tmp_path / "same"  # a market of the same rows
+    market.mkdir()
+    for name in ("events", "listings"):
+        (market / f"{name}.csv").write_bytes((folder / name / "new.csv").read_bytes())
+    (market / "market.toml").write_bytes((invalid_rows.market.path / "market.toml").read_bytes())
+    checked = json.loads(vibes("check", market, "--json").stdout)["issues"]
+    by_check = {
+        line.split(" ", 1)[1] for line in checked if "is not a listing" not in line and "excluded" not in line
+    }
+    assert {line.split(" ", 1)[1] for line in result["problems"]} == by_check and len(by_check) == 4
+    for name in ("events", "listings"):
+        (folder / name / "new.csv").touch()  # read again
+    error = vibes(*command, "--strict", check=2).stderr
+    assert "\x1b" not in error and "\\x1b[2Jabc' is not a finite number" in error
+    assert "new-2" in Run.open(invalid_rows.path).listing_ids  # the valid rows are merged all the same
+
+
+def test_check_can_be_strict(tiny_market):
+    path = tiny_market(photos=0)
+    assert vibes("check", path, "--strict").stderr == ""
+    events = pd.read_parquet(path / "events.parquet").astype({C.TIMESTAMP: "str"})
+    events.loc[[1, 4], C.TIMESTAMP] = "soon"
+    events.loc[4, C.USER] = None
+    events.assign(device="tv").to_parquet(path / "events.parquet", index=False)
+    vibes("check", path, "--strict", check=2)
+    assert len(Market.open(path).events) == len(events) - 2
+
+
+EVENTS = """
+    SELECT user_id, listing_id, happened AT TIME ZONE 'UTC' AS timestamp, action, duration_s::float8
+    FROM events
+"""
+
+
+@pytest.mark.slow
+def test_new_rows_of_a_database_are_taken_in_once_whatever_the_order_they_become_visible_in(
+    trained, tmp_path
+):
+    run = copied(trained, tmp_path)
+    market = run.market
+    listings = new_listings(market, 4)
+    events = new_events(market, list(listings[C.LISTING]), 20, 10)
+    rows = events.rename(columns={C.TIMESTAMP: "happened"}).assign(duration_s=events[C.DURATION].astype(str))
+    with postgres() as address:
+        database = create_engine(address)
+        with database.begin() as connection:
+            connection.execute(
+                text(
+                    "CREATE TABLE events (id bigserial, user_id text, listing_id text, happened timestamptz, "
+                    "action text, duration_s numeric)"
+                )
+            )
+            listings.to_sql("listings", connection, index=False)
+
+        def refresh():
+            sources = {
+                "events": source_of("events", EVENTS, address),
+                "listings": source_of("listings", "SELECT * FROM listings", address),
+            }
+            return Refresher(run.path, sources).refresh()
+
+        insert = text(
+            "INSERT INTO events (user_id, listing_id, happened, action, duration_s) "
+            "VALUES (:user_id, :listing_id, :happened, :action, CAST(:duration_s AS numeric))"
+        )
+        late = database.connect()  # commits last
+        late.execute(insert, rows[:5].to_dict("records"))
+        with database.begin() as connection:
+            connection.execute(insert, rows[5:15].to_dict("records"))
+        look = refresh()
+        assert (look.events, look.new) == (10, 4)
+        late.commit()
+        late.close()
+        assert refresh().events == 5
+        assert not refresh().published
+        with database.begin() as connection:
+            connection.execute(insert, rows[15:].to_dict("records"))
+            connection.execute(text("UPDATE listings SET price = 7 WHERE listing_id = 'fresh-2'"))
+        look = refresh()
+        assert (look.events, look.new, look.changed) == (5, 0, 1)
+        database.dispose()
+
+    opened = Run.open(run.path)
+    assert opened.version == 3
+    mine = opened.market.events.merge(events, on=[C.USER, C.LISTING, C.TIMESTAMP, C.ACTION, C.DURATION])
+    assert len(mine) == len(events)
+    told = opened.market.listings.set_index(C.LISTING).loc[listings[C.LISTING]]
+    expected = listings.set_index(C.LISTING).assign(
+        price=lambda t: t["price"].where(t.index != "fresh-2", 7.0)
+    )
+    pd.testing.assert_frame_equal(told[expected.columns], expected, check_dtype=False, check_index_type=False)
