@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 
 from helpers.blends import fixed_blend
+from helpers.copies import traces
 from helpers.newcomers import new_events, new_listings
 from helpers.small_market import generate
-from helpers.traces import traces
 from listing_vibes.errors import NotThere, VibesError
 from listing_vibes.evaluation.run_evaluation import evaluate_run
 from listing_vibes.evaluation.saved import save_metrics

@@ -1,8 +1,15 @@
 """Blends with given weights of raw features, instead of fitted ones."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
+from listing_vibes import Run
+from listing_vibes.insight.occlusion import NEWEST, occlude_history
 from listing_vibes.model.settings import BlendWeights
+from listing_vibes.run.histories import of_histories
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, blend_name
 
@@ -23,3 +30,13 @@ def without_blend(run: Path) -> Path:
     settings = manifest.settings.model_copy(update={"blend": None})
     manifest.model_copy(update={"settings": settings}).save(run)
     return run
+
+
+def carried(run: Run, history: pd.DataFrame, listings: Sequence[str], newest: int = NEWEST) -> np.ndarray:
+    """(E, K) by event and listing; rows of events that were not tried are 0."""
+    log = of_histories(run, [history]).log
+    scores, tried, *_ = occlude_history(run, log, 0, len(log), newest)
+    rows = [run.row(listing) for listing in listings]
+    found = np.zeros((len(log), len(listings)), np.float32)
+    found[tried] = scores[0, rows] - scores[1:][:, rows]
+    return found

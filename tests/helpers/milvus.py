@@ -20,3 +20,26 @@ def search_collection(
             ids[row, : len(hits)] = [hit["listing_id"] for hit in hits]
             scores[row, : len(hits)] = [hit["distance"] for hit in hits]
     return ids, scores
+
+
+def like(trained: np.ndarray, count: int, width: int, seed: int = 0) -> np.ndarray:
+    """(count, width) float32, L2-normalised, with the mean and the spectrum of `trained` (n, d).
+
+    The eigenvalues are stretched over `width` axes, which lie at random. Nothing is clustered: clusters make any
+    approximate index look good.
+    """
+    rng = np.random.default_rng(seed)
+    mean = trained.mean(axis=0)
+    spectrum = np.linalg.svd(trained - mean, compute_uv=False) ** 2 / len(trained)  # (d,)
+    place = np.linspace(0, len(spectrum) - 1, width)
+    wide = np.exp(np.interp(place, np.arange(len(spectrum)), np.log(spectrum + 1e-9)))
+    wide *= spectrum.sum() / wide.sum()
+    axes, _ = np.linalg.qr(rng.normal(size=(width, width)))
+    middle = (np.linalg.norm(mean) * axes[0]).astype(np.float32)
+    turn = (np.sqrt(wide)[:, None] * axes).astype(np.float32)  # (width, width)
+    vectors = np.empty((count, width), np.float32)
+    for start in range(0, count, 65536):
+        rows = vectors[start : start + 65536]
+        rows[:] = rng.standard_normal(rows.shape, np.float32) @ turn + middle
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return vectors

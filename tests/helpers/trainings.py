@@ -2,14 +2,21 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from helpers.once import once
 from helpers.small_market import generate
-from listing_vibes.features.featurizer import FeatureConfig
+from listing_vibes.features.featurizer import FeatureConfig, Featurizer
+from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
+from listing_vibes.market.splits import Catalogue, make_split
 from listing_vibes.model.settings import Resolved, ResolvedTraining
+from listing_vibes.model.variants import build_model
+from listing_vibes.run.engine import make_inputs
 from listing_vibes.training.checkpoints import TrainingState
+from listing_vibes.training.examples import make_examples
+from listing_vibes.training.step import StepData
 from listing_vibes.training.train import train
 
 
@@ -45,3 +52,20 @@ def whole(small_market, quick, tmp_path_factory) -> tuple[Path, TrainingState]:
     """A training that was never stopped."""
     run = tmp_path_factory.mktemp("whole") / "run"
     return run, train(small_market, run, quick, None)
+
+
+def changed(settings: Resolved, **training) -> Resolved:
+    """The settings with other ones of training."""
+    training = settings.training.model_dump(exclude_unset=True) | training
+    return Resolved.model_validate({**settings.model_dump(exclude_unset=True), "training": training})
+
+
+def pieces(market, settings):
+    """An untrained model and the data of its steps."""
+    log, catalogue = EventLog.from_market(market), Catalogue.of(market)
+    split = make_split(log, catalogue)
+    warm = np.flatnonzero(log.counts(split.train) > 0)
+    featurizer = Featurizer.fit(market, settings.features, 32, warm, log.duration, None)
+    inputs = make_inputs(featurizer, featurizer.transform(market, None), log, settings)
+    model = build_model(featurizer.vocabulary, settings)
+    return model, StepData(make_examples(log, split, 3), log, catalogue, inputs, warm, True, 0)

@@ -37,3 +37,21 @@ def test_a_run_is_looked_at_without_any_extra(trained, tmp_path):
             cwd=ROOT, capture_output=True, text=True,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
+
+
+def test_the_top_level_is_what_the_plan_says():
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("no git repository")
+    names = {line.split("/")[0] for line in listed.stdout.splitlines()}
+    visible = {name for name in names if not name.startswith(".")}
+    assert visible == {
+        "app",
+        "core",
+        "assets",
+        "tests",
+        "pyproject.toml",
+        "README.md",
+        "Dockerfile",
+        "LICENSE",
+    }

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from helpers.index_vectors import like
+from helpers.milvus import like
 from listing_vibes.demo.shipped import bundled_run
 from listing_vibes.run.contents import map_arrays
 from listing_vibes.search import approximate, index

@@ -14,10 +14,9 @@ import psutil
 import pytest
 import sqlalchemy as sql
 
-from helpers.copies import copied
+from helpers.copies import copied, traces
 from helpers.postgres import postgres
 from helpers.serving import app_of, ask, locked, running, serving, stored_events
-from helpers.traces import traces
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.user_names import VARIABLE, UserNames

@@ -16,9 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from helpers.commands import vibes
-from helpers.copies import copied
+from helpers.copies import copied, traces
 from helpers.newcomers import new_events
-from helpers.traces import traces
 from listing_vibes.errors import NotThere, VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.durable import only_writer, scratch_folder

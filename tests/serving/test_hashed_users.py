@@ -6,9 +6,8 @@ import pandas as pd
 import pytest
 
 from helpers.commands import vibes
-from helpers.copies import copied
+from helpers.copies import copied, traces
 from helpers.serving import app_of, serving
-from helpers.traces import traces
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.run.manifest import Manifest

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers.optimization import get_cosine_with_min_lr_schedule_with_warmup
 
-from helpers.training_pieces import changed, pieces
+from helpers.trainings import changed, pieces
 from listing_vibes.errors import VibesError
 from listing_vibes.features.tokens.vocabulary import Vocabulary
 from listing_vibes.model.checkpoint import load_weights

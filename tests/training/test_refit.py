@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from helpers.training_pieces import changed
+from helpers.trainings import changed
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.result import WITHIN
 from listing_vibes.evaluation.run_evaluation import evaluate_run

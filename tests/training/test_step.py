@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.training_pieces import changed, pieces
+from helpers.trainings import changed, pieces
 from listing_vibes.market.log import DAY
 from listing_vibes.market.splits import make_split
 from listing_vibes.model.encoder import encode_histories, encode_listings

@@ -13,7 +13,7 @@ import pytest
 
 import listing_vibes.training.checkpoints as checkpoints_module
 from helpers.killing import kill_at, train_apart, weights
-from helpers.training_pieces import changed, pieces
+from helpers.trainings import changed, pieces
 from listing_vibes.errors import VibesError
 from listing_vibes.features.config import FeatureConfig
 from listing_vibes.market.log import EventLog

@@ -9,8 +9,7 @@ import pytest
 from looking import click, components, labelled, links, texts
 
 from browser.painted import embed_run
-from helpers.blends import KNN, fixed_blend
-from helpers.carried import carried
+from helpers.blends import KNN, carried, fixed_blend
 from listing_vibes import Run
 from listing_vibes.insight.explain import explain
 from listing_vibes.insight.selection.pages import as_of
