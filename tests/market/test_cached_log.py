@@ -1,5 +1,9 @@
 """Events of large markets are validated once, and cached where no table changed since; here from one event on."""
 
+import gc
+import weakref
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -11,8 +15,11 @@ from listing_vibes.market.cached_log import FILE, cached_log
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
+from listing_vibes.model.settings import ResolvedSplit
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.serving.forget import forget
+from listing_vibes.training import data
+from listing_vibes.training.data import TrainingData
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +77,19 @@ def test_users_are_forgotten_in_the_cache_as_well(tiny_market, tmp_path):
     before = cached_users(path)
     forget(tmp_path / "run", ["u003"])
     assert cached_users(path) == before - {"u003"} != before
+
+
+def test_a_training_frees_the_table_of_events_which_is_read_again_on_next_use(tiny_market, monkeypatch):
+    monkeypatch.setattr(data, "FEWEST", 1)
+    market = Market.open(tiny_market("market", photos=0))
+    before, table = market.events.copy(), weakref.ref(market.events)
+    TrainingData.of(market, ResolvedSplit())
+    gc.collect()
+    assert table() is None
+    assert market.timed and market.events.equals(before)
+    in_memory = replace(market, events=before)
+    TrainingData.of(in_memory, ResolvedSplit())
+    assert in_memory.events is before
 
 
 def test_events_that_changed_since_the_market_was_opened_are_refused(tiny_market):

@@ -185,12 +185,12 @@ class Market:
         source = sources.get("events")
 
         def load_events() -> dict[str, Any]:
-            if source is None:
-                raw = pd.DataFrame({C.USER: [], C.LISTING: [], C.POSITION: []})
-            else:
-                raw = load_table(source)
+            none = pd.DataFrame({C.USER: [], C.LISTING: [], C.POSITION: []})
             moment = pd.Timestamp.now("UTC") if now is None else now
-            events, actions, event_issues = events_table(raw, source or Path("events"), index, config, moment)
+            # No variable holds the cells as they are in the file, so that `events_table` can free them.
+            events, actions, event_issues = events_table(
+                none if source is None else load_table(source), source or Path("events"), index, config, moment
+            )
             if source is not None:
                 event_issues += check_unwanted(events, actions, source, config)
             events = events.assign(**{C.USER: names.shown(events[C.USER])})
@@ -202,6 +202,8 @@ class Market:
             if setting.kind is not None
         ]
         market = cls(path, config, table, photos, table.head(0), [], attributes, issues, tables)
+        if load_table is read_table and source is not None:
+            vars(market)[_LOAD] = load_events
         if events_too or source is None:
             vars(market).update(load_events())
         else:
@@ -209,8 +211,14 @@ class Market:
             require(header, source, NEEDED["events"])
             for name in OF_EVENTS:
                 del vars(market)[name]
-            vars(market).update({_LOAD: load_events, "timed": C.TIMESTAMP in header.columns})
+            vars(market)["timed"] = C.TIMESTAMP in header.columns
         return market
+
+    def release_events(self) -> None:
+        """Free the memory of the events of a market that was opened from its folder; they are read again on next use."""
+        if _LOAD in vars(self):
+            _ = self.timed
+            vars(self).pop("events", None)
 
     def _with_stamps(self, stamps: list[Any] | None) -> "Market":
         object.__setattr__(self, "stamps", stamps)

@@ -278,6 +278,7 @@ def events_table(
         notes.add(C.DURATION, wrong, raw[C.DURATION], "is not a duration in seconds; treated as unknown")
         table[C.DURATION] = np.where(wrong, np.nan, seconds)
     table = table.assign(**{name: raw[name] for name in extra})
+    del raw, users, listings, when  # sorting 50 million events needs as much memory again
     skipped = bad | strange | unnamed
     if skipped.any():
         table = table[~skipped]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from listing_vibes.errors import VibesError
+from listing_vibes.market.cached_log import FEWEST
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import RETURNING, Catalogue, Queries, Split, make_split, returning
@@ -28,6 +29,8 @@ class TrainingData:
     def of(cls, market: Market, split_settings: ResolvedSplit) -> TrainingData:
         """Return the data of one market."""
         log, catalogue = EventLog.from_market(market), Catalogue.of(market)
+        if len(log) >= FEWEST:  # a training needs the memory
+            market.release_events()
         split = make_split(log, catalogue, split_settings.protocol, split_settings.t1, split_settings.t2)
         counts = log.counts(split.train)
         published = catalogue.since > np.iinfo(np.int64).min
