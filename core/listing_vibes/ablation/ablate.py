@@ -149,7 +149,11 @@ def ablate(
 
 
 def check_seeds(seeds: Sequence[int]) -> None:
-    """Check the seeds of an ablation."""
+    """Check the seeds of an ablation.
+
+    Raises:
+        VibesError: there are no seeds, one is repeated, or one is not a valid seed.
+    """
     if len(set(seeds)) != len(seeds) or not seeds:
         raise VibesError(f"The seeds {list(seeds)} are not distinct whole numbers; give for example 0,1,2.")
     for seed in seeds:

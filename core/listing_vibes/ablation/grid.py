@@ -164,7 +164,11 @@ class Grid(BaseModel):
 
 
 def load_grid(source: str | Path) -> Grid:
-    """Load a packaged grid by its name, or one from a TOML file."""
+    """Load a packaged grid by its name, or one from a TOML file.
+
+    Raises:
+        VibesError: the file does not exist, is not TOML, or has an unknown setting.
+    """
     packaged = Path(__file__).parent / "grids" / f"{source}.toml"
     path = packaged if str(source) in PACKAGED else Path(source)
     try:

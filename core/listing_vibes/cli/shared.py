@@ -88,7 +88,11 @@ def moment_of(at: str | None, market: "Market") -> int | None:
 
 
 def read_rules(file: Path | None, k: int | None, where: list[str] | None = None) -> "Rules":
-    """Return the rules of a JSON or TOML file; the options `k` and `where` replace the file's values."""
+    """Return the rules of a JSON or TOML file; the options `k` and `where` replace the file's values.
+
+    Raises:
+        VibesError: the file cannot be read, a rule is unknown, or a value is out of range.
+    """
     from listing_vibes.market.documents import read_json, read_toml
     from listing_vibes.run.rules import Rules
 

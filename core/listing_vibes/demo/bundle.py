@@ -70,6 +70,9 @@ def make_market(folder: Path, photo_root: Path, report: Report, **size: Any) -> 
     """Simulate the market and the truth into `folder` with the photos of `photo_root`, and embed these.
 
     `size` goes to `listing_vibes.demo.simulate.simulate`.
+
+    Raises:
+        VibesError: there is no photo, or the folder cannot be written.
     """
     if not any((photo_root / "photos").glob("*.webp")):
         raise VibesError(

@@ -90,6 +90,9 @@ def simulate(
     `photo_root` holds the photos, `photo_root/photos/<number>_<room>.webp`; existing ones are copied and listed
     in the photos table. The truth is written to the file `truth` where one is given, never into the market.
     None means the value of the parameters. `overwrite` replaces an existing market in `path`.
+
+    Raises:
+        VibesError: the folder cannot be written, holds a market without `overwrite`, or holds other content.
     """
     world = World.draw(seed, listings, users, parameters)
     p = world.parameters

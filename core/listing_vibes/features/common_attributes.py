@@ -23,7 +23,11 @@ LEAST_SHARED = 0.1
 
 
 def common_attributes(markets: Sequence[Market]) -> list[Attribute]:
-    """Return the attributes of at least two markets, by their shared name."""
+    """Return the attributes of at least two markets, by their shared name.
+
+    Raises:
+        VibesError: a market shares none, or an attribute has two types.
+    """
     values: dict[str, tuple[Attribute, Market]] = {}
     count: Counter[str] = Counter()
     for market in markets:
@@ -61,7 +65,11 @@ def comparable_attributes(shared: Sequence[Attribute], markets: Sequence[Market]
 
 
 def same_unit(name: str, markets: Sequence[Market]) -> bool:
-    """Return whether all markets with the attribute `name` use the same unit."""
+    """Return whether all markets with the attribute `name` use the same unit.
+
+    Raises:
+        VibesError: the units are of different kinds, or one is a currency other than its market's.
+    """
     units: dict[str, Market] = {}
     for market in markets:
         for attribute in market.attributes:

@@ -303,7 +303,11 @@ class Featurizer:
 
     @classmethod
     def load(cls, run: Path) -> Featurizer:
-        """Load a featurizer from a run folder."""
+        """Load a featurizer from a run folder.
+
+        Raises:
+            VibesError: the files are missing or were written by another version.
+        """
         head_file, arrays_file = run / "vocabulary.json", run / "features.safetensors"
         for file in (head_file, arrays_file):
             if not file.is_file():

@@ -40,6 +40,9 @@ class Reducer:
             vectors: (N, w), any float type; beyond `FIT_ROWS` a sample is used.
             width: columns of the output; min(width, w, N - 1) of them can be non-zero.
             whiten: give every component the same variance, up to `SHRINKAGE`.
+
+        Raises:
+            VibesError: there is a NaN or infinity.
         """
         from sklearn.decomposition import PCA
 
@@ -77,7 +80,11 @@ class Reducer:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "Reducer":
-        """Return the reducer of `to_arrays`."""
+        """Return the reducer of `to_arrays`.
+
+        Raises:
+            VibesError: an array is missing or of the wrong shape.
+        """
         mean, matrix = arrays.get("mean"), arrays.get("matrix")
         if mean is None or matrix is None or matrix.ndim != 2 or mean.shape != matrix.shape[:1]:
             raise VibesError("A stored reducer is damaged; train the run again.")

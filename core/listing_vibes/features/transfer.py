@@ -121,7 +121,11 @@ def _are(names: Sequence[str]) -> str:
 def shared_attributes(
     market: Market, featurizer: Featurizer, run: Path
 ) -> tuple[dict[str, AttributeVocabulary], dict[str, Attribute]]:
-    """Return the attributes of the model of `run`, and those of `market`, by name."""
+    """Return the attributes of the model of `run`, and those of `market`, by name.
+
+    Raises:
+        VibesError: one has different types in the two.
+    """
     renamed = market.shared() if featurizer.within is not None else featurizer.view(market)
     entries = {entry.name: entry for entry in featurizer.vocabulary.attributes}
     for name in featurizer.within.numbers if featurizer.within is not None else ():

@@ -86,6 +86,9 @@ class Audience:
     ) -> Audience:
         """Return the `limit` most recently active users by their events before `before` (None: all events) who have an event
         at or after `since`. Users with only unwanted events (`hide`), which have no vector, are left out.
+
+        Raises:
+            VibesError: the run has no model, or no user has an event before that moment.
         """
         if not run.has_model:
             raise VibesError(f"{run.path} has no trained model, so it cannot recommend to users.")

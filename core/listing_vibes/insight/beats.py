@@ -95,7 +95,11 @@ def five_beats(run: Run) -> list[Beat]:
 
 
 def iterate_beats(run: Run) -> Iterator[Beat]:
-    """Yield the beats of a run, from its cache where nothing changed since; otherwise compute each, and cache them."""
+    """Yield the beats of a run, from its cache where nothing changed since; otherwise compute each, and cache them.
+
+    Raises:
+        VibesError: a beat cannot be computed; raised after the others.
+    """
     digest = _digest(run)
     try:
         stored, beats = _BEATS.validate_json(run_cache_file(run.path, FILE).read_bytes())

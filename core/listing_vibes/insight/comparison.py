@@ -217,7 +217,11 @@ def compared(
 
 
 def require_same_protocol(first: Run, second: Run) -> None:
-    """Check that both runs have the same protocol, so that neither was trained on the shared queries."""
+    """Check that both runs have the same protocol, so that neither was trained on the shared queries.
+
+    Raises:
+        VibesError: the protocols differ; a leave-one-out run is trained on most test queries of a temporal one.
+    """
     item, two = (
         (run.metrics or {}).get("protocol") or run.manifest.settings.split.protocol for run in (first, second)
     )

@@ -96,6 +96,9 @@ def split_of(run: Run) -> Split:
 def scorer_of(run: Run, split: Split, name: str) -> Scorer:
     """Return the scorer with the name `name` in an evaluation of the run: the model or a blend as fitted; a baseline or neighbors,
     tuned on validation again, which takes a while.
+
+    Raises:
+        VibesError: it cannot be rebuilt, such as the ceiling of a simulated market.
     """
     if uses_model(name):
         model = model_scorer(run)
@@ -124,7 +127,11 @@ def scorer_of(run: Run, split: Split, name: str) -> Scorer:
 
 
 def queries_of(run: Run, split: Split, frame: pd.DataFrame) -> Queries:
-    """Return the test queries of the rows `frame` of an evaluation: `user_id, at, target`."""
+    """Return the test queries of the rows `frame` of an evaluation: `user_id, at, target`.
+
+    Raises:
+        VibesError: the market no longer has one of them.
+    """
     test = split.test
     at = frame["at"].dt.as_unit("ns").astype("int64") if run.log.timed else frame["at"].astype("int64")
     columns = frame[C.USER].map(run.user_number), at, frame["target"].map(run.listing_row)

@@ -49,7 +49,11 @@ class Draft:
 
     @classmethod
     def of_file(cls, market: Market, path: Path) -> Draft:
-        """Read a JSON file: values by attribute, `photos` (paths from the file), and `like`, a listing to start from."""
+        """Read a JSON file: values by attribute, `photos` (paths from the file), and `like`, a listing to start from.
+
+        Raises:
+            VibesError: the file, a value or a photo cannot be read, it has no values, or `like` is not a listing.
+        """
         try:
             content = json.loads(path.read_text(encoding="utf-8-sig"))
         except OSError as error:

@@ -154,7 +154,11 @@ def explain_listing(
     blend: str | None = None,
     space: str | None = None,
 ) -> Explanation:
-    """Explain one listing; `query` is a user or a history, as for `explain`, or a listing, for an explanation of similarity."""
+    """Explain one listing; `query` is a user or a history, as for `explain`, or a listing, for an explanation of similarity.
+
+    Raises:
+        VibesError: `query` is neither a user nor a listing, or is both, or an option does not apply to the kind of list.
+    """
     if not isinstance(query, str) or query not in run.listing_row:
         if space is not None:
             raise VibesError(
@@ -293,7 +297,11 @@ def _by_adds(parts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def explain_similarity(run: Run, first: str, second: str, space: str | None = None) -> Explanation:
-    """Explain the similarity of two listings of a run in a space; None: the space of its lists."""
+    """Explain the similarity of two listings of a run in a space; None: the space of its lists.
+
+    Raises:
+        VibesError: a listing or the space is unknown, or a listing has no vector in the space.
+    """
     space = space or run.spaces[0]
     index, rows = run.index(space), (run.row(first), run.row(second))
     for row, listing in zip(rows, (first, second), strict=True):

@@ -253,7 +253,11 @@ def gains(crowd: Crowd, base: np.ndarray, vectors: np.ndarray, row: int | None =
 
 
 def draft_named(run: Run, name: str) -> str | Draft:
-    """Return the draft in a JSON file, or the id of a listing, for a command's argument `--listing`."""
+    """Return the draft in a JSON file, or the id of a listing, for a command's argument `--listing`.
+
+    Raises:
+        VibesError: it is neither a file nor a listing.
+    """
     if name in run.listing_row:
         return name
     if name.endswith(".json"):

@@ -181,6 +181,9 @@ def listing_photos(run: Run, row: int) -> tuple[np.ndarray, np.ndarray]:
 
     The vectors are those that the market has cached, or the photos are embedded. They are centered at the mean of the market
     and L2-normalized.
+
+    Raises:
+        VibesError: the photos are not embedded, and the run's encoder or the center of its photo space is not available.
     """
     rows = _photo_rows(run).get(run.listing_ids[row], np.arange(0))
     if not len(rows):
@@ -215,6 +218,9 @@ def compare_photos(
     Args:
         first: a listing, or the content of a photo file (m = 1).
         second: a listing.
+
+    Raises:
+        VibesError: a listing is unknown, the photo cannot be used, or see `listing_photos`.
     """
     if isinstance(first, bytes):
         encoded = Newcomers(run).encode({}, [first], ["photos"])

@@ -59,6 +59,9 @@ class PhotoSearch:
         """Classify every photo, once: cached vectors are reused, and the embedding of the others may be interrupted.
 
         The result is written into the run's cache, or stays in memory if the cache cannot be written.
+
+        Raises:
+            VibesError: the market has no photos, or an encoder is not available.
         """
         market = run.market
         if not len(market.photos):
@@ -82,6 +85,9 @@ class PhotoSearch:
 
         Returns:
             `listing_id, photo, score, seen`: the photo's position in its listing (0 is the cover), its cosine, and its classes.
+
+        Raises:
+            VibesError: the text is empty, or the text encoder is not available or differs from that of the classified photos.
         """
         if not text.strip():
             raise VibesError("The description is empty; write what the photo should show.")

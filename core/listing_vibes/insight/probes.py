@@ -31,6 +31,9 @@ def probe_run(run: Run, question: str) -> pd.DataFrame:
 
     Returns:
         One row a space: `space, value, low, high, listings`; the value is R2, with its 95 % interval over listings.
+
+    Raises:
+        VibesError: the attribute is not numeric, or fewer than 20 listings have it.
     """
     market = run.market
     if question not in [item.name for item in market.attributes if item.shown_as == "number"]:

@@ -60,6 +60,9 @@ def join_rankings(left: pd.DataFrame, first: str, right: pd.DataFrame, second: s
 
     The columns are `user_id, at, target, candidates, history_length, cold_listing, cold_user` if present, `first`,
     `second` and `gain`, the difference of the discounted gains 1 / log2(rank + 1), in which top ranks count most.
+
+    Raises:
+        VibesError: there is no shared query.
     """
     about = [name for name in ABOUT if name in left.columns]
     left = left[[*KEY, *about, RANK + first]].rename(columns={RANK + first: "first"})

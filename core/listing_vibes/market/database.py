@@ -83,7 +83,11 @@ def connected(engine: Any) -> Iterator[Any]:
 
 
 def read_frames(connection: Any, statement: Any, what: str) -> Iterator[pd.DataFrame]:
-    """Yield the rows of a SELECT, `CHUNK` at a time; one empty frame where there are none."""
+    """Yield the rows of a SELECT, `CHUNK` at a time; one empty frame where there are none.
+
+    Raises:
+        VibesError: the database rejects the statement, or fails while reading.
+    """
     with _wrap_errors(connection, what):
         result = connection.execute(statement)
         columns, is_empty = list(result.keys()), True

@@ -38,6 +38,9 @@ def read_json(path: Path, hint: str, parse: Callable[[Any], T] = lambda content:
     Args:
         hint: how to fix a damaged file, such as "evaluate the run again".
         parse: converts the content; its KeyErrors and type errors count as damage.
+
+    Raises:
+        VibesError: the file cannot be read, is not JSON, or `parse` fails on it.
     """
     try:
         return parse(json.loads(path.read_text(encoding="utf-8")))

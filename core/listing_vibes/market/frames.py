@@ -86,6 +86,9 @@ def config_of(config: MarketConfig | Mapping[str, Any] | Path | str | None, **ke
     """Return a configuration, given as an object, its keys, or a file such as `market.toml`; `keys` override it.
 
     A type name, as in `attributes={"price": "number"}`, stands for the attribute's settings.
+
+    Raises:
+        VibesError: no such file, an unknown key, or a value of a wrong type.
     """
     if isinstance(config, str | Path):
         if not Path(config).is_file():
@@ -102,6 +105,9 @@ def photo_paths(photos: pd.DataFrame, root: Path | str | None) -> tuple[pd.DataF
     Args:
         photos: with `path`: absolute, relative to `root`, or a URL, which stays; or with `url`.
         root: None: paths are relative to the current folder, and the folder is that of all photos.
+
+    Raises:
+        VibesError: there is no column `path`, or none of the files exists.
     """
     folder = os.path.abspath(root or ".")
     if C.URL in photos and C.PATH not in photos:

@@ -81,6 +81,9 @@ def read_stored_table(path: Path, columns: Iterable[str], hint: str) -> pd.DataF
     Args:
         columns: the required columns.
         hint: what to do where one is missing, such as "evaluate the run again".
+
+    Raises:
+        VibesError: the file is not a table, or lacks a column.
     """
     if not path.is_file():
         return None
@@ -94,7 +97,11 @@ def read_stored_table(path: Path, columns: Iterable[str], hint: str) -> pd.DataF
 def require_numbers(
     frame: pd.DataFrame, path: Path, columns: Iterable[str], hint: str, missing: bool = False
 ) -> None:
-    """Check that columns of a stored table hold finite numbers only, or (`missing`) finite numbers and missing cells."""
+    """Check that columns of a stored table hold finite numbers only, or (`missing`) finite numbers and missing cells.
+
+    Raises:
+        VibesError: a column holds anything else.
+    """
     for name in columns:
         column = frame[name]
         numbers = pd.to_numeric(column, errors="coerce").astype("float64")

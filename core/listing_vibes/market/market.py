@@ -189,7 +189,11 @@ class Market:
             moment = pd.Timestamp.now("UTC") if now is None else now
             # No variable holds the cells as they are in the file, so that `events_table` can free them.
             events, actions, event_issues = events_table(
-                none if source is None else load_table(source), source or Path("events"), index, config, moment
+                none if source is None else load_table(source),
+                source or Path("events"),
+                index,
+                config,
+                moment,
             )
             if source is not None:
                 event_issues += check_unwanted(events, actions, source, config)

@@ -79,7 +79,11 @@ def _digest(file: Path, stamp: str) -> str:
 
 
 def read(file: Path) -> bytes:
-    """Return the bytes of a photo file."""
+    """Return the bytes of a photo file.
+
+    Raises:
+        PhotoProblem: the file is too large or cannot be read.
+    """
     try:
         with open(file, "rb") as source:
             data = source.read(MAX_BYTES + 1)

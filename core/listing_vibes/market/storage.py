@@ -43,7 +43,11 @@ class Place:
 
     @classmethod
     def of(cls, address: str, label: str) -> Place:
-        """Return the place of a URL, without any request to it."""
+        """Return the place of a URL, without any request to it.
+
+        Raises:
+            VibesError: fsspec or the protocol's package is not installed, or the protocol is unknown.
+        """
         with needs("Object storage", "sources"):
             import fsspec
         try:
@@ -77,6 +81,9 @@ class Place:
         """Return the file system's details of each file in this folder and its subfolders with one of the suffixes, by path.
 
         Names that begin with `_` or `.` are skipped.
+
+        Raises:
+            VibesError: the folder does not exist or cannot be read.
         """
         with storage_errors(self):
             self.files.invalidate_cache()
@@ -91,7 +98,11 @@ class Place:
         }
 
     def read_table(self) -> pd.DataFrame:
-        """Read the file as a table."""
+        """Read the file as a table.
+
+        Raises:
+            VibesError: it does not exist, cannot be read, or is not a table.
+        """
         if self.local is not None:
             return read_table(self.local)
         with scratch_folder() as folder:
@@ -103,7 +114,11 @@ class Place:
                 raise VibesError(str(error).replace(str(copy), self.shown)) from error
 
     def fetch(self, target: Path) -> None:
-        """Download the file to the local path `target`."""
+        """Download the file to the local path `target`.
+
+        Raises:
+            VibesError: it does not exist or cannot be read.
+        """
         with storage_errors(self):
             self.files.get_file(self.path, str(target))
 

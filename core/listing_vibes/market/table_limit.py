@@ -26,7 +26,12 @@ _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_
 
 
 def check_table_size(path: Path) -> None:
-    """Check that a table fits the memory limit; Parquet pages state their size, a CSV is counted."""
+    """Check that a table fits the memory limit; Parquet pages state their size, a CSV is counted.
+
+    Raises:
+        VibesError: it exceeds the limit.
+        OSError: the file cannot be read.
+    """
     count = _count_parquet if path.suffix == ".parquet" else _count_csv
     count(path, TableBudget(path))
 
@@ -47,7 +52,11 @@ class TableBudget:
         return self._limit - self._text - CELL_BYTES * self._cells
 
     def take(self, text: int, cells: int = 0) -> None:
-        """Take bytes of text and cells from the budget."""
+        """Take bytes of text and cells from the budget.
+
+        Raises:
+            VibesError: the table exceeds the limit.
+        """
         self._text, self._cells = self._text + text, self._cells + cells
         if self.left < 0:
             raise VibesError(

@@ -46,6 +46,9 @@ def require(table: pd.DataFrame, shown: object, names: Sequence[str]) -> None:
     Args:
         shown: what messages call it, such as its path.
         names: the columns; "path or url" requires one of them.
+
+    Raises:
+        VibesError: it lacks one, or has one twice.
     """
     columns = list(map(str, table.columns))
     for name in names:
@@ -304,7 +307,11 @@ def _times(raw: pd.DataFrame, name: str, now: pd.Timestamp, notes: Notes) -> tup
 
 
 def check_unwanted(events: pd.DataFrame, actions: list[str], path: Path, config: MarketConfig) -> list[Issue]:
-    """Check the actions that market.toml lists as unwanted against those of the events."""
+    """Check the actions that market.toml lists as unwanted against those of the events.
+
+    Raises:
+        VibesError: all actions are unwanted, or one is misspelled.
+    """
     if "unwanted" not in config.model_fields_set:
         return []
     issues = _check_names("unwanted", config.unwanted, [*actions, HIDE], actions, path)
@@ -317,7 +324,11 @@ def check_unwanted(events: pd.DataFrame, actions: list[str], path: Path, config:
 
 
 def source_table(folder: Path, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
-    """Return the table `name`.csv.gz or `name`.csv of a source folder; every cell as text, empty ones missing."""
+    """Return the table `name`.csv.gz or `name`.csv of a source folder; every cell as text, empty ones missing.
+
+    Raises:
+        VibesError: there is no such file, it cannot be read, or it lacks one of `columns`.
+    """
     results = [path for path in (folder / f"{name}.csv.gz", folder / f"{name}.csv") if path.is_file()]
     if not results:
         raise VibesError(f"{folder} holds no {name}.csv.gz or {name}.csv; give the folder that holds it.")

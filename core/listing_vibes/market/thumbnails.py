@@ -37,7 +37,11 @@ def thumbnail(market_path: Path, photo_path: str, size: int = 320) -> Path | Non
 
 
 def preview(content: bytes, size: int = 320) -> bytes:
-    """Return the bytes of a WebP thumbnail of an untrusted image file."""
+    """Return the bytes of a WebP thumbnail of an untrusted image file.
+
+    Raises:
+        VibesError: the file cannot be decoded; the message is the reason.
+    """
     try:
         with open_photo(content, (size, size)) as image:
             image.thumbnail((size, size), Image.Resampling.LANCZOS)

@@ -33,7 +33,11 @@ class UserNames:
         self.market, self.hashed = Path(market), hashed
 
     def shown(self, users: pd.Series) -> pd.Series:
-        """Return the names of ids (n,) str; missing ids stay missing."""
+        """Return the names of ids (n,) str; missing ids stay missing.
+
+        Raises:
+            VibesError: the key is too short, or cannot be read or created.
+        """
         if not self.hashed or not len(users):
             return users
         codes, ids = pd.factorize(users)

@@ -21,7 +21,11 @@ def save_weights(path: Path, model: torch.nn.Module) -> None:
 
 
 def load_weights(path: Path, model: torch.nn.Module) -> None:
-    """Load weights into `model`; those of trained photo encoder stages only if `model` has such stages."""
+    """Load weights into `model`; those of trained photo encoder stages only if `model` has such stages.
+
+    Raises:
+        VibesError: the file is missing, damaged, or has the weights of another architecture.
+    """
     if not path.is_file():
         raise VibesError(f"{path} is missing; train the run again.")
     try:
@@ -62,7 +66,11 @@ def save_state(
 def load_state(
     path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer
 ) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Restore the state that `save_state` wrote, and return the extra tensors and the head."""
+    """Restore the state that `save_state` wrote, and return the extra tensors and the head.
+
+    Raises:
+        VibesError: the file is damaged or has another configuration.
+    """
     try:
         tensors = load_file(path)
         with safe_open(path, "pt") as opened:

@@ -234,6 +234,9 @@ class ListingEncoder(nn.Module):
             real: (B, S) bool, False at padding.
             position, kind, item: (B, S) long: token position, token type, item position.
             cls_only: compute only row 0 in the last layer.
+
+        Raises:
+            VibesError: a row is longer than `max_tokens`.
         """
         length = tokens.shape[1]
         if length > self.config.max_tokens:

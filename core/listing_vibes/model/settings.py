@@ -232,6 +232,9 @@ class Settings(Forbidding):
         """Return the preset with its changes, with at least `training.max_listings` item positions.
 
         Its `max_tokens` limits the tokens of a history.
+
+        Raises:
+            VibesError: a size is unknown, or sizes are inconsistent.
         """
         preset = PRESETS[self.preset]
         places = max(preset.max_items, 1 + self.training.max_listings)

@@ -61,7 +61,11 @@ class Slide(BaseModel):
 
 
 def read_deck(path: Path) -> list[Slide]:
-    """Read the slides of a deck, or of a JSON list of slides."""
+    """Read the slides of a deck, or of a JSON list of slides.
+
+    Raises:
+        VibesError: the file cannot be read, or has no slides.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -70,7 +74,11 @@ def read_deck(path: Path) -> list[Slide]:
 
 
 def parse_slides(text: str, name: str = "The file") -> list[Slide]:
-    """Return the slides of a deck's text, or of a JSON list: `[{"url", "title", "note"}, ...]`."""
+    """Return the slides of a deck's text, or of a JSON list: `[{"url", "title", "note"}, ...]`.
+
+    Raises:
+        VibesError: the text has no slides, or more than a deck can have.
+    """
     inside = _SLIDES.search(text)
     try:
         slides = TypeAdapter(list[Slide]).validate_json(inside[1] if inside else text)

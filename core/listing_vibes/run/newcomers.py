@@ -211,10 +211,8 @@ def new_listings(
         ],
         columns=[C.LISTING, C.POSITION, C.PATH],
     )
-    none = market.events.iloc[:0]
-    return Market(
-        folder, market.config, pd.DataFrame(columns), shots, none, market.actions, market.attributes
-    )
+    none = pd.DataFrame({C.USER: [], C.LISTING: [], C.POSITION: []})  # the market's need not be read
+    return Market(folder, market.config, pd.DataFrame(columns), shots, none, [], market.attributes)
 
 
 def parse_cell(attribute: Attribute, name: str, value: Any) -> Any:

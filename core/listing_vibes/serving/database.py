@@ -124,7 +124,12 @@ class Database:
         self.engine.dispose()
 
     def check(self) -> None:
-        """Acquire the lock of a writer and release it; raise `Busy` where another process holds it."""
+        """Acquire the lock of a writer and release it; raise `Busy` where another process holds it.
+
+        Raises:
+            Busy: another process holds it.
+            VibesError: the database cannot be written.
+        """
         with self.write():
             pass
 

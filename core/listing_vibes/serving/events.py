@@ -96,7 +96,12 @@ class EventLog:
         self._last_id = 0
 
     def append(self, posts: Sequence[Sequence[Mapping[str, Any]]]) -> list[Accepted]:
-        """Commit the events of several posts in one transaction."""
+        """Commit the events of several posts in one transaction.
+
+        Raises:
+            Busy: another process held the lock.
+            VibesError: the disk is full, or the database cannot be written.
+        """
         run = self._run()
         repeated = append_events(
             self.database, [[self._with_time(event) for event in post] for post in posts]

@@ -240,6 +240,9 @@ def remove_rows(path: Path, who: UsersToForget) -> int:
 
     The new file replaces the old one by a rename. It has the same columns, types and order; dictionary values that only these rows
     used are removed as well.
+
+    Raises:
+        VibesError: the file is not a table, the disk is full, or the folder cannot be written.
     """
     theirs = rows_of(path, who)
     if theirs.any():

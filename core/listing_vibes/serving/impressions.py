@@ -69,6 +69,9 @@ class ImpressionLog:
     Args:
         hash_users: whether users are recorded as keyed hashes, see `listing_vibes.market.user_names.UserNames`; the key comes from
             the environment, else from a random key file in the folder of the database file.
+
+    Raises:
+        VibesError: the database cannot be created or written, or the key is missing or too short.
     """
 
     def __init__(self, place: str | Path, hash_users: bool = False) -> None:
@@ -81,7 +84,12 @@ class ImpressionLog:
         self.names.of("user")  # raises now if the key is invalid
 
     def append(self, impressions: Sequence[Impression]) -> list[None]:
-        """Commit responses in one transaction; return None for each."""
+        """Commit responses in one transaction; return None for each.
+
+        Raises:
+            Busy: another process held the lock.
+            VibesError: the disk is full, or the database cannot be written; then none is recorded.
+        """
         with self.database.write(ordered=False) as connection:
             connection.execute(impressions_table.insert(), [self._row(item) for item in impressions])
         return [None] * len(impressions)
@@ -106,6 +114,9 @@ def read_impressions(place: Path | str, events: Path | str | None = None) -> pd.
         place: the place of `vibes serve --impressions`: a folder, a database file or a URL.
         events: the place of `--events`: adds, for events with the `request_id` of a response, `acted_at` (the first on that listing)
             and `actions` (all of them, in order; an event without one is "event").
+
+    Raises:
+        VibesError: the database does not exist, or a response in it is damaged.
     """
     columns = [impressions_table.c[name] for name in _STORED]
     statement = sql.select(*columns).order_by(impressions_table.c.time, impressions_table.c.id)
@@ -141,7 +152,11 @@ def impressions_frame(rows: Sequence[Any]) -> pd.DataFrame:
 
 
 def read_feedback(place: Path | str) -> pd.DataFrame:
-    """Return the posted events that name a response: `request_id, listing_id, acted_at, action`, oldest first."""
+    """Return the posted events that name a response: `request_id, listing_id, acted_at, action`, oldest first.
+
+    Raises:
+        VibesError: the database does not exist.
+    """
     with closing(Database(place, "--events")) as database:
         rows = [row for row in read_events(database) if row.request_id is not None]
     columns = ["request_id", C.LISTING, C.TIMESTAMP, C.ACTION]

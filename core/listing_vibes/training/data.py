@@ -27,7 +27,11 @@ class TrainingData:
 
     @classmethod
     def of(cls, market: Market, split_settings: ResolvedSplit) -> TrainingData:
-        """Return the data of one market."""
+        """Return the data of one market.
+
+        Raises:
+            VibesError: there are no training events, or fewer than two listings have one.
+        """
         log, catalogue = EventLog.from_market(market), Catalogue.of(market)
         if len(log) >= FEWEST:  # a training needs the memory
             market.release_events()

@@ -67,7 +67,11 @@ def buckets_of(vocabulary: Vocabulary) -> list[tuple[int, int]]:
 
 
 def check_markets(markets: Sequence[Market], settings: Settings) -> None:
-    """Check that several markets can be used in one training."""
+    """Check that several markets can be used in one training.
+
+    Raises:
+        VibesError: a market is named twice, or a setting is only for one market.
+    """
     for number, market in enumerate(markets):
         if market.path.resolve() in [other.path.resolve() for other in markets[:number]]:
             raise VibesError(f"{market.path} is there twice; name each market once.")

@@ -323,7 +323,11 @@ class Optimization:
 
 
 def check_finite(what: str, value: float, step: int, learning_rate: float) -> None:
-    """Check that the `value` of `what` after `step` steps is finite."""
+    """Check that the `value` of `what` after `step` steps is finite.
+
+    Raises:
+        VibesError: it is not finite, so no later value will be.
+    """
     if not math.isfinite(value):
         raise VibesError(
             f"The {what} became {value} at step {step}; lower training.learning_rate ({learning_rate}) and train again."

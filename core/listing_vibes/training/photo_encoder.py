@@ -116,7 +116,11 @@ def trained_photos(
     photos: PhotoVectors | None,
     report: Report | None = None,
 ) -> tuple[TrainedPhotos, PhotoTail]:
-    """Return the feature maps for an end-to-end training, and the stages with ImageNet weights."""
+    """Return the feature maps for an end-to-end training, and the stages with ImageNet weights.
+
+    Raises:
+        VibesError: the market has no photos, they have another encoder, or the recipe freezes the listings.
+    """
     from listing_vibes.features.photos.tail import PhotoTail, load_photo_encoder, photo_maps
 
     stages, training = settings.features.photo_train_blocks, settings.training

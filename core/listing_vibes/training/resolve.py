@@ -108,6 +108,9 @@ def resolve_positions(
     listings that are published later also fit. A row of "cls" is a history: `training.max_listings` such listings, each with an
     action and a duration, but at most as many tokens as the preset has, beyond which the oldest listings are left out; one listing
     always fits.
+
+    Raises:
+        VibesError: `max_tokens` was given, and a listing of the market does not fit.
     """
     reads_tokens = USER_ENCODERS[settings.history].reads_tokens
     meta = 2 * reads_tokens * featurizer.config.meta

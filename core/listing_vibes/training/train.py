@@ -287,7 +287,11 @@ def make_step_data(
 
 
 def recent_events(data: TrainingData, settings: Resolved) -> RecentEvents | None:
-    """Return the counter of recent events for the loss, or None."""
+    """Return the counter of recent events for the loss, or None.
+
+    Raises:
+        VibesError: the events have no timestamps.
+    """
     days = settings.training.recent_days
     if days and not data.log.timed:
         raise VibesError(

@@ -62,7 +62,11 @@ class WarmStart:
 
     @classmethod
     def load(cls, run: Path) -> WarmStart:
-        """Load the model of the run folder `run`."""
+        """Load the model of the run folder `run`.
+
+        Raises:
+            VibesError: it has no model, a model of another format, or one without support for a warm start.
+        """
         with reading(run) as folder:
             manifest = Manifest.load(folder)
             if not (folder / "model.safetensors").is_file():
@@ -88,6 +92,9 @@ class WarmStart:
 
         The training resolves the rest again for `market`, except the late interaction of a model of several markets: recall@30
         with and without it .334 and .284 in Singapore, .375 and .372 in Albany, .436 and .417 in Salem (one seed).
+
+        Raises:
+            VibesError: a given setting would change the model.
         """
         self.check(given)
         if given.training.recipe != "single-stage":

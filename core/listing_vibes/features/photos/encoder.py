@@ -228,7 +228,11 @@ class PhotoEncoder(Encoder):
         return compile_engine(self.model, self._normalize, self.size, torch.get_num_threads())
 
     def classify(self, vectors: np.ndarray) -> np.ndarray:
-        """Return ImageNet class probabilities (N, 1000) float32 of vectors (N, width) by this encoder."""
+        """Return ImageNet class probabilities (N, 1000) float32 of vectors (N, width) by this encoder.
+
+        Raises:
+            VibesError: the model has no ImageNet head.
+        """
         head = self.model.get_classifier()
         if not isinstance(head, nn.Linear) or head.out_features != 1000:
             raise VibesError(f"The photo encoder {self.name} has no ImageNet classes; use {LITE0}.")
@@ -246,7 +250,11 @@ class PhotoEncoder(Encoder):
 
 
 def load_frozen(name: str = "auto", weights: Path | None = None, device: str | None = None) -> PhotoEncoder:
-    """Load an encoder that was not trained by a run, see `listing_vibes.features.photos.tail.load_photo_encoder`."""
+    """Load an encoder that was not trained by a run, see `listing_vibes.features.photos.tail.load_photo_encoder`.
+
+    Raises:
+        VibesError: the name is unknown, the weights are not available, or a file does not fit the model.
+    """
     if name == "auto":
         name = EVA02 if weights is not None or _cached_weights(EVA02) is not None else LITE0
     base = STORED_NAME.sub("", name)

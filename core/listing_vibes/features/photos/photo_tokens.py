@@ -31,7 +31,11 @@ class VectorView:
 
 
 def photo_view(market: Market, config: FeatureConfig, photos: PhotoVectors | None) -> VectorView | None:
-    """Return the photo vectors that get tokens; None where there are none."""
+    """Return the photo vectors that get tokens; None where there are none.
+
+    Raises:
+        VibesError: the configuration has another encoder.
+    """
     if photos is None or not config.photos or not photos.ok.any():
         return None
     if not photos.encoder.startswith(config.photo_encoder):
@@ -56,6 +60,9 @@ def precomputed_views(
 
     Args:
         reducers: the reducers fitted in training, by name; None in training, which takes all vectors with `tokens = true`.
+
+    Raises:
+        VibesError: a file of vectors is invalid, their width differs from training's, or the model also trains a photo encoder.
     """
     views = {}
     for name, item in market.config.vectors.items():
@@ -101,6 +108,9 @@ def fit_photos(
 
     Args:
         rows: (n,) training listings of each market.
+
+    Raises:
+        VibesError: the photos of two markets have different encoders.
     """
     given = {item.encoder: market for market, item in zip(markets, photos, strict=True) if item is not None}
     if len(given) > 1:

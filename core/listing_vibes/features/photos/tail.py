@@ -113,7 +113,11 @@ def load_photo_encoder(
 
 
 def load_trained(name: str, weights: Path | None, device: str | None = None) -> PhotoEncoder:
-    """Load an encoder that a run has trained, by its stored name, from the `model.safetensors` of that run."""
+    """Load an encoder that a run has trained, by its stored name, from the `model.safetensors` of that run.
+
+    Raises:
+        VibesError: there is no file, or it does not hold this encoder.
+    """
     if weights is None:
         raise VibesError(
             f"The photo encoder {name!r} was trained by a run; give that run's model.safetensors with --weights."
@@ -150,6 +154,9 @@ def photo_maps(market: Market, rows: np.ndarray, stages: int, report: Report | N
 
     Equal photos are computed once and cached (31 kB a photo for one stage, 73 for two, 52 for three). The array is
     memory-mapped from an unnamed file in that cache, so that it need not fit into memory, and is removed with the process.
+
+    Raises:
+        VibesError: a photo cannot be read any more, or the cache cannot be written.
     """
     encoder, shape = load_trunk(stages)
     paths, root = photo_paths(market.photos.iloc[rows]), cache_root(market.path)

@@ -70,6 +70,9 @@ def market_vae(
     Args:
         name: "vae", or the full name that a run stored; one of another market is not trained but has to be given.
         weights: the file of another market's autoencoder, `.cache/vae/vae.safetensors` in its folder.
+
+    Raises:
+        VibesError: diffusers is not installed, no photo can be read, or the weights are not available or damaged.
     """
     file = weights or market_cache(market_path) / "vae" / "vae.safetensors"
     if not file.is_file():

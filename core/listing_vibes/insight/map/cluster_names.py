@@ -247,7 +247,11 @@ def given_names(run: Run, space: str, ids: Sequence[str] | np.ndarray, cluster: 
 
 
 def save_name(run: Run, space: str, members: Sequence[str] | np.ndarray, name: str) -> None:
-    """Store the name of the group with the listings `members`, the most typical first; an empty name removes it."""
+    """Store the name of the group with the listings `members`, the most typical first; an empty name removes it.
+
+    Raises:
+        VibesError: the name is too long, or the file cannot be written.
+    """
     name = " ".join(printable(name).split())
     if len(name) > LONGEST:
         raise VibesError(f"The name has {len(name)} characters; give at most {LONGEST}.")

@@ -76,7 +76,11 @@ def about_part(drawn: SpaceMap, params: Mapping[str, str]) -> dict[str, Any]:
 
 
 def chosen_by(drawn: SpaceMap, params: Mapping[str, str]) -> np.ndarray:
-    """Return which listings the selection in the parameters of a URL has, (n,) bool."""
+    """Return which listings the selection in the parameters of a URL has, (n,) bool.
+
+    Raises:
+        VibesError: a parameter cannot be read, or see `SpaceMap.chosen`.
+    """
     group = params.get("group", "")
     if group and not (group.isdecimal() and len(group) < 6):
         raise VibesError(f"'{group[:60]}' is not a group of the map; give the number of a group.")

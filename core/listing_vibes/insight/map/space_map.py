@@ -298,7 +298,11 @@ def with_street_map(maps: dict[str, SpaceMap]) -> dict[str, SpaceMap]:
 
 
 def map_of(run: Run, space: str | None = None) -> SpaceMap:
-    """Return the map of a space; None: of the photos, else of the first space that has a map."""
+    """Return the map of a space; None: of the photos, else of the first space that has a map.
+
+    Raises:
+        VibesError: no map was drawn, or there is none of this space.
+    """
     maps = load_maps(run)
     if not maps:
         raise VibesError(f"The map of {run.path} is not drawn yet; the explorer draws it on its page.")

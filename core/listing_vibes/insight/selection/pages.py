@@ -79,7 +79,11 @@ def selections(run: Run, url: str) -> list[Selection]:
 
 
 def page_of(url: str) -> tuple[str, Params]:
-    """Return the page of a URL ("" the first), and its parameters."""
+    """Return the page of a URL ("" the first), and its parameters.
+
+    Raises:
+        VibesError: it is not a URL.
+    """
     try:
         parts = urlsplit(url.strip())
     except ValueError as error:  # such as `//[x`, a host that does not end

@@ -278,7 +278,11 @@ class Fetcher:
 
 
 def end_with_image(file: Path) -> None:
-    """Cut trailing data after the image in a valid photo file; where the image's end is unknown, save it as a PNG."""
+    """Cut trailing data after the image in a valid photo file; where the image's end is unknown, save it as a PNG.
+
+    Raises:
+        PhotoProblem: it cannot be decoded.
+    """
     data = file.read_bytes()
     end = image_end(data)
     if end is None:

@@ -54,7 +54,11 @@ class Limits(BaseModel):
 
     @classmethod
     def of(cls, limits: Limits | Mapping[str, Any] | None) -> Limits:
-        """Return limits from an object, a mapping of some of their names, or None for the defaults."""
+        """Return limits from an object, a mapping of some of their names, or None for the defaults.
+
+        Raises:
+            VibesError: a name is unknown, or a value is invalid.
+        """
         return (
             limits if isinstance(limits, Limits) else validate(cls, limits or {}, "The limits of a download")
         )

@@ -55,7 +55,11 @@ class UniSRec(Importer):
 
 
 def rebuild(parts: list[dict[str, list[Row]]]) -> dict[str, list[str]]:
-    """Rebuild each user's sequence from the rows of the three files, whose histories may lack their oldest items."""
+    """Rebuild each user's sequence from the rows of the three files, whose histories may lack their oldest items.
+
+    Raises:
+        VibesError: the rows of a user do not form one sequence.
+    """
     train, valid, test = parts
     sequences = {}
     for user in dict.fromkeys([*train, *valid, *test]):

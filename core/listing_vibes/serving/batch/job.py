@@ -77,7 +77,11 @@ class Job(BaseModel):
 
     @classmethod
     def load(cls, folder: Path) -> Job | None:
-        """Read the job of `folder`; None if there is none."""
+        """Read the job of `folder`; None if there is none.
+
+        Raises:
+            VibesError: its manifest is damaged or of another version.
+        """
         return read_json(folder / MANIFEST, "choose another folder, or remove this one", cls.model_validate)
 
     def todo(self, folder: Path) -> list[int]:

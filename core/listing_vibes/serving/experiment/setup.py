@@ -69,7 +69,11 @@ def begin_experiment(place: Path | str, setup: Setup) -> Setup:
 
 
 def read_setup(place: Path | str) -> Setup | None:
-    """Return the experiment of a database; None if it has none."""
+    """Return the experiment of a database; None if it has none.
+
+    Raises:
+        VibesError: the database does not exist, or its experiment cannot be read.
+    """
     with closing(Database(place, "--impressions")) as database:
         setup = database.read_state(_STATE)
         return None if setup is None else _parse(database, setup)

@@ -46,7 +46,11 @@ def export_vectors(run: Run, out: Path, report: Report | None = None) -> dict[st
 
 
 def fill_collection(run: Run, place: str) -> int:
-    """Make the Milvus collection `listings_SPACE` hold the active listings of `run`, with vectors of its first space; return how many."""
+    """Make the Milvus collection `listings_SPACE` hold the active listings of `run`, with vectors of its first space; return how many.
+
+    Raises:
+        VibesError: the collection cannot be opened or written.
+    """
     space = run.spaces[0]
     vectors = run.vectors(space)
     is_in = run.catalogue.live(run.after_last_event) & vectors.any(axis=1)

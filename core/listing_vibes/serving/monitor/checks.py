@@ -38,7 +38,11 @@ class Thresholds(BaseModel):
 
     @classmethod
     def of(cls, given: Thresholds | Mapping[str, Any] | Path | str | None) -> Thresholds:
-        """Return thresholds from an instance, a mapping, or a TOML file; missing keys have their defaults."""
+        """Return thresholds from an instance, a mapping, or a TOML file; missing keys have their defaults.
+
+        Raises:
+            VibesError: the file does not exist, a key is unknown, or a value is out of range.
+        """
         if isinstance(given, Thresholds):
             return given
         name = "The thresholds"
@@ -140,7 +144,11 @@ class Monitored(BaseModel):
 
     @classmethod
     def load(cls, run: Path) -> Monitored | None:
-        """Return the last saved result; None if there is none, or if it is of another model."""
+        """Return the last saved result; None if there is none, or if it is of another model.
+
+        Raises:
+            VibesError: the file is damaged or of an earlier version.
+        """
         result = read_json(run / FILE, f"check again with `vibes monitor {run}`", cls.model_validate)
         return result if result is not None and result.of == model_of(run) else None
 

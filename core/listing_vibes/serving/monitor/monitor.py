@@ -129,7 +129,11 @@ def monitor(
 
 
 def newest_queries(run: Run, blend: str | None = None) -> NewestQueries:
-    """Return the queries since the last query of the evaluation, or since the end of training."""
+    """Return the queries since the last query of the evaluation, or since the end of training.
+
+    Raises:
+        VibesError: the blend was not fitted.
+    """
     fit = serving_fit(run.path, run.manifest.settings, blend)
     ranking = DEFAULT_RANKING if blend is None else MODEL_ONLY if fit is None else fit.name
     if not run.has_model or not len(run.log) or run.trained_on_everything:

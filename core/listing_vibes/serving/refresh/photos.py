@@ -71,6 +71,9 @@ def photo_rows(
     `photos/HASH.suffix`, so that a file in the market never changes its content. Paths from a database are relative to the
     market and must exist. Photos given by a URL are fetched within `limits` (None: only those fetched before
     are used). Also returned are how many could not be read or fetched, and one issue per unusable photo.
+
+    Raises:
+        VibesError: the frame lacks a column.
     """
     name, raw = Path(frame.name), with_paths(frame.rows.reset_index(drop=True))
     require(raw, name, (C.LISTING, C.PATH))

@@ -318,7 +318,11 @@ def keep_fresh(
 
 
 def seconds_of(text: str) -> float:
-    """Return a time such as `30`, `30s`, `10m`, `1.5h` or `1d` in seconds."""
+    """Return a time such as `30`, `30s`, `10m`, `1.5h` or `1d` in seconds.
+
+    Raises:
+        VibesError: the text is not such a time.
+    """
     time_text = text.strip().lower().replace("d", "D")  # the unit of a day in pandas
     try:
         timedelta = pd.Timedelta(f"{time_text}s" if time_text[-1:].isdigit() else time_text)

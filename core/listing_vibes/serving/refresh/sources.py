@@ -71,6 +71,9 @@ class FileSource:
     A changed file is read again in full. Names that begin with `.` or `_`, or that do not end in `.parquet`, `.csv` or `.csv.gz`, are
     ignored, so that a writer can use such a name and rename the file. A local folder may have the database of
     `vibes serve --events`, whose new events are read. On object storage, photos have URLs, or paths of files in the market.
+
+    Raises:
+        VibesError: fsspec or the package of the protocol is not installed.
     """
 
     def __init__(self, folder: Path | str, option: str = "the folder of new tables") -> None:
@@ -155,6 +158,9 @@ class SqlSource:
     """The rows of a query on a database, read in full at every poll; those that were merged before change nothing.
 
     A query of a large table selects its recent rows, such as `WHERE updated_at > now() - interval '2 days'`.
+
+    Raises:
+        VibesError: SQLAlchemy or the database's driver is not installed, or the URL is invalid.
     """
 
     def __init__(self, address: str, query: str, name: str) -> None:
@@ -180,7 +186,11 @@ Source = FileSource | StoreSource | SqlSource
 
 
 def source_of(name: str, given: str, database: str | None) -> Source:
-    """Return the source of `--events`, `--listings` or `--photos`: a folder on disk or on object storage, a query, or a `.sql` file with one."""
+    """Return the source of `--events`, `--listings` or `--photos`: a folder on disk or on object storage, a query, or a `.sql` file with one.
+
+    Raises:
+        VibesError: a query has no database, or the value is neither a folder nor a query.
+    """
     if name == "events" and is_database(given):
         return StoreSource(given)
     if is_address(given):

@@ -54,7 +54,11 @@ class Access:
 
     @classmethod
     def of_environment(cls) -> Access:
-        """Read the environment variables LISTING_VIBES_TOKEN and LISTING_VIBES_ALLOWED_HOSTS."""
+        """Read the environment variables LISTING_VIBES_TOKEN and LISTING_VIBES_ALLOWED_HOSTS.
+
+        Raises:
+            VibesError: the token is too short.
+        """
         token = os.environ.get(TOKEN, "").strip()
         if token and len(token) < MIN_TOKEN:
             raise VibesError(

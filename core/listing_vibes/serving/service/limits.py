@@ -87,7 +87,11 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, error
 
 
 def check_attributes(cells: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the attributes of a listing after checking that each is a text, a number, a flag or a list of these, within limits."""
+    """Return the attributes of a listing after checking that each is a text, a number, a flag or a list of these, within limits.
+
+    Raises:
+        VibesError: a value has another type, a number is out of range, or there is too much text.
+    """
     characters = 0
     for name, value in cells.items():
         characters += len(name)
@@ -106,7 +110,11 @@ def check_attributes(cells: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def decode_photos(texts: Sequence[str]) -> list[bytes]:
-    """Return image files from base64; a `VibesError` where all together have more than `MAX_PIXELS` pixels."""
+    """Return image files from base64; a `VibesError` where all together have more than `MAX_PIXELS` pixels.
+
+    Raises:
+        VibesError: a text is not base64, or all photos together have more than `MAX_PIXELS` pixels.
+    """
     photos, pixels = [], 0
     for number, text in enumerate(texts):
         try:

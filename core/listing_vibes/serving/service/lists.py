@@ -96,6 +96,9 @@ class RunState:
     Args:
         blend: the blend of requests that name none.
         shared: vectors shared with other processes; None: the vectors are private to this process.
+
+    Raises:
+        VibesError: see `Run.open`, `Run.engine` and `Run.additions`.
     """
 
     def __init__(self, path: Path, blend: str | None = None, shared: Shared | None = None) -> None:

@@ -246,7 +246,11 @@ def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket."""
+    """Return a listening socket.
+
+    Raises:
+        VibesError: the port is taken, or the host does not exist.
+    """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=BACKLOG)

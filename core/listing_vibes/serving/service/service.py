@@ -123,7 +123,11 @@ class Service:
             raise Busy("The events could not be stored; send them again in a moment.") from error
 
     async def check(self) -> None:
-        """Raise `Busy` where a batch of lists, or the lock of a database, takes too long."""
+        """Raise `Busy` where a batch of lists, or the lock of a database, takes too long.
+
+        Raises:
+            Busy: a batch of lists or a lock takes too long.
+        """
         if self.lists.busy_s > HEALTH_S:
             raise Busy(f"No list was made for {self.lists.busy_s:.0f} s.")
         try:

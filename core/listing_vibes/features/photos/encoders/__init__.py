@@ -23,7 +23,11 @@ class CustomPhotoEncoder(Encoder):
 
     @classmethod
     def open(cls, weights: Path | None) -> Self:
-        """Return an encoder that is ready to use, with the file of `--weights`."""
+        """Return an encoder that is ready to use, with the file of `--weights`.
+
+        Raises:
+            VibesError: it cannot be loaded on this machine, or does not support weights.
+        """
         if weights is not None:
             raise VibesError(f"The photo encoder of {cls.__name__} does not support --weights; leave it out.")
         return cls()
@@ -51,7 +55,11 @@ def market_photos(
 def encoder_of(
     market: Market, name: str, weights: Path | None = None, report: Report | None = None
 ) -> Encoder:
-    """Return a photo encoder by its short or full name; the market's autoencoder is trained at its first use."""
+    """Return a photo encoder by its short or full name; the market's autoencoder is trained at its first use.
+
+    Raises:
+        VibesError: the encoder is not available, or is another version of a package's.
+    """
     if name == "vae" or name.startswith("vae-"):
         from listing_vibes.features.photos.vae import market_vae
 

@@ -38,6 +38,9 @@ def quantise(path: Path) -> None:
 
     The inputs of these layers are quantized dynamically, with one scale per layer and batch. Tables, biases, norms and
     attention stay in float32.
+
+    Raises:
+        ImportError: a library is missing.
     """
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
