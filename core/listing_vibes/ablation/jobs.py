@@ -12,20 +12,26 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from listing_vibes.ablation.grid import CONTROLS
 from listing_vibes.errors import VibesError
+from listing_vibes.evaluation.protocol import evaluate
+from listing_vibes.evaluation.result import Evaluation
+from listing_vibes.features.photos.encoders import market_photos
+from listing_vibes.features.photos.vectors import PhotoVectors, load_photo_vectors
 from listing_vibes.market.documents import read_json, write_json
 from listing_vibes.market.io import write_table
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.market.splits import Catalogue, make_split
+from listing_vibes.model.settings import Resolved, Settings
 from listing_vibes.progress import Counted, Notice, Report
-
-if TYPE_CHECKING:
-    from listing_vibes.evaluation.result import Evaluation
-    from listing_vibes.features.photos.vectors import PhotoVectors
-    from listing_vibes.market.market import Market
-    from listing_vibes.model.settings import Resolved
+from listing_vibes.run.run import Run
+from listing_vibes.run.scorer import default_ranking, model_scorer
+from listing_vibes.scoring.named import named_baseline
 
 MODULE = "listing_vibes.ablation.jobs"
 #: Environment variables for the threads of torch, OpenMP, the BLAS libraries and the tokenizers.
@@ -81,7 +87,7 @@ def run_jobs(jobs: Sequence[Job], processes: int, report: Report) -> None:
             process.wait()
 
 
-def _start(job: Job) -> "subprocess.Popen[bytes]":
+def _start(job: Job) -> subprocess.Popen[bytes]:
     with (job.folder / OUTPUT).open("wb") as output:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", MODULE, str(job.folder)],
@@ -116,16 +122,6 @@ def measure_variant(folder: Path) -> None:
     Raises:
         VibesError: there is nothing to train on, the training fails, or the folder cannot be written.
     """
-    from listing_vibes.ablation.grid import CONTROLS
-    from listing_vibes.evaluation.protocol import evaluate
-    from listing_vibes.market.log import EventLog
-    from listing_vibes.market.market import Market
-    from listing_vibes.market.splits import Catalogue, make_split
-    from listing_vibes.model.settings import Resolved, Settings
-    from listing_vibes.run.run import Run
-    from listing_vibes.run.scorer import default_ranking, model_scorer
-    from listing_vibes.scoring.named import named_baseline
-
     job = read_json(folder / JOB, "remove the folder", JobSettings.model_validate)
     if job is None:
         raise VibesError(f"{folder / JOB} does not exist; start the ablation again.")
@@ -148,7 +144,7 @@ def measure_variant(folder: Path) -> None:
     save_ranks(folder, evaluate([scorer], log, split, catalogue, seed=settings.seed), market, note)
 
 
-def save_ranks(folder: Path, evaluation: "Evaluation", market: "Market", note: str) -> None:
+def save_ranks(folder: Path, evaluation: Evaluation, market: Market, note: str) -> None:
     """Write the ranks of the evaluated scorer and, last, the outcome, which marks the job as finished."""
     name = evaluation.names[0]
     write_table(folder / RANKS, evaluation.queries_frame(market, name))
@@ -157,11 +153,8 @@ def save_ranks(folder: Path, evaluation: "Evaluation", market: "Market", note: s
     write_json(folder / OUTCOME, {"note": note, "coverage": values})
 
 
-def _load_photos(market: "Market", settings: "Resolved", job: JobSettings) -> "PhotoVectors | None":
+def _load_photos(market: Market, settings: Resolved, job: JobSettings) -> PhotoVectors | None:
     """Return the photo vectors of the variant's encoder, else of the ablation's encoder."""
-    from listing_vibes.features.photos.encoders import market_photos
-    from listing_vibes.features.photos.vectors import load_photo_vectors
-
     if not len(market.photos) or (job.baseline is None and not settings.features.photos):
         return None
     if settings.features.photo_encoder:
@@ -169,7 +162,7 @@ def _load_photos(market: "Market", settings: "Resolved", job: JobSettings) -> "P
     return load_photo_vectors(market.path, market.photos, job.photo_encoder) if job.photo_encoder else None
 
 
-def _train(market: "Market", run: Path, settings: "Resolved", photos: "PhotoVectors | None") -> None:
+def _train(market: Market, run: Path, settings: Resolved, photos: PhotoVectors | None) -> None:
     """Train into `run`, from its checkpoint if there is one; a finished run is not changed."""
     from listing_vibes.training.checkpoints import can_resume
     from listing_vibes.training.train import train

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,12 +15,10 @@ from listing_vibes.evaluation.intervals import Estimate, RankedQueries, Results,
 from listing_vibes.evaluation.result import MOST_WEEKS, WEEK, slice_masks
 from listing_vibes.insight.rankings import KEY, differing_queries, join_rankings, load_rankings, rankers
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.run.run import Run
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
 from listing_vibes.tables import render_table, write_interval, write_p
 from listing_vibes.words import count
-
-if TYPE_CHECKING:
-    from listing_vibes.run.run import Run
 
 FIRST, SECOND = SIDES = ("first", "second")
 PAIR = f"{FIRST} - {SECOND}"
@@ -184,8 +182,6 @@ def compare(
     Raises:
         VibesError: a run was not evaluated or has no such ranking, the protocols differ, or there is no shared query.
     """
-    from listing_vibes.run.run import Run
-
     runs = [run if isinstance(run, Run) else Run.open(run) for run in (first, second)]
     frames = [_require_rankings(run) for run in runs]
     names = [

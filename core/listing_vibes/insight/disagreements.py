@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from listing_vibes.insight.rankings import best_baseline, load_rankings, rankers
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.splits import Queries, Split, choosing
 from listing_vibes.run.fits import load_fits
+from listing_vibes.run.run import Run
 from listing_vibes.run.run_blend import RunBlend
 from listing_vibes.run.scorer import default_ranking, model_scorer, neighbor_features, untrained_neighbors
 from listing_vibes.scoring.baselines import in_order
@@ -24,9 +25,6 @@ from listing_vibes.scoring.neighbors import VectorNeighbors
 from listing_vibes.scoring.ranking import Scorer, checked_scores
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY, NEAR_RECENT, uses_model
 from listing_vibes.search.index import best
-
-if TYPE_CHECKING:
-    from listing_vibes.run.run import Run
 
 #: Scorers that take a few seconds to fit, on a market with at most `EVENTS` events.
 QUICK = (

@@ -7,7 +7,7 @@ attributes: the number itself would give the answer away.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,9 +15,7 @@ import pandas as pd
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.intervals import bootstrap_means, interval
 from listing_vibes.market.market import Market
-
-if TYPE_CHECKING:
-    from listing_vibes.run.run import Run
+from listing_vibes.run.run import Run
 
 #: Of the ridge; one is chosen for all folds, which costs a fifth of a choice within each.
 PENALTIES = np.logspace(-1, 4, 11)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.audience import newest_listings
 from listing_vibes.insight.disagreements import scorer_of, split_of
+from listing_vibes.run.run import Run
 from listing_vibes.run.scorer import untrained_neighbors
 from listing_vibes.scoring.ranking import checked_scores
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
-
-if TYPE_CHECKING:
-    from listing_vibes.run.run import Run
 
 ROUNDS, CHOICES = 10, 6
 SHORTEST, NEWEST = 3, 6  # events of a history, and listings of it that are shown

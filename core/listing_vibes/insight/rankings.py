@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,11 +11,9 @@ from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.saved import QUERIES, RANK
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.io import read_stored_table, require_numbers
+from listing_vibes.run.run import Run
 from listing_vibes.run.versions import results_of
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, ORACLE, method_name, uses_model
-
-if TYPE_CHECKING:
-    from listing_vibes.run.run import Run
 
 METRIC = "recall@30"
 KEY = [C.USER, "at", "target"]

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -35,11 +35,9 @@ from listing_vibes.report.text import (
     slices_of,
 )
 from listing_vibes.report.views import Runs, view_of
+from listing_vibes.run.run import Run
 from listing_vibes.scoring.ranking_names import method_name
 from listing_vibes.words import percent
-
-if TYPE_CHECKING:
-    from listing_vibes.run.run import Run
 
 MOST = 60  # slides
 LARGEST = 5_000_000  # bytes of a deck

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -15,12 +15,10 @@ from listing_vibes.insight.rankings import METRIC, best_baseline
 from listing_vibes.model.settings import Resolved
 from listing_vibes.report.figures import Row, Rows
 from listing_vibes.run.describe import default_blend_sentence
+from listing_vibes.run.run import Run
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, ORACLE, method_name, uses_model
 from listing_vibes.tables import write_p
 from listing_vibes.words import capitalize, count, percent
-
-if TYPE_CHECKING:
-    from listing_vibes.run.run import Run
 
 BETTER, WORSE, NOT_DIFFERENT = "significantly better", "significantly worse", "not significantly different"
 SLICES = ("warm listings", "cold listings", "warm users", "cold users")

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -35,11 +34,9 @@ from listing_vibes.report.figures import Map, Photo, Row, Rows, map_figure, phot
 from listing_vibes.report.text import ablation, bars, not_measured, slices_of
 from listing_vibes.run.describe import cell_text
 from listing_vibes.run.histories import user_number
+from listing_vibes.run.run import Run
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
 from listing_vibes.words import count
-
-if TYPE_CHECKING:
-    from listing_vibes.run.run import Run
 
 Params = Mapping[str, str]
 #: The runs of a deck by the name that a URL gives them, the default one first.
