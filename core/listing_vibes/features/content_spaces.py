@@ -92,10 +92,8 @@ def attribute_vectors(
     """Return (L, d) float32, L2-normalized; a zero row where a listing has no attribute.
 
     d is 2 for each number, at most 256 for categories, sets and words together, and the width of the texts. The inverse
-    document frequencies, the SVD and each part's mean are fitted on the first `fitted` listings (None: all).
-
-    Args:
-        weights: the weight of each attribute's cosine; 1 where none is given.
+    document frequencies, the SVD and each part's mean are fitted on the first `fitted` listings (None: all). The cosine of an
+    attribute without one of the `weights` has the weight 1.
     """
     tokens = features.tokens
     available = tokens.listings if fitted is None else fitted

@@ -23,12 +23,10 @@ ENCODED = 2048  # batch size of users to encode; histories of similar length are
 
 
 def recent_lists(run: Run, at: int | None = None) -> pd.DataFrame:
-    """Return the recommendations of the `VISITORS` users who were active last: `user_id, listing_id, rank, events`.
+    """Return the recommendations of the `VISITORS` users who were active last before a moment (None: after the last event):
+    `user_id, listing_id, rank, events`.
 
     They are the lists of `Run.recommend`, so that a run without a model has those of untrained neighbors.
-
-    Args:
-        at: the moment of the lists, in the log's time; None: after the last event.
     """
     log = run.log
     user, start, end = _last_active(log, int(log.time.max(initial=0)) + 1 if at is None else at)

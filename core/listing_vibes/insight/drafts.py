@@ -220,10 +220,8 @@ class LaunchCall:
     def of(
         cls, market: Market, cells: Mapping[str, Any], like: str | None, photos: bool, cover: int = 1
     ) -> LaunchCall:
-        """Return the call for values by attribute that began with the listing `like`.
-
-        Args:
-            photos: whether with its photos, of which `cover` (from 1) comes first.
+        """Return the call for values by attribute that began with the listing `like`, with its `photos`, the `cover` (from 1) first,
+        or without.
         """
         if like is None:
             return cls(dict(cells))

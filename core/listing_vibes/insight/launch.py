@@ -62,10 +62,8 @@ class Crowd:
     def ranks(self, vectors: np.ndarray, row: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return (rank, score), both (U, V), of listings with these vectors (V, d) in each user's list.
 
-        Ranks beyond `k` are `k + 1`; ties count against the listing. Users with it in their history have rank 0.
-
-        Args:
-            row: row of the listing in the run, changed or not, which does not compete with itself; None: a new listing.
+        Ranks beyond `k` are `k + 1`; ties count against the listing. A listing with a `row` in the run, changed or not, does not
+        compete with itself, and has rank 0 for users with it in their history.
         """
         score = self.people.scores(slice(None), vectors)  # (U, V)
         others = self.scores if row is None else np.where(self.rows == row, -np.inf, self.scores)
@@ -217,10 +215,8 @@ def launch(
 def _advice(
     run: Run, draft: Draft, crowd: Crowd, newcomers: Newcomers, row: int | None
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """Return the gains of single changes and covers, compared with the draft itself and encoded in one pass with it.
-
-    Args:
-        row: row of the listing if the draft is an unchanged listing of the run.
+    """Return the gains of single changes and covers, compared with the draft itself and encoded in one pass with it; an unchanged
+    listing of the run has a `row`.
     """
     live = run.catalogue.live(crowd.people.at)
     tried = list(single_changes(run.market, draft, live if live.any() else np.ones_like(live)))

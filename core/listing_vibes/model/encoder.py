@@ -68,10 +68,8 @@ def encode(
     report: Report | None = None,
     tokens: int = TOKENS_PER_BATCH,
 ) -> np.ndarray:
-    """Return embeddings (n, d) float32 of n sequences of `lengths` (n,), by `embed(rows)` for each batch.
-
-    Args:
-        dtype: the type of matrix products; None for that of the weights.
+    """Return embeddings (n, d) float32 of n sequences of `lengths` (n,), by `embed(rows)` for each batch, with matrix products of the
+    type `dtype` (None: that of the weights).
     """
     device = device_of(model)
     tokens *= 1 if device.type == "cpu" else ELSEWHERE

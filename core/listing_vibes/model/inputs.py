@@ -134,11 +134,7 @@ class VectorBatch:
         number: np.ndarray | None = None,
         device: torch.device | str = "cpu",
     ) -> VectorBatch:
-        """Return the events `first[b] : end[b]`.
-
-        Args:
-            number: (L,) the row of each listing in the table; None if it is the listing's number.
-        """
+        """Return the events `first[b] : end[b]`, with the `number` (L,) of each listing in the table (None: its row)."""
         count = end - first
         real = np.arange(count.max())[None, :] < count[:, None]  # (B, K)
         event = ranges(first, count)  # (R,)

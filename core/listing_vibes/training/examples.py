@@ -158,13 +158,10 @@ def bank_candidates(
     """
     # Every positive has a training event.
     targets = np.searchsorted(warm, np.unique(positive[positive >= 0]))
-    others = len(warm) - len(targets)
-    room = min(max(size - len(targets), 0), others)
-    # The i-th remaining row, without materializing all: among 0 1 2 3 4 without 1 and 2, number 1 is 3.
-    number = np.sort(rng.choice(others, room, replace=False))
-    drawn = number + np.searchsorted(targets - np.arange(len(targets)), number, side="right")
-    rows = np.sort(np.concatenate([targets, drawn]))
-    return Candidates(warm[rows], np.isin(rows, targets), rows, room / max(1, others))
+    others = np.delete(np.arange(len(warm)), targets)
+    room = min(max(size - len(targets), 0), len(others))
+    rows = np.sort(np.concatenate([targets, rng.choice(others, room, replace=False)]))
+    return Candidates(warm[rows], np.isin(rows, targets), rows, room / max(1, len(others)))
 
 
 def candidate_masks(

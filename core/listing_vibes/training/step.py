@@ -137,10 +137,8 @@ def step_loss(
     """Return the loss of a batch at step `step` as a mean over its examples; negatives are seeded by the step.
 
     If `model` has frozen listings, in the second of two stages, listing vectors are those of the bank. Each process encodes a
-    part of the histories and of the listings, and scores against all listings.
-
-    Args:
-        bank: (W, d) the item bank: embeddings of the warm listings, without gradient.
+    part of the histories and of the listings, and scores against all listings. The `bank` (W, d) has the embeddings of the warm
+    listings, without gradient.
 
     Returns:
         The part of the loss of this process, and the loss over all processes.

@@ -61,13 +61,10 @@ def duration_edges(durations: np.ndarray) -> list[float]:
 
 
 def extend_vocabulary(old: Vocabulary, new: Vocabulary, listings: pd.DataFrame) -> Vocabulary:
-    """Return `old` extended by what only `new` has; known values, bins of numbers and grids of locations stay.
+    """Return `old` extended by what only `new` has, fitted on the `listings` of a new market; known values, bins of numbers and
+    grids of locations stay.
 
     An attribute whose values are mostly outside those bins or grids (see `AttributeType.outgrown`) gets those of `new`.
-
-    Args:
-        new: fitted on the new market only, its attributes with the types that they have in `old`.
-        listings: the listings of the new market, which `new` was fitted on.
     """
     brought = {entry.name: entry for entry in new.attributes}
     entries = [_merge_entries(entry, brought.pop(entry.name, None), listings) for entry in old.attributes]

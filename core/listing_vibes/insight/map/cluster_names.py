@@ -133,11 +133,8 @@ def most_typical(vectors: np.ndarray, k: int) -> np.ndarray:
 def attribute_values(
     market: Market, rows: np.ndarray, tones: pd.DataFrame | None = None, looks: Looks | None = None
 ) -> ListingValues:
-    """Return the values of every attribute of the listings `rows` (n,) of the market.
-
-    Args:
-        tones: n rows, see `listing_vibes.insight.map.tones`.
-        looks: classes of all photos of the market.
+    """Return the values of every attribute of the listings `rows` (n,) of the market, with the `tones` of their covers (n rows) and
+    the classes of all photos of the market.
     """
     coded: list[Coded] = [] if tones is None else coded_tones(tones)
     if looks is not None:
@@ -236,12 +233,7 @@ _NAMES = TypeAdapter(list[GroupName])
 
 
 def given_names(run: Run, space: str, ids: Sequence[str] | np.ndarray, cluster: np.ndarray) -> dict[int, str]:
-    """Return the names that users gave, by group.
-
-    Args:
-        ids: (n,) listings on the map of `space`.
-        cluster: (n,) group of each, -1 for none.
-    """
+    """Return the names that users gave, by group, where the listings `ids` (n,) of the map are in the groups `cluster` (n,)."""
     group_of = dict(zip(ids, cluster.tolist(), strict=True))
     return {group_of.get(item.listing, -1): item.name for item in _load(run) if item.space == space}
 

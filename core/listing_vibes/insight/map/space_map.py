@@ -78,11 +78,7 @@ class SpaceMap:
         """Name and traits of each cluster, without the names that users gave."""
         if self.grouped_by is not None:
             return self.grouped_by.portraits
-        return self._portraits(np.arange(len(self.rows)), self.cluster.astype(int))
-
-    def _portraits(self, members: np.ndarray, groups: np.ndarray) -> list[Portrait]:
-        """Return the portraits of `groups` (m,) of the listings `members` (m,) of the map."""
-        return portraits(self.values.take(members), groups)
+        return portraits(self.values, self.cluster.astype(int))
 
     @property
     def names(self) -> list[str]:
@@ -134,7 +130,7 @@ class SpaceMap:
         count = int(groups.max(initial=-1)) + 1
         if count < 2:
             return []
-        given = self._portraits(members, groups)
+        given = portraits(self.values.take(members), groups)
         return [
             (level, item.name, self.middle(members[groups == number]))
             for number, item in enumerate(given)

@@ -76,8 +76,7 @@ def groupings(market: Market) -> list[Attribute]:
 def read_rules(market: Market, params: Mapping[str, str], users: bool) -> Rules:
     """Read the rules of a URL; conditions are checked when the list is made.
 
-    Args:
-        users: whether the list is for a user; then listings are active and unseen by default.
+    In a list for `users` listings are active and unseen by default.
     """
     params, names = Params.of(params), {item.name for item in groupings(market)}
     seller = params.choice("per", names) or None

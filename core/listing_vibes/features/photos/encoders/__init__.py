@@ -43,8 +43,7 @@ def market_photos(
 ) -> PhotoVectors | None:
     """Return the vectors of all photos, embedding those that are not cached; None for a market without photos.
 
-    Args:
-        name: of the encoder, see `load_photo_encoder`; "vae": the market's autoencoder.
+    `name` is that of an encoder, see `load_photo_encoder`, or "vae" for the market's autoencoder.
     """
     if not len(market.photos):
         return None
