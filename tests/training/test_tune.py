@@ -14,7 +14,7 @@ def test_values_become_settings_that_differ_from_the_defaults():
         defaults() | {"preset": "tiny", "dropout": 0.3, "positives": 2, "late_interaction": 0}
     )
     settings = Settings.of(changed)
-    assert settings.preset == "tiny" and settings.encoder_config().dropout == 0.3
+    assert settings.preset == "tiny" and settings.requested_encoder_config().dropout == 0.3
     assert settings.training.positives == 2 and settings.training.late_interaction == 0
 
 
@@ -44,7 +44,7 @@ def test_a_search_continues_and_never_trains_twice(tiny_market, tmp_path):
     }
     assert len(tuned.trials) == 2 and tuned.trials["recall"].between(0, 1).all()
     assert tuned.best[0] > tuned.default[0] or not tuned.settings
-    assert Settings.load(out / "settings.toml") == Settings.of(tuned.settings)
+    assert Settings.of(out / "settings.toml") == Settings.of(tuned.settings)
     assert not [path for path in (out / TRIALS).iterdir() if path.is_dir()]
 
     with pytest.raises(VibesError, match="another market"):

@@ -157,7 +157,7 @@ class Grid(BaseModel):
             return None
         try:
             settings = Settings.of(self.base, **variant.overrides)
-            settings.encoder_config()
+            settings.requested_encoder_config()
         except VibesError as error:
             raise ValueError(f"variant '{variant.name}': {str(error).rstrip('.')}") from error
         return settings

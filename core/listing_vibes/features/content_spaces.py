@@ -167,9 +167,8 @@ def _center(block: np.ndarray, fitted: int) -> np.ndarray:
         return message
     mean = block[:fitted].mean(axis=0, dtype=np.float64, where=message[:fitted, None])  # (d,)
     np.subtract(block, mean.astype(np.float32), out=block, where=message[:, None])
-    block[:, np.maximum(block.max(axis=0), -block.min(axis=0)) < ROUNDING] = (
-        0  # a column that is the same for all rows
-    )
+    is_constant = np.maximum(block.max(axis=0), -block.min(axis=0)) < ROUNDING  # the same for all rows
+    block[:, is_constant] = 0
     return message
 
 

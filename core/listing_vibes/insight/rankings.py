@@ -83,7 +83,5 @@ def differing_queries(both: pd.DataFrame) -> pd.DataFrame:
 
 def distinct_examples(left: pd.DataFrame, right: pd.DataFrame, k: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the first `k` rows of each of two tables of queries, with no user and no target twice in one of them."""
-    first, second = (
-        frame.drop_duplicates(C.USER).drop_duplicates("target").head(k) for frame in (left, right)
-    )
-    return first, second
+    left, right = (table.drop_duplicates(C.USER).drop_duplicates("target") for table in (left, right))
+    return left.head(k), right.head(k)

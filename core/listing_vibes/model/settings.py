@@ -248,10 +248,6 @@ class Settings(Forbidding):
             )
         return encoder_config
 
-    def encoder_config(self) -> EncoderConfig:
-        """Return `requested_encoder_config`; in resolved settings, with the token positions that the market needs."""
-        return self.requested_encoder_config()
-
     @model_validator(mode="after")
     def _vectors_to_compare(self) -> "Settings":
         weight = self.training.late_interaction
@@ -271,20 +267,12 @@ class Settings(Forbidding):
         Raises:
             VibesError: the file cannot be read, a key is unknown, or a value is out of range.
         """
+        name = "Settings"
         if isinstance(given, str | Path):
-            given = cls.load(Path(given))
+            given, name = read_toml(Path(given), "check the path"), str(given)
         content = given.model_dump(exclude_unset=True) if isinstance(given, Settings) else dict(given or {})
         changes = {key: value for key, value in changes.items() if value is not None}
-        return validate(cls, merged(content, changes), "Settings")
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read a configuration file.
-
-        Raises:
-            VibesError: the file is missing or invalid, a key is unknown, or a value is out of range.
-        """
-        return validate(cls, read_toml(path, "check the path"), path)
+        return validate(cls, merged(content, changes), name)
 
 
 class Resolved(Settings):

@@ -39,11 +39,6 @@ class Row:
     kind: str = "other"
     note: str = ""
 
-    @property
-    def bounded(self) -> bool:
-        """Return whether there is an interval."""
-        return self.low is not None and self.high is not None
-
 
 @dataclass(frozen=True)
 class Rows:

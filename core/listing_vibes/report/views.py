@@ -245,10 +245,8 @@ def _draft(run: Run, params: Params) -> View:
     else:
         raise VibesError("Nothing was filled in on this page yet.")
     result = launch(run, document, advise=False, crowd=Crowd.of(run, REACHED))
-    years, labels = (
-        years_of(run.market),
-        {item.name: _label(run.market, item) for item in run.market.attributes},
-    )
+    years = years_of(run.market)
+    labels = {item.name: _label(run.market, item) for item in run.market.attributes}
     facts = [
         (labels.get(name) or str(name), cell_text(value, name not in years)) for name, value in cells.items()
     ]

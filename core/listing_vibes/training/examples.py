@@ -103,9 +103,8 @@ def simultaneous_share(log: EventLog, train: np.ndarray) -> float:
         return 0.0
     user, time, listing = log.user[rows], log.time[rows], log.listing[rows]
     basket = np.cumsum(np.append(False, (np.diff(user) != 0) | (np.diff(time) != 0)))  # (n,)
-    of_each = (
-        np.unique(basket * log.listings + listing) // log.listings
-    )  # the basket of each distinct listing
+    # The basket of each distinct listing.
+    of_each = np.unique(basket * log.listings + listing) // log.listings
     return float((np.bincount(of_each)[basket] > 1).mean())
 
 

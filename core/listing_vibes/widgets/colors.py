@@ -8,29 +8,9 @@ KINDS = 7  # colors of values; all other values share a gray
 OTHER, UNKNOWN = 7, 8  # codes
 #: Seven colors that color-blind readers can distinguish, then other and unknown; contrast to the background at least 3:1.
 VALUES = {
-    "light": [
-        "#0072b2",
-        "#c4500a",
-        "#00795a",
-        "#8e44ad",
-        "#7a5c00",
-        "#c2185b",
-        "#3d4a50",
-        "#858f94",
-        "#a08676",
-    ],
-    "dark": [
-        "#56b4e9",
-        "#f0a050",
-        "#35c79a",
-        "#c9a2e0",
-        "#e8d44d",
-        "#f585b3",
-        "#dfe6e8",
-        "#7d888d",
-        "#9a8172",
-    ],
-}
+    "light": ["#0072b2", "#c4500a", "#00795a", "#8e44ad", "#7a5c00", "#c2185b", "#3d4a50", "#858f94", "#a08676"],
+    "dark": ["#56b4e9", "#f0a050", "#35c79a", "#c9a2e0", "#e8d44d", "#f585b3", "#dfe6e8", "#7d888d", "#9a8172"],
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

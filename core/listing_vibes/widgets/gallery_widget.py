@@ -73,11 +73,7 @@ class GalleryWidget(anywidget.AnyWidget):
             raise VibesError(
                 f"A gallery shows 1 to {MOST} listings, but {len(names):,} were given; change the number of listings."
             )
-        for name in names:
-            if name not in run.market.listing_row:
-                raise VibesError(
-                    f"There is no listing '{name}' in {run.market.path}; give ids of its listings."
-                )
+        run.rows(names)
         self.run, self.shown = run, names
         super().__init__(_data=_cards(run, result.assign(**{C.LISTING: names})), **more)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pprint import pformat
+from textwrap import indent
 from typing import Any, Literal
 
 import pandas as pd
@@ -29,9 +30,7 @@ class Selection:
     k: int  # number of listings
     label: str = ""  # label of the list on its page
     space: str | None = None  # the space of similar listings
-    at: str | int | None = (
-        None  # UTC, or a position in a market without timestamps; None: after the last event
-    )
+    at: str | int | None = None  # UTC, or a position where events have no times; None: after the last event
     history: tuple[Event, ...] = ()
     rules: Rules = field(default_factory=Rules)
     blend: str | None = None  # see `Run.recommend`
@@ -53,11 +52,8 @@ class Selection:
             names, call, arguments = "Run, search_photos", "search_photos", ["run", *arguments]
         line = f"result = {call}({', '.join(arguments)})"
         if len(line) > WIDTH or "\n" in line:
-            line = (
-                f"result = {call}(\n"
-                + "".join(f"    {_indented(argument)},\n" for argument in arguments)
-                + ")"
-            )
+            lines = "".join(f"{argument},\n" for argument in arguments)
+            line = f"result = {call}(\n{indent(lines, '    ')})"
         return f"from listing_vibes import {names}\n\nrun = Run.open({json.dumps(run, ensure_ascii=False)})\n{line}"
 
     def _call(self) -> tuple[str, Any, dict[str, Any]]:
@@ -85,8 +81,3 @@ def _literal(value: Any) -> str:
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
     return pformat(value, width=WIDTH - 8, sort_dicts=False)
-
-
-def _indented(text: str) -> str:
-    """Return a literal of several lines, indented as an argument."""
-    return text.replace("\n", "\n    ")

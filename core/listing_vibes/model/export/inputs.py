@@ -64,10 +64,8 @@ def token_inputs(sequences: Sequences, features: Features, vocabulary: Vocabular
     member = np.zeros((2 + len(having), int(sizes.max(initial=2))), np.int64)  # (N, M)
     weight = np.zeros(member.shape, np.float32)
     line, column = np.repeat(np.arange(2, 2 + len(having)), sizes[having]), ranges(0 * having, sizes[having])
-    member[line, column], weight[line, column] = (
-        sequences.set_member,
-        1 / np.repeat(sizes[having], sizes[having]),
-    )
+    member[line, column] = sequences.set_member
+    weight[line, column] = 1 / np.repeat(sizes[having], sizes[having])
     set_row = np.zeros(len(sizes), np.int64)
     set_row[having] = np.arange(2, 2 + len(having))
 
