@@ -58,8 +58,7 @@ def precomputed_views(
 ) -> dict[str, VectorView]:
     """Return the precomputed vectors of a market that a model reads as tokens, by their name in `market.toml`.
 
-    Args:
-        reducers: the reducers fitted in training, by name; None in training, which takes all vectors with `tokens = true`.
+    Without the `reducers` fitted in training these are all vectors with `tokens = true`.
 
     Raises:
         VibesError: a file of vectors is invalid, their width differs from training's, or the model also trains a photo encoder.
@@ -104,10 +103,8 @@ def fit_photos(
     rows: Sequence[np.ndarray],
     photos: Sequence[PhotoVectors | None],
 ) -> tuple[str, Reducer | None]:
-    """Return the name of the markets' photo encoder, and the reducer of its vectors; "" and None where there is no photo to read.
-
-    Args:
-        rows: (n,) training listings of each market.
+    """Return the name of the markets' photo encoder, and the reducer of its vectors, fitted on the training listings `rows` (n,) of
+    each market; "" and None where there is no photo to read.
 
     Raises:
         VibesError: the photos of two markets have different encoders.
