@@ -79,10 +79,10 @@ def make_market(folder: Path, photo_root: Path, report: Report, **size: Any) -> 
             f"{photo_root / 'photos'} holds no photos of the demo; render them with `PYTHONPATH=core:assets/demo python -m studio`."
         )
     report(Stage("simulating"))
-    simulated = simulate(folder, photo_root, truth=folder / TRUTH, overwrite=True, **size)
+    world = simulate(folder, photo_root, truth=folder / TRUTH, overwrite=True, **size)
     market = Market.open(folder)
     vectors = embed_photos(folder, market.photos, load_photo_encoder(ENCODER), report=report)
-    return DemoMarket(market, simulated.world, vectors)
+    return DemoMarket(market, world, vectors)
 
 
 def finish(demo: DemoMarket, run: Path, report: Report) -> Run:

@@ -1,7 +1,6 @@
 """The sessions of the demo market, day by day: which users come, what they open, and their events (the model: `choice`)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -19,50 +18,37 @@ NEW, SEEN, SAVED = 0, 1, 2
 SAVES = ACTIONS.index("favourite")  # from this action on, a listing counts as saved
 
 
-@dataclass(frozen=True, eq=False)
-class Visits:
-    """The events of one day as arrays (E,); `interest` is latent, for tests."""
-
-    user: np.ndarray
-    listing: np.ndarray
-    second: np.ndarray  # after the first day
-    action: np.ndarray
-    duration: np.ndarray
-    interest: np.ndarray
-
-
 def simulate_events(
     offers: list[Offer], stock: Stock, people: People, seed: int, parameters: Parameters
 ) -> pd.DataFrame:
-    """Return the table `events`, with the additional column `interest`, which the log of a market does not have."""
-    days = list(_days(stock, people, np.random.default_rng([seed, 5]), parameters))
-    user, listing, second, action, duration, interest = (
-        np.concatenate([getattr(day, name) for day in days]) for name in Visits.__dataclass_fields__
-    )
-    rows = np.lexsort((second, user))
+    """Return the table `events`, sorted by user and time."""
+    days = _days(stock, people, np.random.default_rng([seed, 5]), parameters)
+    visits = pd.concat(days).sort_values(["user", "second"], kind="stable", ignore_index=True)
     first = pd.Timestamp(parameters.market.first_day, tz="UTC")
     return pd.DataFrame(
         {
-            C.USER: np.array(people.names, object)[user[rows]],
-            C.LISTING: np.array([o.listing_id for o in offers], object)[listing[rows]],
-            C.TIMESTAMP: first + pd.to_timedelta(second[rows], unit="s"),
-            C.ACTION: np.array(ACTIONS, object)[action[rows]],
-            C.DURATION: duration[rows],
-            "interest": interest[rows],
+            C.USER: np.array(people.names, object)[visits["user"]],
+            C.LISTING: np.array([o.listing_id for o in offers], object)[visits["listing"]],
+            C.TIMESTAMP: first + pd.to_timedelta(visits["second"], unit="s"),
+            C.ACTION: np.array(ACTIONS, object)[visits["action"]],
+            C.DURATION: visits["duration"],
         }
     )
 
 
-def _days(stock: Stock, people: People, rng: np.random.Generator, parameters: Parameters) -> Iterator[Visits]:
+def _days(
+    stock: Stock, people: People, rng: np.random.Generator, parameters: Parameters
+) -> Iterator[pd.DataFrame]:
+    """Yield the visits of each day: `user, listing, second, action, duration`, as numbers; seconds after the first day."""
     memory = np.zeros((len(people), len(stock.sale)), np.int8)  # (U, L) NEW, SEEN or SAVED
     views = np.zeros((parameters.market.days, len(stock.sale)))  # (D, L)
     for day in range(parameters.market.days):
         user = np.flatnonzero(people.visits[:, day])
         recent = views[max(0, day - parameters.page.popular_days) : day].sum(axis=0)  # (L,)
         visits = _day(stock, people, user, day, recent, memory, rng, parameters)
-        state = np.where(visits.action >= SAVES, SAVED, SEEN).astype(np.int8)
-        np.maximum.at(memory, (visits.user, visits.listing), state)
-        views[day] = np.bincount(visits.listing, minlength=len(stock.sale))
+        state = np.where(visits["action"] >= SAVES, SAVED, SEEN).astype(np.int8)
+        np.maximum.at(memory, (visits["user"], visits["listing"]), state)
+        views[day] = np.bincount(visits["listing"], minlength=len(stock.sale))
         yield visits
 
 
@@ -75,7 +61,7 @@ def _day(
     memory: np.ndarray,
     rng: np.random.Generator,
     parameters: Parameters,
-) -> Visits:
+) -> pd.DataFrame:
     """Simulate one session for each of `user` (S,)."""
     c, page = parameters.choice, parameters.page
     start = day + _hours(rng, len(user)) / 24  # (S,) days
@@ -109,7 +95,7 @@ def _visits(
     interest: np.ndarray,
     rng: np.random.Generator,
     parameters: Parameters,
-) -> Visits:
+) -> pd.DataFrame:
     """Return the events after the clicks: actions, seconds, and the resulting moments."""
     i = parameters.interest
     action = np.searchsorted(i.actions, interest)  # (S, K)
@@ -124,13 +110,14 @@ def _visits(
     row, column = np.nonzero(opened)
     duration = np.round(seconds[row, column], 1)
     duration[rng.random(len(row)) < i.unknown] = np.nan
-    return Visits(
-        user=user[row],
-        listing=chosen[row, column],
-        second=np.floor(second[row, column]).astype(np.int64),
-        action=action[row, column],
-        duration=duration,
-        interest=interest[row, column],
+    return pd.DataFrame(
+        {
+            "user": user[row],
+            "listing": chosen[row, column],
+            "second": np.floor(second[row, column]).astype(np.int64),
+            "action": action[row, column],
+            "duration": duration,
+        }
     )
 
 

@@ -39,12 +39,8 @@ class World:
         parameters: Parameters | None = None,
     ) -> "World":
         """Draw the world of a seed; None means the value of the parameters."""
-        p = parameters or load_parameters()
-        size = p.market.replace(
-            seed=p.market.seed if seed is None else seed,
-            listings=p.market.listings if listings is None else listings,
-            users=p.market.users if users is None else users,
-        )
+        p, given = parameters or load_parameters(), {"seed": seed, "listings": listings, "users": users}
+        size = p.market.replace(**{name: value for name, value in given.items() if value is not None})
         p = p.replace(market=size)
         offered = offers(homes(size.listings, size.seed, p), size.seed, p)
         return cls(size.seed, p, offered, Stock.of(offered, p), people(size.users, offered, size.seed, p))
@@ -63,17 +59,6 @@ class World:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class Simulation:
-    """The result: the latent world and the three tables that the market has of it."""
-
-    world: World
-    listings: pd.DataFrame
-    photos: pd.DataFrame | None
-    events: pd.DataFrame  # with the latent column `interest`, which the market does not have
-    truth: pd.DataFrame  # listing_id, vibe, quality
-
-
 def simulate(
     path: Path,
     photo_root: Path | None = None,
@@ -84,8 +69,8 @@ def simulate(
     users: int | None = None,
     parameters: Parameters | None = None,
     overwrite: bool = False,
-) -> Simulation:
-    """Write the market folder `path`; the same seed and parameters give the same market.
+) -> World:
+    """Write the market folder `path`, and return its latent world; the same seed and parameters give the same market.
 
     `photo_root` holds the photos, `photo_root/photos/<number>_<room>.webp`; existing ones are copied and listed
     in the photos table. The truth is written to the file `truth` where one is given, never into the market.
@@ -100,10 +85,10 @@ def simulate(
     photos = photos_frame(world.offers, photo_root) if photo_root is not None else None
     events = simulate_events(world.offers, world.stock, world.people, world.seed, p)
     with replacing(path, overwrite, "simulate"):
-        write_market(path, market_config(), table, photos, events.drop(columns="interest"), photo_root)
+        write_market(path, market_config(), table, photos, events, photo_root)
     if truth is not None:
         write_table(truth, world.truth)
-    return Simulation(world, table, photos, events, world.truth)
+    return world
 
 
 def photos_frame(offers: list[Offer], photo_root: Path) -> pd.DataFrame | None:
