@@ -65,7 +65,7 @@ def batch(
             from listing_vibes.serving.batch.ray_engine import score_on_ray
 
             lists = score_on_ray(scorer, workers or cores(), progress)
-    seconds, files = time.monotonic() - started, count(scorer.job.chunks, "file")
+    seconds, files = time.monotonic() - started, count(scorer.chunks, "file")
     typer.echo(f"Wrote lists for {lists:,} {kind} in {seconds:.1f} s; {place} holds {files}.", err=True)
 
 

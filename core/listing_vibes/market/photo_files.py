@@ -9,11 +9,10 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from urllib.parse import urlsplit
 
-import numpy as np
 import pandas as pd
 
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.storage import is_address
+from listing_vibes.market.storage import ADDRESS, is_address
 
 #: Folders of photos: downloaded files, and those whose table gives only a URL.
 PHOTOS = "photos/"
@@ -139,24 +138,15 @@ def with_paths(raw: pd.DataFrame) -> pd.DataFrame:
     A URL stands in `url` or instead of the path. Where both are given, `path` is the target file. A table without URLs
     is returned unchanged.
     """
-    named = _named(raw[C.PATH]) if C.PATH in raw else None
-    if C.URL not in raw and (named is None or not named.any()):
-        return raw
     empty = pd.Series(None, index=raw.index, dtype=object)
-    path, url = (raw[name].astype(object) if name in raw else empty for name in (C.PATH, C.URL))
-    if named is not None:
-        url, path = url.mask(named, path), path.mask(named)
+    path, url = (raw.get(name, empty) for name in (C.PATH, C.URL))
+    named = path.astype("str").str.match(rf"\s*{ADDRESS}").to_numpy(bool, na_value=False)
+    if C.URL not in raw and not named.any():
+        return raw
+    path, url = path.astype(object), url.astype(object)
+    url, path = url.mask(named, path), path.mask(named)
     url = url.map(lambda cell: str(cell).strip() or None, na_action="ignore")
     bare = (path.isna() | (path.astype("str").str.strip() == "")) & url.notna()
     return raw.assign(
         **{C.PATH: path.mask(bare, url.where(bare).map(path_of, na_action="ignore")), C.URL: url}
     )
-
-
-def _named(cells: pd.Series) -> np.ndarray:
-    """Return (N,) whether each cell is a URL; only cells that may be one are parsed."""
-    named: np.ndarray = (
-        cells.astype("str").str.contains("://", regex=False).to_numpy(bool, na_value=False).copy()
-    )
-    named[named] = [is_url(cell) for cell in cells[named]]
-    return named

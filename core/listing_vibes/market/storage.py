@@ -16,13 +16,13 @@ from listing_vibes.errors import VibesError, needs, printable
 from listing_vibes.market.durable import scratch_folder
 from listing_vibes.market.io import read_table
 
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # two letters or more: C:// is a drive
+ADDRESS = r"[A-Za-z][A-Za-z0-9+.-]+://"  # two letters or more: C:// is a drive
 _USER, _QUERY = re.compile(r"(?<=://)[^/@\s]*@"), re.compile(r"\?[^\s'\"]*")
 
 
 def is_address(text: object) -> bool:
     """Return whether a text is a storage URL (`s3://bucket/folder`) rather than a local path."""
-    return isinstance(text, str) and _ADDRESS.match(text) is not None
+    return isinstance(text, str) and re.match(ADDRESS, text) is not None
 
 
 @dataclass(frozen=True)

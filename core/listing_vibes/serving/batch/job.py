@@ -41,7 +41,6 @@ from listing_vibes.run.run_blend import RunBlend
 
 #: Readers of parquet folders skip names that begin with _ or .
 MANIFEST, PROBE = "_job.json", "_vibes-probe"
-FORMAT = 2
 Kind = Literal["similar", "recommend"]
 #: Listings or users a chunk.
 CHUNK = 2048
@@ -56,12 +55,11 @@ class Job(BaseModel):
         fingerprint: sha256 of the run's vectors and weights and of the market's tables.
         at: the moment, nanoseconds UTC or (not `timed`) a position; requested_at: the moment as requested, "now" for the start of the
             job, None for the default.
-        chunk: listings or users per file; chunks: number of files.
+        chunk: listings or users per file.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: int = FORMAT
     kind: Kind
     run: str
     name: str
@@ -73,7 +71,6 @@ class Job(BaseModel):
     requested_at: int | Literal["now"] | None
     timed: bool
     chunk: int
-    chunks: int
 
     @classmethod
     def load(cls, folder: Path) -> Job | None:
@@ -83,10 +80,6 @@ class Job(BaseModel):
             VibesError: its manifest is damaged or of another version.
         """
         return read_json(folder / MANIFEST, "choose another folder, or remove this one", cls.model_validate)
-
-    def todo(self, folder: Path) -> list[int]:
-        """Return the numbers of the chunks whose file does not exist yet."""
-        return [number for number in range(self.chunks) if not part_path(folder, number).is_file()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +109,10 @@ class JobScorer:
             _ = run.engine  # loaded before threads share it
             ends = history_ends(run, job.at)
             rows = np.flatnonzero(ends > run.log.start[:-1])
+            if not len(rows):
+                raise VibesError(
+                    f"No user of {run.market.path} has an event before that moment, so there is no history to go by."
+                )
         else:
             ends, rows = np.zeros(0, np.int64), np.flatnonzero(run.index(job.space).known)
             if recommender.groups.region is not None:  # order the listings by region
@@ -136,6 +133,15 @@ class JobScorer:
         if fingerprint_of(run.folder, run.market.fingerprint) != job.fingerprint:
             raise VibesError(f"{run.path} was refreshed during the job in {folder}; choose a new folder.")
         return cls.of(job, folder, run)
+
+    @property
+    def chunks(self) -> int:
+        """The number of chunks, each of which becomes a file."""
+        return math.ceil(len(self.rows) / self.job.chunk)
+
+    def todo(self) -> list[int]:
+        """Return the numbers of the chunks whose file does not exist yet."""
+        return [number for number in range(self.chunks) if not part_path(self.folder, number).is_file()]
 
     def write_chunk(self, number: int) -> int:
         """Score a chunk and write its file; return the number of its lists."""
@@ -177,14 +183,14 @@ def part_path(folder: Path, number: int) -> Path:
 
 def score_here(scorer: JobScorer, workers: int | None = None, report: Report | None = None) -> int:
     """Score the remaining chunks of a job on `workers` threads (None: one per core); return the number of lists."""
-    todo, lists = scorer.job.todo(scorer.folder), 0
+    todo, lists = scorer.todo(), 0
     pool = ThreadPoolExecutor(workers or cores(), initializer=use_one_thread)
     try:
         futures = [pool.submit(scorer.write_chunk, number) for number in todo]
-        for done, future in enumerate(as_completed(futures), start=scorer.job.chunks - len(todo) + 1):
+        for done, future in enumerate(as_completed(futures), start=scorer.chunks - len(todo) + 1):
             lists += future.result()
             if report is not None:
-                report(Counted("chunks", done, scorer.job.chunks))
+                report(Counted("chunks", done, scorer.chunks))
     finally:
         pool.shutdown(cancel_futures=True)
     return lists
@@ -215,7 +221,6 @@ def prepare(
     market, rules = run.market, resolve_rules(rules, run.market, is_for_users)
     fit = serving_fit(run_path, run.manifest.settings, blend) if is_for_users else None
     space = space or ("model" if is_for_users else run.spaces[0])
-    index = run.index(space)
     if is_for_users:
         run.needs_model()
     moment = None if at is None else moment_in_log(at, market.timed, "Option --at")
@@ -230,23 +235,14 @@ def prepare(
         "requested_at": NOW if at is not None and at.strip() == NOW else moment,
     }
     job = find_job(folder, arguments)
-    if job is None:
-        moment = run.after_last_event if moment is None else moment
-        count = int(index.known.sum())
-        if is_for_users:
-            count = int((history_ends(run, moment) > run.log.start[:-1]).sum())
-            if not count:
-                raise VibesError(
-                    f"No user of {market.path} has an event before that moment, so there is no history to go by."
-                )
-        name = f"{run_path.resolve().name}-{arguments['fingerprint'][:8]}"
-        arguments |= {"at": moment, "name": name, "timed": market.timed, "chunk": chunk}
-        arguments["chunks"] = math.ceil(count / arguments["chunk"])
-        job = Job(**arguments)
-        scorer = JobScorer.of(job, folder, run)  # raises on an invalid rule before anything is written
-        write_text(folder / MANIFEST, job.model_dump_json(indent=1))
-        return scorer
-    return JobScorer.of(job, folder, run)
+    if job is not None:
+        return JobScorer.of(job, folder, run)
+    name = f"{run_path.resolve().name}-{arguments['fingerprint'][:8]}"
+    at_moment = run.after_last_event if moment is None else moment
+    job = Job(**arguments, name=name, at=at_moment, timed=market.timed, chunk=chunk)
+    scorer = JobScorer.of(job, folder, run)  # raises on an invalid rule before anything is written
+    write_text(folder / MANIFEST, job.model_dump_json(indent=1))
+    return scorer
 
 
 def find_job(folder: Path, arguments: dict[str, Any]) -> Job | None:

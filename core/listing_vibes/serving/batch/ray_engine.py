@@ -43,7 +43,7 @@ def score_on_ray(scorer: JobScorer, workers: int, report: Report | None = None) 
     Raises:
         VibesError: Ray is not installed or does not start, or a chunk cannot be scored.
     """
-    todo = scorer.job.todo(scorer.folder)
+    todo = scorer.todo()
     if not todo:
         return 0
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no usage statistics are sent
@@ -76,10 +76,10 @@ def _score(ray: Any, scorer: JobScorer, todo: list[int], workers: int, report: R
             num_gpus=_gpu_share(workers),
         )  # Ray Data's default: a worker that dies is restarted and its chunk retried without limit
         created = 0
-        for place, row in enumerate(done.iter_rows(), start=scorer.job.chunks - len(todo) + 1):
+        for place, row in enumerate(done.iter_rows(), start=scorer.chunks - len(todo) + 1):
             created += int(row["lists"])
             if report is not None:
-                report(Counted("chunks", place, scorer.job.chunks))
+                report(Counted("chunks", place, scorer.chunks))
         return created
     except ray.exceptions.RayError as error:
         reason = [line for line in str(error).splitlines() if line.strip()]
