@@ -71,11 +71,15 @@ def validate(model: type[Model], content: Any, name: object) -> Model:
 
 
 def first_problem(error: ValidationError, model: type[BaseModel] | None = None) -> str:
-    """Return the first problem of a pydantic error as one sentence: the key (or the nearest valid one of `model`), its value and
-    what is expected.
-    """
+    """Return the first problem of a pydantic error as one sentence, see `describe_problem`."""
     problem = error.errors()[0]
-    key = ".".join(map(str, problem["loc"]))
+    return describe_problem(problem, ".".join(map(str, problem["loc"])), model)
+
+
+def describe_problem(problem: Mapping[str, Any], key: str, model: type[BaseModel] | None = None) -> str:
+    """Return a problem that pydantic found as one sentence: the key (or the nearest valid one of `model`), its value and what is
+    expected.
+    """
     if problem["type"] == "extra_forbidden":
         keys = [] if model is None else [name for name in _keys_of(model) if not key.startswith(f"{name}.")]
         last = {name.rpartition(".")[2]: name for name in keys}

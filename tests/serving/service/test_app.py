@@ -124,7 +124,7 @@ def test_without_a_history_the_list_is_popular_and_recent_listings(client, train
     [
         ("GET", "/similar/nowhere", None, 404, "'nowhere'"),
         ("GET", "/similar/home-0001?space=sound", None, 422, "'sound'"),
-        ("GET", "/similar/home-0001?k=0", None, 422, "k is '0'"),
+        ("GET", "/similar/home-0001?k=0", None, 422, "'k' is '0'"),
         ("GET", "/similar/home-0001?top=3", None, 422, "top"),
         ("GET", "/recommend/user-0001?at=noon", None, 422, "'noon'"),
         ("GET", "/recommend/user-0001?where=rooms", None, 422, "'rooms'"),
@@ -134,7 +134,7 @@ def test_without_a_history_the_list_is_popular_and_recent_listings(client, train
         ("POST", "/recommend", {"history": [EVENT] * 1001}, 422, "1000"),
         ("POST", "/recommend", {}, 422, "history"),
         ("POST", "/recommend", {"history": [EVENT | {"action": "stare"}]}, 422, "'stare'"),
-        ("POST", "/recommend", {"history": ["home-0003", EVENT | {"duration_s": -1}]}, 422, "history.1.duration_s is -1"),
+        ("POST", "/recommend", {"history": ["home-0003", EVENT | {"duration_s": -1}]}, 422, "'history.1.duration_s' is -1"),
         ("POST", "/embed", {"attributes": {"colour": "red"}}, 422, "'colour'"),
         ("POST", "/embed", {"attributes": {"price": "a lot"}}, 422, "'a lot'"),
         ("POST", "/embed", {"photos": ["%"]}, 422, "photos.0"),

@@ -8,6 +8,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.importers import Importer
 from listing_vibes.market.tables import source_table
+from listing_vibes.market.values import to_sets
 from listing_vibes.market.writer import write_market
 
 ATTRIBUTES = {
@@ -67,9 +68,5 @@ def _listings(items: pd.DataFrame) -> pd.DataFrame:
 
 def parted(column: pd.Series, separator: str, most: int | None = None) -> pd.Series:
     """Split sets written as text: the first `most` members, each once; empty cells stay missing."""
-
-    def members(cell: str) -> list[str]:
-        result = dict.fromkeys(member.strip() for member in cell.split(separator))
-        return [member for member in result if member][:most]
-
-    return column.map(members, na_action="ignore").astype(object).where(column.notna(), None)
+    sets = to_sets(column, separator)
+    return pd.Series([members and members[:most] for members in sets], column.index, dtype=object)

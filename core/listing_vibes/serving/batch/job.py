@@ -203,7 +203,7 @@ def prepare(
     rules: Rules,
     space: str | None = None,
     at: str | None = None,
-    chunk: int = CHUNK,
+    chunk: int | None = None,
     blend: str | None = None,
 ) -> JobScorer:
     """Return the scorer of a job in `folder`: a new job, or the one that the same arguments started there; see `use_one_thread`.
@@ -211,7 +211,7 @@ def prepare(
     Args:
         space: None: the model's, or for listings the run's first space.
         at: the moment as text; None: after the last event.
-        chunk: listings or users per file of a new job.
+        chunk: listings or users per file of a new job; None: `CHUNK`.
 
     Raises:
         VibesError: the folder holds another job, the run cannot serve this one, or an attribute is unknown.
@@ -239,7 +239,7 @@ def prepare(
         return JobScorer.of(job, folder, run)
     name = f"{run_path.resolve().name}-{arguments['fingerprint'][:8]}"
     at_moment = run.after_last_event if moment is None else moment
-    job = Job(**arguments, name=name, at=at_moment, timed=market.timed, chunk=chunk)
+    job = Job(**arguments, name=name, at=at_moment, timed=market.timed, chunk=chunk or CHUNK)
     scorer = JobScorer.of(job, folder, run)  # raises on an invalid rule before anything is written
     write_text(folder / MANIFEST, job.model_dump_json(indent=1))
     return scorer

@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 
 from listing_vibes import __version__
 from listing_vibes.errors import NotThere, VibesError, printable, sentence_of
+from listing_vibes.market.documents import describe_problem
 from listing_vibes.serving.database import Busy
 from listing_vibes.serving.events import Accepted
 from listing_vibes.serving.service.access import Access, AccessMiddleware
@@ -36,7 +37,6 @@ from listing_vibes.serving.service.models import (
     SimilarQuery,
 )
 from listing_vibes.serving.service.service import Service, end_in_time
-from listing_vibes.words import cut
 
 #: Seconds between two polls for a newer version of the run, and between two updates of the gauges that other processes report.
 FOLLOW_S, GAUGES_S = 2.0, 0.5
@@ -250,22 +250,15 @@ def describe_invalid(problems: Sequence[Any], body: Any = None) -> str:
     parts = [str(part) for part in problem["loc"] if part not in skipped]
     if parts[:1] == ["0"] and not isinstance(body, list):  # a single event is treated as a list
         parts = parts[1:]
-    name = printable(".".join(parts))[:100] or "A field without a name"
     if problem["type"] == "json_invalid":
         return f"The body is not JSON ({problem.get('ctx', {}).get('error', problem['msg'])}); correct it."
-    if problem["type"] == "value_error":  # raised by a validator of this package
-        return f"{problem['ctx']['error']}."
-    if not parts:
+    if not parts and problem["type"] != "value_error":  # that of a validator of this package
         return "The body is not a JSON object; send one with the header content-type: application/json."
-    if problem["type"] == "missing":
-        return f"{name} is missing; give it."
-    if problem["type"] == "extra_forbidden":
-        return f"{name} is unknown; remove it or correct its spelling."
+    name = printable(".".join(parts))[:100]
     try:
-        value = cut(printable(repr(problem["input"])), 60)
+        return describe_problem(problem, name)
     except ValueError:  # Python does not format numbers of more than 4,300 digits
-        value = "a number of too many digits"
-    return f"{name} is {value}; {problem['msg'][:1].lower()}{problem['msg'][1:]}."
+        return f"'{name}' is a number of too many digits."
 
 
 async def _update_gauges(metrics: Metrics) -> None:
