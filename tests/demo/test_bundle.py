@@ -13,7 +13,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from listing_vibes.demo import bundle, shipped
+from listing_vibes.demo import shipped
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.beats import five_beats
 from listing_vibes.insight.map.vibe_map import read_map
@@ -22,6 +22,7 @@ from listing_vibes.progress import Stage
 from listing_vibes.run.engine import load_prepared
 from listing_vibes.run.run import Run
 from listing_vibes.training.train import train
+from studio import bundle
 
 ROOT = Path(__file__).resolve().parents[2]
 MIB = 2**20
@@ -119,7 +120,7 @@ def test_smaller_runs_lie_beside_it_so_that_runs_can_be_compared(demo):
 def test_the_beats_and_the_map_of_each_run_ship_so_that_pages_compute_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("LISTING_VIBES_CACHE", str(tmp_path))
     monkeypatch.setattr(
-        Run, "recommend", lambda *args, **options: pytest.fail("run ship_caches of demo/bundle.py")
+        Run, "recommend", lambda *args, **options: pytest.fail("run ship_caches of studio/bundle.py")
     )
     for path in shipped.bundled_runs():
         run = Run.open(path)

@@ -12,7 +12,7 @@ from listing_vibes.market.caches import DEMO
 
 ROOT = DEMO
 RUN, TRUTH = "run", "truth.parquet"
-#: Smaller runs of the same market, built by `listing_vibes.demo.bundle`, for comparison.
+#: Smaller runs of the same market, built by `assets/demo/studio/bundle.py`, for comparison.
 BESIDE = ("without-photos", "homes")
 
 

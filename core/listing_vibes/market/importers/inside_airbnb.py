@@ -1,8 +1,9 @@
 """Inside Airbnb snapshots, as the publisher writes them: a review (reviewer, listing, date) is an event.
 
 A snapshot shows what was known on its day, so most of its columns would leak the future to a query of an
-earlier day. Only the columns of `ATTRIBUTES` that no rule calls a leak reach the model; all others,
-including new ones of later snapshots, are excluded.
+earlier day: the superhost badge follows from ratings, rates of response are measured over the months before, nights `_ntm` are averaged
+over the calendar of the coming year. Only the columns of `ATTRIBUTES` reach the model; all others, including new ones of later
+snapshots, are excluded.
 """
 
 import re
@@ -13,7 +14,6 @@ import pandas as pd
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.importers import Importer
-from listing_vibes.market.leaks import leaks_by_name
 from listing_vibes.market.tables import moments_or_text, source_table
 from listing_vibes.market.values import to_set
 from listing_vibes.market.writer import write_market
@@ -38,16 +38,7 @@ ATTRIBUTES = {
     "amenities": AttributeConfig(kind="multi", label="Amenities"),
     "description": AttributeConfig(kind="text", label="Description"),
 }
-DERIVED = ("bathroom_shared",)
 PLACE = AttributeConfig(kind="place", label="Location")
-#: Leaks by their meaning in this source, in addition to those by name (`listing_vibes.market.leaks`): the superhost badge follows
-#: from ratings; response and acceptance rates are measured over the months before the snapshot; the nights `_ntm` and
-#: `minimum_minimum_nights` are averaged over the calendar of the coming year; the host's number of listings is counted
-#: on the day; `source` says whether the listing still existed.
-LEAKS = re.compile(
-    r"^(host_is_superhost|host_(response|acceptance)_.*|(minimum|maximum)_(minimum|maximum)_nights|.*_ntm|.*_ly|.*_l\d+d"
-    r"|host_(total_)?listings_count|calculated_host_.*|source)$"
-)
 #: Columns that describe a person rather than a listing are not copied at all.
 PEOPLE = re.compile(r"^host_(name|about|url|thumbnail_url|picture_url)$")
 REQUIRED = ("id", "name", "host_id", "room_type", "price")
@@ -61,7 +52,7 @@ class InsideAirbnb(Importer):
     def write(self, path: Path, target: Path) -> None:
         raw = source_table(path, "listings", REQUIRED)
         reviews = source_table(path, "reviews", ("listing_id", "reviewer_id", "date"))
-        listings = _listings(raw)
+        listings, content = _listings(raw), {C.LISTING, C.LATITUDE, C.LONGITUDE, *ATTRIBUTES}
         attributes = {
             name: ATTRIBUTES[name] for name in ATTRIBUTES if name in listings and listings[name].notna().any()
         }
@@ -77,16 +68,9 @@ class InsideAirbnb(Importer):
             currency=symbol.iloc[0] if len(symbol) else "",
             title="name",
             attributes=attributes,
-            excluded=[name for name in excluded_columns(list(raw.columns)) if name in listings],
+            excluded=[name for name in listings if name not in content],
         )
         write_market(target, config, listings, events=events)
-
-
-def excluded_columns(columns: list[str]) -> list[str]:
-    """Return the columns of a snapshot that must not reach the model: leaks by rule, and those that are not attributes."""
-    content = {"id", C.LATITUDE, C.LONGITUDE, *ATTRIBUTES} - set(DERIVED)
-    leaks = leaks_by_name(columns)
-    return [name for name in columns if name not in content or name in leaks or LEAKS.match(name)]
 
 
 def _listings(raw: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Build the demo that ships in `assets/demo`: `python -m listing_vibes.demo.bundle WORK`, from its rendered photos.
+"""Build the demo that ships in `assets/demo`: `PYTHONPATH=core:assets/demo python -m studio.bundle WORK`, from its rendered photos.
 
 Two smaller runs of the same market ship with its run, for the page Compare: "without-photos" has the same preset and seed but no
 photos; "homes" uses the model of that name that ships, as `vibes embed MARKET RUN --model homes` does without training.
