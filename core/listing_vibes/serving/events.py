@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import pandas as pd
 import sqlalchemy as sql
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,7 +18,7 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.moments import moment_in_log
 from listing_vibes.market.values import id_text
 from listing_vibes.run.folder import RunFolder
-from listing_vibes.run.histories import Event
+from listing_vibes.run.histories import Event, events_at
 from listing_vibes.serving.database import Database, events_table, parts
 
 #: Columns of a posted event.
@@ -190,13 +191,8 @@ def join_history(
     if not posted:
         return []
     log, number = run.log, run.user_number.get(user)
-    rows = slice(0, 0) if number is None else slice(*log.history_at(number, before))
-    columns = (column[rows].tolist() for column in (log.time, log.listing, log.action, log.duration))
-    actions = [*log.actions, None]  # -1: none
-    stored = [
-        (at, Event(run.listing_ids[listing], actions[action], None if seconds != seconds else seconds))
-        for at, listing, action, seconds in zip(*columns, strict=True)
-    ]
+    rows = np.arange(*((0, 0) if number is None else log.history_at(number, before)))
+    stored = list(zip(log.time[rows].tolist(), events_at(run, rows), strict=True))
     available = {(at, event.listing, event.action) for at, event in stored}
     fresh = list[tuple[int, Event]]()
     for row in posted:

@@ -91,8 +91,7 @@ def photo_rows(
                 path = _copy_into_market(market, frame.folder, path)
         except PhotoProblem as problem:
             what = f"of listing '{listing}' is skipped: {problem}"
-            value = path if isinstance(path, str) else ""
-            issues.append(Issue(name.name, C.PATH, row + 1, value, what, rows=np.array([row])))
+            issues.append(Issue(name.name, C.PATH, row + 1, path, what, rows=np.array([row])))
             failed += 1
         else:
             rows.append((listing, path))

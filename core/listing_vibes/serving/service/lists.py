@@ -207,9 +207,7 @@ class RunState:
         space, scorer = None if is_for_users else recommender.space, None
         if is_for_users:
             scorer = POPULAR if query.is_fallback else recommender.scorer or None
-        empty = None
-        if not listings:
-            empty = explain_empty(self.run, recommender.rules)
+        empty = None if listings else explain_empty(self.run, recommender.rules)
         results = Results(
             results=listings, fallback=query.is_fallback, market_changed=self.market_changed, unknown=query.unknown,
             scorer=scorer, empty_because=empty,
