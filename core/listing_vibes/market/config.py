@@ -18,10 +18,12 @@ HIDE = "hide"
 BUILT_IN = ("model", "photos", "attributes", "text", "listing_id")
 
 
-class AttributeConfig(BaseModel):
-    """One attribute: its type, label, unit, and the separators of sets or decimals in a cell."""
-
+class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AttributeConfig(_Section):
+    """One attribute: its type, label, unit, and the separators of sets or decimals in a cell."""
 
     kind: TypeName | None = None  # None: inferred from the values
     label: str = ""
@@ -39,18 +41,14 @@ class AttributeConfig(BaseModel):
         return self
 
 
-class PrivacyConfig(BaseModel):
+class PrivacyConfig(_Section):
     """Privacy: `users` says whether user ids are shown as they are, see `listing_vibes.market.user_names`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     users: Literal["plain", "hashed"] = "plain"
 
 
-class VectorsConfig(BaseModel):
+class VectorsConfig(_Section):
     """Vectors of the listings from another encoder: an `.npy` file of the market, or a column of `listings`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: str = ""  # of an array with one row for each listing, in table order
     column: str = ""  # of lists of numbers
@@ -63,10 +61,8 @@ class VectorsConfig(BaseModel):
         return self
 
 
-class MarketConfig(BaseModel):
+class MarketConfig(_Section):
     """The content of `market.toml`; unknown keys are an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = ""
     note: str = ""  # one sentence shown with the market, e.g. that its events are simulated

@@ -41,11 +41,7 @@ _DATE = "is not an unambiguous date such as 2024-01-31"
 
 
 def require(table: pd.DataFrame, shown: object, names: Sequence[str]) -> None:
-    """Check that a table has columns, each once.
-
-    Args:
-        shown: what messages call it, such as its path.
-        names: the columns; "path or url" requires one of them.
+    """Check that a table has each of the columns `names` once; "path or url" requires one of them. Messages call it `shown`.
 
     Raises:
         VibesError: it lacks one, or has one twice.
@@ -64,13 +60,8 @@ def require(table: pd.DataFrame, shown: object, names: Sequence[str]) -> None:
 def _check_names(
     key: str, names: Sequence[str], valid: Sequence[str], others: Sequence[str], source: Path
 ) -> list[Issue]:
-    """Check the names that market.toml lists under `key` against the `valid` columns of a table.
-
-    Returns:
-        the issues of unknown names.
-
-    Raises:
-        VibesError: a name is close to one of the `others`, which would then reach the model.
+    """Return issues of names that market.toml lists under `key` and that are not `valid` columns of a table; refuse one that is close
+    to one of the `others`, which would then reach the model.
     """
     unknown, spelled = (
         [name for name in names if name not in valid],

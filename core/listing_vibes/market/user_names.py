@@ -11,7 +11,6 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
@@ -40,9 +39,8 @@ class UserNames:
         """
         if not self.hashed or not len(users):
             return users
-        codes, ids = pd.factorize(users)
-        names = np.array([*(self.of(str(item)) for item in ids), None], dtype=object)  # -1, the last: missing
-        return pd.Series(names[codes], index=users.index, name=users.name).astype(users.dtype)
+        names = {user: self.of(str(user)) for user in users.dropna().unique()}
+        return users.map(names).astype(users.dtype)
 
     def of(self, user: str) -> str:
         """Return the name of an id."""

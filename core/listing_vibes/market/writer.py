@@ -39,10 +39,6 @@ _HIDDEN = (LOCK, COMMIT, ".cache", ".user-key", ".downloading")
 def replacing(path: Path, overwrite: bool, command: str) -> Iterator[None]:
     """Lock the folder of a market for writing.
 
-    Args:
-        overwrite: replace an existing market.
-        command: the command for the message to another writer, such as "vibes import".
-
     Raises:
         VibesError: the folder holds a market and `overwrite` is False, or it holds other content.
     """

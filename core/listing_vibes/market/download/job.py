@@ -129,13 +129,7 @@ def fetch_photos(
     report: Report | None = None,
     result: Downloaded | None = None,
 ) -> Downloaded:
-    """Fetch missing photos.
-
-    Args:
-        market: the folder; only its `photos/` is written to.
-        urls: the URL by the path of the photo in the market.
-        result: is updated and returned.
-    """
+    """Fetch missing photos."""
     report, limits, result = report or silent, limits or Limits(), result or Downloaded()
     result.named = len(urls)
     hosts, fetcher = _group_by_host(market, urls, result), Fetcher(limits)

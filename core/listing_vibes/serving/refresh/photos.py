@@ -36,11 +36,7 @@ def new_photos(
     now: float,
     changes: Changes,
 ) -> tuple[pd.DataFrame, dict[str, float]]:
-    """Return the photos of `frames`: `listing_id, path`; and since when frames have photos that fail, in seconds since 1970.
-
-    Args:
-        failing: as returned for the refresh before.
-    """
+    """Return the photos of `frames`: `listing_id, path`; and since when frames have photos that fail, in seconds since 1970."""
     photos, still_failing = [pd.DataFrame({C.LISTING: [], C.PATH: []}, dtype="str")], dict[str, float]()
     for frame in frames:
         failed = 0

@@ -79,12 +79,7 @@ def make_app(
     ready: Callable[[], None] | None = None,
     follow_s: float = FOLLOW_S,
 ) -> FastAPI:
-    """Return the application of a service.
-
-    Args:
-        ready: called once the service accepts requests.
-        follow_s: seconds between two polls for a newer version of the run.
-    """
+    """Return the application of a service."""
     access = access or Access()
 
     @asynccontextmanager

@@ -93,10 +93,6 @@ class _Query:
 class RunState:
     """A run with its model, events and vectors in memory. Its lists are those of `Run.similar` and `Run.recommend`.
 
-    Args:
-        blend: the blend of requests that name none.
-        shared: vectors shared with other processes; None: the vectors are private to this process.
-
     Raises:
         VibesError: see `Run.open`, `Run.engine` and `Run.additions`.
     """
@@ -262,9 +258,6 @@ class RunState:
 
 class CurrentRun:
     """Holder of the newest version of a run.
-
-    Args:
-        blend, shared: see `RunState`.
 
     Attributes:
         state: the version in use.
