@@ -15,15 +15,22 @@ from listing_vibes_app.server.runs import run_label, run_paths
 
 ICON = str(Path(__file__).with_name("icon.svg"))
 
-#: The header leaves room for the deck's buttons. Titles and values in right-to-left languages keep their direction, and tags on the primary color are readable in both themes. The page behind a dialog is darker in both.
+#: The header leaves room for the deck's buttons. Titles and values in right-to-left languages keep their direction, and tags on the primary color are readable in both themes. The page behind a dialog is darker in both. On a phone a listing is its photo beside its facts, and menus have no icon, so that the first results are in sight.
 STYLE = """<style>
 .stApp :is(h1, h2, h3, td) { unicode-bidi: plaintext; text-align: left }
 .stApp [data-tag-index] * { color: light-dark(#ffffff, #14191b) }
 [data-testid="stHeader"] { padding-right: 18rem }
 [data-testid="stDialog"] { background-color: rgb(8 12 14 / 50%) }
 @media (max-width: 640px) {
-  .st-key-pinned { max-height: 65vh; overflow-y: auto }
+  .stApp h1 { font-size: 1.7rem; padding: 0.5rem 0 }
+  .st-key-pinned { max-height: 42vh; overflow-y: auto }
   [data-testid="stHorizontalBlock"] { gap: 1rem }
+  [class*="st-key-labelled-"] { gap: 0.6rem }
+  [data-testid="stLayoutWrapper"]:has(> [data-testid="stPopover"]) { flex: none; width: auto !important }
+  [data-testid="stPopoverButton"] [data-has-shortcut] > :first-child:not(:last-child) { display: none }
+  .st-key-panel:has(.st-key-photos) { display: grid; grid-template-columns: 2fr 3fr; align-items: start; gap: 0.8rem }
+  .st-key-panel > :last-child { grid-column: 1 / -1 }
+  .st-key-panel > [data-testid="stElementContainer"] p { font-size: 0.875rem; display: -webkit-box; -webkit-line-clamp: 6; -webkit-box-orient: vertical; overflow: hidden }
 }
 @media (min-width: 641px) {
   .stMainBlockContainer { padding-left: 3rem; padding-right: 3rem }

@@ -156,7 +156,7 @@ def test_the_keyboard_walks_chooses_and_opens(page, drawn):
     expect(page.get_by_role("heading", name=title)).to_be_visible()
     page.go_back()
     open_map(page)
-    page.get_by_role("button", name="Choose what is in sight").focus()
+    page.get_by_role("button", name="Choose in sight").focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**region=**")
     expect(page.locator(".vibe-map")).to_have_attribute("data-selected", "24")

@@ -52,7 +52,7 @@ def test_what_is_in_sight_or_drawn_around_on_the_map_is_the_selection(blank, exp
     render(blank, widget)
     expect(blank.locator(".vibe-map")).to_have_attribute("data-drawn", str(widget._data["n"]))
     expect(blank.locator(".facet").first).to_be_visible()
-    blank.get_by_role("button", name="Choose what is in sight").click()
+    blank.get_by_role("button", name="Choose in sight").click()
     until(lambda: widget.outline and len(widget.selected) == widget._data["n"], blank)
     canvas = blank.locator("canvas")
     canvas.focus()

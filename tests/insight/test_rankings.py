@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,14 @@ from listing_vibes.evaluation.run_evaluation import evaluate_run
 from listing_vibes.evaluation.saved import QUERIES as FILE
 from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.insight.comparison import compare
-from listing_vibes.insight.disagreements import queries_of, scorer_of, split_of, top_listings
+from listing_vibes.insight.disagreements import FILE as LISTS
+from listing_vibes.insight.disagreements import (
+    first_lists,
+    queries_of,
+    scorer_of,
+    split_of,
+    top_listings,
+)
 from listing_vibes.insight.rankings import (
     differing_queries,
     distinct_examples,
@@ -88,6 +96,16 @@ def test_evaluating_writes_the_ranks_of_every_scorer(tmp_path):
         for target, rank, best in zip(found["target"], found[f"rank of {name}"], lists, strict=True):
             place = best.index(target) + 1 if target in best else 0  # an id model knows no cold listing
             assert place <= rank if name != "default ranking" else place == rank  # ties count against a rank
+    rows = found.head(3)
+    expected = top_listings(run, scorer_of(run, split, "popularity"), queries_of(run, split, rows), 5)
+    assert first_lists(run, "popularity", rows, 5) == expected
+    # Lists that were made once are fitted again only if the queries, their length or the evaluation change.
+    fit = Mock(side_effect=lambda: (split, scorer_of(run, split, "popularity")))
+    assert first_lists(Run.open(run.path), "popularity", rows, 5, fit) == expected and not fit.called
+    assert first_lists(run, "popularity", rows, 4, fit) == [line[:4] for line in expected]
+    assert first_lists(run, "popularity", rows[:2], 5, fit) == expected[:2] and fit.call_count == 2
+    (run.path / LISTS).write_text("damaged")
+    assert first_lists(run, "popularity", rows, 5, fit) == expected and fit.call_count == 3
     with pytest.raises(VibesError, match="changed since"):
         queries_of(run, split, found.assign(target="ghost"))
     with pytest.raises(VibesError, match="cannot be rebuilt"):

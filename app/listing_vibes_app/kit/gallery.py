@@ -8,11 +8,13 @@ from urllib.parse import unquote, urlencode
 import pandas as pd
 import streamlit as st
 
+from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.widgets.scripts import GALLERY, GALLERY_HTML
 from listing_vibes_app.kit.component import component
 from listing_vibes_app.server.photos import LARGE, base_path, cover_url, photo_url
 from listing_vibes_app.server.runs import OpenRun, run_params
-from listing_vibes_app.view.formats import count, plain, shorten
+from listing_vibes_app.view.formats import MISSING, count, plain, shorten
+from listing_vibes_app.view.market import MarketView
 from listing_vibes_app.view.photo_box import BOXES
 
 FACT = 60  # characters of a value on a card
@@ -91,18 +93,27 @@ def listing_card(opened: OpenRun, row: int, params: dict[str, str | None] | None
 def listing_panel(opened: OpenRun, row: int) -> None:
     """Show a listing in a narrow column: its cover, from which all photos open, its main attributes as a line, and all of them."""
     view = opened.view
-    if view.photos(row):
-        card = listing_card(opened, row, facts=[], href="", title="")
-        gallery(opened, [card], key="photos", label="Photos of this listing", least=420)
-    elif view.has_photos:
-        st.caption("This listing has no photo.")
-    facts = [(label, plain(value)) for label, value in view.facts(row)]
-    if facts:
-        line = " · ".join(f"{plain(label)} {value}" for label, value in facts if len(value) <= SHORT)
-        st.markdown(line)
-        with st.expander("All attributes"):
-            table = pd.DataFrame([value for _, value in facts], [plain(label) for label, _ in facts])
-            st.table(table, hide_header=True, border="horizontal", alt="Attributes of this listing")
+    facts = [(item, plain(view.text(row, item))) for item in view.attributes]
+    with st.container(key="panel"):
+        if view.photos(row):
+            card = listing_card(opened, row, facts=[], href="", title="")
+            gallery(opened, [card], key="photos", label="Photos of this listing", least=420)
+        elif view.has_photos:
+            st.caption("This listing has no photo.")
+        if facts:
+            st.markdown(" · ".join(filter(None, (_fact(view, row, item) for item, _ in facts))))
+            with st.expander("All attributes"):
+                table = pd.DataFrame([value for _, value in facts], [plain(item.label) for item, _ in facts])
+                st.table(table, hide_header=True, border="horizontal", alt="Attributes of this listing")
+
+
+def _fact(view: MarketView, row: int, item: Attribute) -> str:
+    """Return an attribute in the line of a listing; empty without a value, for a flag that is not set, and for what is too long."""
+    label, value = plain(item.label), plain(view.text(row, item))
+    if item.shown_as == "flag":
+        return label if view.raw(row, item) else ""
+    is_shown = item.shown_as != "place" and value != MISSING and len(value) <= SHORT
+    return f"{label} {value}" if is_shown else ""
 
 
 def gallery(

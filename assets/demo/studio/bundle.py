@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from safetensors.torch import load_file, save_file
 
 from listing_vibes.ablation.ablate import ablate, folder_of
@@ -29,10 +30,14 @@ from listing_vibes.features.photos.trainable import LITE0
 from listing_vibes.features.photos.vectors import PhotoVectors, embed_photos
 from listing_vibes.insight.beats import FILE as BEATS
 from listing_vibes.insight.beats import five_beats
+from listing_vibes.insight.comparison import compare
+from listing_vibes.insight.disagreements import FILE as LISTS
+from listing_vibes.insight.disagreements import LISTED, SHOWN, first_lists, usual_baseline
 from listing_vibes.insight.map.vibe_map import FILE as MAP
 from listing_vibes.insight.map.vibe_map import save_map
 from listing_vibes.insight.photo_search import FILE as LOOKS
 from listing_vibes.insight.photo_search import PhotoSearch
+from listing_vibes.insight.rankings import distinct_examples
 from listing_vibes.market.caches import run_cache_file
 from listing_vibes.market.durable import atomic_path, copy_file
 from listing_vibes.market.market import Market
@@ -44,6 +49,7 @@ from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.run.versions import RESULTS, results_of
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
 from listing_vibes.training.train import train
 
 #: A fixed encoder rather than the best available one, so that the run is the same on every machine.
@@ -113,13 +119,19 @@ def finish(demo: DemoMarket, run: Path, report: Report) -> Run:
 
 
 def ship_caches(run: Run) -> None:
-    """Copy the map, the photo search and the beats of a run that ships from the user's cache into its folder, so that the explorer
-    shows them at once.
+    """Copy the map, the photo search, the beats and the lists of Compare of a run that ships from the user's cache into its folder,
+    so that the explorer shows them at once.
     """
     five_beats(run)
-    for name in (MAP, LOOKS, BEATS):
-        if run_cache_file(run.path, name) != run.path / name:
-            copy_file(run_cache_file(run.path, name), run.path / name)
+    if (baseline := usual_baseline(run)) is not None:
+        differing = compare(run, run, other=baseline).ahead
+        rows = pd.concat(distinct_examples(*differing, SHOWN), ignore_index=True)
+        for name in (DEFAULT_RANKING, baseline):
+            first_lists(run, name, rows, LISTED)
+    for name in (MAP, LOOKS, BEATS, LISTS):
+        cached = run_cache_file(run.path, name)
+        if cached != run.path / name and cached.is_file():
+            copy_file(cached, run.path / name)
 
 
 def save_measured(run: Run, evaluation: Evaluation) -> None:

@@ -100,7 +100,7 @@ def iterate_beats(run: Run) -> Iterator[Beat]:
     Raises:
         VibesError: a beat cannot be computed; raised after the others.
     """
-    digest = _digest(run)
+    digest = state_digest(run)
     try:
         stored, beats = _BEATS.validate_json(run_cache_file(run.path, FILE).read_bytes())
     except (OSError, ValidationError):
@@ -126,7 +126,8 @@ def iterate_beats(run: Run) -> Iterator[Beat]:
         write_text(run_cache(run.path) / FILE, _BEATS.dump_json((digest, beats), indent=1).decode())
 
 
-def _digest(run: Run) -> str:
+def state_digest(run: Run) -> str:
+    """Return a digest of what is shown of a run: its embeddings, its market, and its evaluation."""
     metrics = run.metrics or {}
     measured = metrics.get("queries"), metrics.get("results")
     parts = [embeddings_of(run), run.market.fingerprint, run.version, *measured]

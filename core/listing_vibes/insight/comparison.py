@@ -81,6 +81,12 @@ class Comparison:
         """Return the queries that both scorers rank differently, those most in favor of the first on top."""
         return differing_queries(self.queries)
 
+    @property
+    def ahead(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return the queries that the first ranked better, and those that the second did, the largest gains on top."""
+        gain = self.apart["gain"]
+        return self.apart[gain > 0], self.apart[gain < 0][::-1]
+
     def frame(self) -> pd.DataFrame:
         """Return one row per shared query, those most in favor of the first on top, with `rank_first, rank_second, gain`."""
         ordered = self.queries.sort_values("gain", ascending=False, kind="stable", ignore_index=True)
@@ -141,9 +147,7 @@ class Comparison:
 
     def _examples(self, side: str) -> pd.DataFrame:
         """Return the queries with the largest gain of one side."""
-        gain = self.apart["gain"]
-        rows = self.apart[gain > 0] if side == FIRST else self.apart[gain < 0][::-1]
-        return rows.head(EXAMPLES)[[*KEY, *SIDES, "gain"]].astype({"at": str})
+        return self.ahead[SIDES.index(side)].head(EXAMPLES)[[*KEY, *SIDES, "gain"]].astype({"at": str})
 
     def _masks(self) -> dict[str, np.ndarray]:
         frame = self.queries

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import TypeAdapter, ValidationError
 
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.audience import newest_listings
+from listing_vibes.insight.beats import state_digest
 from listing_vibes.insight.rankings import best_baseline, load_rankings, rankers
+from listing_vibes.market.caches import run_cache, run_cache_file
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.documents import write_text
 from listing_vibes.market.splits import Queries, Split, choosing
 from listing_vibes.run.fits import load_fits
 from listing_vibes.run.run import Run
@@ -31,6 +37,9 @@ QUICK = (
     "popularity", "recent popularity", "ItemKNN", "EASE", "attribute neighbors", "photo neighbors", NEAR_RECENT,
 )  # fmt: skip
 EVENTS = 500_000
+SHOWN, LISTED = 2, 8  # queries on each side that Compare shows first, and listings of each list
+FILE, STORED = "query_lists.json", 64  # the cache of lists, and the number of the newest in it
+_LISTS = TypeAdapter(dict[str, list[list[str]]])  # by the digest of what they were computed from
 
 
 @dataclass(frozen=True)
@@ -70,14 +79,47 @@ def describe_query(run: Run, row: Mapping[str, Any]) -> Disagreement | None:
     )
 
 
-def first_lists(run: Run, scorer: str, rows: pd.DataFrame, k: int) -> list[list[str]]:
+def first_lists(
+    run: Run,
+    scorer: str,
+    rows: pd.DataFrame,
+    k: int,
+    fit: Callable[[], tuple[Split, Scorer]] | None = None,
+) -> list[list[str]]:
     """Return the first `k` listings that a scorer of the run's evaluation gives for each of the test queries `rows`.
+
+    They are cached with the run, because fitting a scorer again takes seconds to minutes.
+
+    Args:
+        fit: used instead of `refit`, for callers that keep the scorer.
 
     Raises:
         VibesError: it cannot be fitted again, or the market changed since.
     """
+    asked = [rows[C.USER].tolist(), _moments(run, rows).tolist(), rows["target"].tolist()]
+    parts = [state_digest(run), scorer, k, asked]
+    key = hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+    try:
+        lists = _LISTS.validate_json(run_cache_file(run.path, FILE).read_bytes())
+    except (OSError, ValidationError):
+        lists = {}
+    if key not in lists:
+        split, rebuilt = fit() if fit else refit(run, scorer)
+        lists[key] = top_listings(run, rebuilt, queries_of(run, split, rows), k)
+        with suppress(VibesError):  # without a cache that can be written they are computed again
+            stored = dict([*lists.items()][-STORED:])
+            write_text(run_cache(run.path) / FILE, _LISTS.dump_json(stored, indent=1).decode())
+    return lists[key]
+
+
+def refit(run: Run, scorer: str) -> tuple[Split, Scorer]:
+    """Return the split that the run was evaluated with, and a scorer of that evaluation.
+
+    Raises:
+        VibesError: see `split_of` and `scorer_of`.
+    """
     split = split_of(run)
-    return top_listings(run, scorer_of(run, split, scorer), queries_of(run, split, rows), k)
+    return split, scorer_of(run, split, scorer)
 
 
 def split_of(run: Run) -> Split:
@@ -131,8 +173,11 @@ def queries_of(run: Run, split: Split, frame: pd.DataFrame) -> Queries:
         VibesError: the market no longer has one of them.
     """
     test = split.test
-    at = frame["at"].dt.as_unit("ns").astype("int64") if run.log.timed else frame["at"].astype("int64")
-    columns = frame[C.USER].map(run.user_number), at, frame["target"].map(run.listing_row)
+    columns = (
+        frame[C.USER].map(run.user_number),
+        _moments(run, frame),
+        frame["target"].map(run.listing_row),
+    )
     available = pd.MultiIndex.from_arrays([test.user, test.at, test.target])
     rows = available.get_indexer(
         pd.MultiIndex.from_arrays([column.fillna(-1).astype("int64") for column in columns])
@@ -140,6 +185,11 @@ def queries_of(run: Run, split: Split, frame: pd.DataFrame) -> Queries:
     if (rows < 0).any():
         raise VibesError(f"{run.market.path} changed since {run.path} was evaluated; evaluate it again.")
     return test.take(rows)
+
+
+def _moments(run: Run, frame: pd.DataFrame) -> pd.Series:
+    """Return the moments of queries in the log's time."""
+    return frame["at"].dt.as_unit("ns").astype("int64") if run.log.timed else frame["at"].astype("int64")
 
 
 def top_listings(run: Run, scorer: Scorer, queries: Queries, k: int) -> list[list[str]]:

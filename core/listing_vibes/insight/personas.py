@@ -72,10 +72,10 @@ def _names(run: Run, history: sparse.csr_matrix, group: np.ndarray) -> list[str]
     """Return a name for each group by the listings of its members, weighted by the number of members."""
     member, listing = history.nonzero()
     chosen = sample_rows(len(listing), EVENTS)
-    names = [
-        item.name for item in portraits(attribute_values(run.market, listing[chosen]), group[member[chosen]])
-    ]
-    return [*names, *(f"Group {n + 1}" for n in range(len(names), int(group.max()) + 1))]
+    named = portraits(attribute_values(run.market, listing[chosen]), group[member[chosen]])
+    names = [item.name if item.is_named else "" for item in named]
+    names += [""] * (int(group.max()) + 1 - len(names))
+    return [name or f"Persona {number}" for number, name in enumerate(names, 1)]
 
 
 def _last_events(run: Run, user: int) -> pd.DataFrame:

@@ -15,7 +15,14 @@ from listing_vibes.errors import VibesError
 from listing_vibes.insight.audience import newest_listings, opened_later, recent_lists
 from listing_vibes.insight.beats import five_beats
 from listing_vibes.insight.comparison import compare
-from listing_vibes.insight.disagreements import Disagreement, describe_query, first_lists, usual_baseline
+from listing_vibes.insight.disagreements import (
+    LISTED,
+    SHOWN,
+    Disagreement,
+    describe_query,
+    first_lists,
+    usual_baseline,
+)
 from listing_vibes.insight.drafts import LaunchCall
 from listing_vibes.insight.launch import Crowd, launch
 from listing_vibes.insight.map.parts import chosen_by
@@ -310,15 +317,15 @@ def _disagreements(runs: Runs, name: str, params: Params) -> View:
         params.get("b", f"{name}/{baseline}").rpartition("/")[::2],
     ]
     (first, scorer), (second, other) = pairs
-    result = compare(_run(runs, first), _run(runs, second), scorer, other).apart
-    ahead = result[result["gain"] > 0], result[result["gain"] < 0][::-1]
+    ahead = compare(_run(runs, first), _run(runs, second), scorer, other).ahead
     words = [ranking_name(scorer), ranking_name(other)] if first == second else [f"{first}", f"{second}"]
-    rows = pd.concat(distinct_examples(*ahead, 1), ignore_index=True)
-    lists = [first_lists(runs[run], ranking, rows, BESIDE) for run, ranking in pairs]
+    sides = distinct_examples(*ahead, SHOWN)
+    rows = pd.concat(sides, ignore_index=True)
+    lists = [first_lists(runs[run], ranking, rows, LISTED) for run, ranking in pairs]
     columns = [
-        _disagreement(runs[first], query, words, [part[at] for part in lists])
+        _disagreement(runs[first], query, words, [part[at][:BESIDE] for part in lists])
         for at, row in enumerate(rows.to_dict("records"))
-        if (query := describe_query(runs[first], row)) is not None
+        if at in (0, len(sides[0])) and (query := describe_query(runs[first], row)) is not None
     ]
     within = ["our model" if name == DEFAULT_RANKING else name for name in (scorer, other)]
     left, right = within if first == second else words

@@ -16,7 +16,7 @@ MAP_HTML = """
       <button type="button" class="tool" data-tool="in" title="Zoom in" aria-label="Zoom in">+</button>
       <button type="button" class="tool" data-tool="out" title="Zoom out" aria-label="Zoom out">−</button>
       <button type="button" class="tool" data-tool="whole" title="Show all listings">Whole map</button>
-      <button type="button" class="tool" data-tool="sight" title="Make all listings within the frame the region">Choose what is in sight</button>
+      <button type="button" class="tool" data-tool="sight" title="Make all listings within the frame the region">Choose in sight</button>
       <button type="button" class="tool" data-tool="photos" title="Photos instead of dots">Photos</button>
       <button type="button" class="tool" data-tool="unmet" title="Where users want more than is active">Unmet demand</button>
     </div>

@@ -70,7 +70,7 @@ def test_traits_are_frequent_here_and_rare_elsewhere_and_name_the_group(values):
     assert ("Amenities", "Wifi") not in found  # everybody has it
     assert ("Price", "the lowest third") in found and "Host" not in {label for label, _ in found}
     assert boats.name.startswith("Houseboat") and lofts.name.startswith("Loft")
-    assert {"Floor 3", "high price"} <= {trait.piece for trait in lofts.traits}
+    assert {"floor: 3", "high price"} <= {trait.piece for trait in lofts.traits}
     names = [one.name for one in portraits(values, np.arange(40) % 5)]
     assert len(set(names)) == 5 and all(names)
 
@@ -82,7 +82,23 @@ def test_of_groups_with_the_same_traits_the_second_has_a_number():
         held = np.flatnonzero((drawn < share) & (groups < 2))
         coded.append((trait, [(trait, trait)], held, np.zeros(len(held), int)))
     first, second, *_ = portraits(ListingValues.of(coded, 1200), groups)
-    assert (first.name, second.name, second.is_named) == ("Bright · wood", "Group 2", False)
+    assert (first.name, second.name, second.is_named) == ("Bright, wood", "Group 2", False)
+
+
+def test_a_name_begins_with_what_the_listings_are_and_ends_with_how_they_look():
+    groups, drawn = np.arange(1200) % 2, np.random.default_rng(0).random(1200)
+    coded = []
+    for label, text, piece, share in (
+        ("Photos", "wood tones", "wood tones", 0.9),
+        ("Price", "the highest third", "high price", 0.8),
+        ("Deal", "sale", "sale", 0.7),
+    ):
+        held = np.flatnonzero((drawn < share) & (groups == 0))
+        coded.append((label, [(text, piece)], held, np.zeros(len(held), int)))
+    names = [
+        portraits(ListingValues.of(parts, 1200), groups)[0].name for parts in (coded[:2], coded[1:], coded)
+    ]
+    assert names == ["High price, wood tones", "Sale, high price", "High price, wood tones"]
 
 
 def test_a_name_takes_only_what_holds_in_both_halves_of_the_listings():
@@ -132,9 +148,9 @@ def test_a_group_is_named_by_what_its_photos_show(tmp_path):
     shares[(owner < 7) & (market.photos["position"] == 1), 1] = 0.3
     looks = Looks(classes, shares, np.array(["wall", "four-poster"]), np.eye(2), np.array(["t"]))
     label, told, place, code = coded_looks(looks, market, rows)
-    assert (label, told[1]) == ("Seen in photos", ("four-poster", "“four-poster” in photos"))
+    assert (label, told[1]) == ("Seen in photos", ("four-poster", "four-poster in photos"))
     beds = place[code == 1].tolist()
     assert beds == [0, 1, 2, 3, 4] and sorted(place[code == 0]) == list(range(9))  # the last one has no photo
     found = portraits(ListingValues.of([(label, told, place, code)], 10), np.where(rows < 7, 0, 1))
-    assert found[0].name == "“four-poster” in photos" and found[0].traits[0].inside == 1
+    assert found[0].name == "Four-poster in photos" and found[0].traits[0].inside == 1
     assert "four-poster" not in found[1].name

@@ -8,7 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from listing_vibes.insight.beats import Bar
 from listing_vibes.insight.comparison import Comparison
-from listing_vibes.insight.disagreements import describe_query, usual_baseline
+from listing_vibes.insight.disagreements import LISTED, SHOWN, describe_query, usual_baseline
 from listing_vibes.insight.rankings import distinct_examples, ranking_name
 from listing_vibes.tables import write_p
 from listing_vibes.words import percent
@@ -32,8 +32,7 @@ from listing_vibes_app.view import formats
 from listing_vibes_app.view.formats import count, plain
 
 MAIN = "recall@30"
-SHOWN, MORE, MOST = 2, 2, 12  # queries for each ranking
-LISTED = 8  # listings of each ranking
+MORE, MOST = 2, 12  # queries for each ranking
 NEWEST = 8  # listings of a history
 STRIP: dict[str, Any] = {"layout": "strip", "least": 130}
 RANK_HELP = (
@@ -65,11 +64,10 @@ def show_queries(opened: OpenRun) -> None:
         names = (ranking_name(scorer), ranking_name(other_scorer))
     comparison = compare_rankings(open_run(run), scorer, open_run(other_run), other_scorer)
     show_recalls(opened, comparison, (scorer, other_scorer), names)
-    result = comparison.apart
-    if result.empty:
+    if comparison.apart.empty:
         empty("They never differ", "Both gave the same rank to every next listing.")
         return
-    ahead = result[result["gain"] > 0], result[result["gain"] < 0][::-1]
+    ahead = comparison.ahead
     st.markdown(
         f"{plain(names[0])} ranked the next listing higher on **{count(len(ahead[0]), 'query', 'queries')}**, {plain(names[1])} on "
         f"**{len(ahead[1]):,}**. Recall@30 differs by {_difference(comparison)}. Below, where each was ahead most.",
@@ -125,14 +123,17 @@ def default_comparison(keys: list[str], first: str) -> str:
 def show_measures(comparison: Comparison, names: tuple[str, str]) -> None:
     """Show an expander with every measure and slice of two rankings, and their differences."""
     measures, slices = [], []
-    for metric, difference in comparison.differences.items():
-        name, _, k = metric.partition("@")
-        label = METRICS[name][0] + (f"@{k}" if k else "")
-        measures.append({"Measure": label, **_line(comparison.results, metric, difference, "p_value", names)})
-    for name, part in comparison.slices.items():
-        line = _line(part["results"], MAIN, part["differences"][MAIN], "p_holm", names)
-        slices.append({"Recall@30 of": formats.words(name), **line, "Queries": f"{part['queries']:,}"})
-    with st.expander("All measures and slices"):
+    with st.expander("All measures and slices", key="measures", on_change="rerun") as expander:
+        if not expander.open:  # slices take seconds
+            return
+        for metric, difference in comparison.differences.items():
+            name, _, k = metric.partition("@")
+            label = METRICS[name][0] + (f"@{k}" if k else "")
+            line = _line(comparison.results, metric, difference, "p_value", names)
+            measures.append({"Measure": label, **line})
+        for name, part in comparison.slices.items():
+            line = _line(part["results"], MAIN, part["differences"][MAIN], "p_holm", names)
+            slices.append({"Recall@30 of": formats.words(name), **line, "Queries": f"{part['queries']:,}"})
         queries = f"{count(len(comparison.queries), 'query', 'queries')} of {count(comparison.users, 'user')}"
         st.caption(f"On {queries} that both answered. {HELP}")
         if comparison.other_candidates:

@@ -5,7 +5,7 @@ import streamlit as st
 
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.comparison import Comparison, compared, require_same_protocol
-from listing_vibes.insight.disagreements import is_quick, queries_of, scorer_of, split_of, top_listings
+from listing_vibes.insight.disagreements import first_lists, is_quick, refit
 from listing_vibes.insight.rankings import load_rankings, rankers, ranking_name
 from listing_vibes.market.splits import Split
 from listing_vibes.run.versions import results_of
@@ -63,9 +63,9 @@ def lists_of(opened: OpenRun, scorer: str, queries: pd.DataFrame, k: int) -> lis
     Raises:
         VibesError: it cannot be fitted again, or the market changed since.
     """
-    split, result = _scorer(opened, scorer)
+    result = first_lists(opened.run, scorer, queries, k, lambda: _scorer(opened, scorer))
     _fitted().add((opened.number, scorer))
-    return top_listings(opened.run, result, queries_of(opened.run, split, queries), k)
+    return result
 
 
 @st.cache_resource(show_spinner=False)
@@ -75,10 +75,4 @@ def _fitted() -> set[tuple[int, str]]:
 
 @st.cache_resource(show_spinner=False, max_entries=12, hash_funcs=BY_RUN)
 def _scorer(opened: OpenRun, scorer: str) -> tuple[Split, Scorer]:
-    split = _split(opened)
-    return split, scorer_of(opened.run, split, scorer)
-
-
-@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_RUN)
-def _split(opened: OpenRun) -> Split:
-    return split_of(opened.run)
+    return refit(opened.run, scorer)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from listing_vibes.errors import VibesError, printable
 from listing_vibes.features.photos.looks import Looks
+from listing_vibes.insight.map.tones import LABEL as TONES
 from listing_vibes.insight.map.tones import coded_tones
 from listing_vibes.market.attribute_types import Coded, type_of
 from listing_vibes.market.caches import run_cache, run_cache_file
@@ -51,6 +52,11 @@ class Trait:
     def lift(self) -> float:
         """Return the ratio of the shares inside and outside."""
         return self.inside / max(self.outside, 1e-9)
+
+    @property
+    def order(self) -> int:
+        """Return its place in a name: what a listing is, such as rented, comes before how much of something it has, and looks last."""
+        return 2 if self.label in (TONES, LOOKS) else int(self.text.lower() != self.piece.lower())
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,7 @@ def portraits(values: ListingValues, groups: np.ndarray) -> list[Portrait]:
     traits = [make_traits(*item) for item in enumerate(_rank(inside, outside, COVERAGE, LIFT))]
     named = [make_traits(*item) for item in enumerate(_confirmed(values.has, groups, count, is_held_out))]
     names = _names(named)
-    joined = [" · ".join(parts) for parts in names]
+    joined = [", ".join(parts) for parts in names]
     full = [capitalize(name) or f"Group {number}" for number, name in enumerate(joined, 1)]
     return [Portrait(*parts) for parts in zip(full, traits, map(bool, names), strict=True)]
 
@@ -159,7 +165,7 @@ def coded_looks(looks: Looks, market: Market, rows: np.ndarray) -> Coded:
     owner = place[market.photos[C.LISTING].map(market.listing_row).to_numpy(np.int64)]  # (P,)
     photo, top = np.nonzero((looks.shares >= PLAIN) & (owner >= 0)[:, None])
     seen = np.unique(np.stack([owner[photo], looks.classes[photo, top]], axis=1), axis=0)  # (n', 2)
-    given = [(str(name), f"“{name}” in photos") for name in looks.names]
+    given = [(str(name), f"{name} in photos") for name in looks.names]
     return LOOKS, given, seen[:, 0], seen[:, 1]
 
 
@@ -202,17 +208,21 @@ def _rank(inside: np.ndarray, outside: np.ndarray, coverage: float, lift: float)
 
 
 def _names(traits: Sequence[Sequence[Trait]]) -> list[list[str]]:
-    """Return the parts of each group's name: its two most distinctive traits, at most one per attribute.
+    """Return the parts of each group's name: its two most distinctive traits, at most one per attribute, see `Trait.order`.
 
     A group with the traits of another one before it gets as many more as tell them apart; none if it has no more.
     """
     names: list[list[str]] = []
     for mine in traits:
-        by_label: dict[str, str] = {}
+        by_label: dict[str, Trait] = {}
         for trait in mine:
-            by_label.setdefault(trait.label, trait.piece)
-        pieces = list(by_label.values())
-        longer = (pieces[:length] for length in range(PARTS, max(PARTS, len(pieces)) + 1))
+            by_label.setdefault(trait.label, trait)
+        first = list(by_label.values())
+        ordered = (
+            sorted(first[:length], key=lambda trait: trait.order)
+            for length in range(PARTS, max(PARTS, len(first)) + 1)
+        )
+        longer = ([trait.piece for trait in parts] for parts in ordered)
         names.append(next((parts for parts in longer if set(parts) not in map(set, names)), []))
     return names
 

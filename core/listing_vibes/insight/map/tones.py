@@ -19,7 +19,7 @@ COLUMNS = ("light", "chroma", "tones")
 TONES = {
     "white": 0.35, "gray": 0.45, "dark": 0.3, "wood": 0.25, "red": 0.08, "yellow": 0.1, "green": 0.08, "blue": 0.1, "purple": 0.06,
 }  # fmt: skip
-THIRDS = {"light": ("darker photos", "brighter photos"), "chroma": ("muted colors", "stronger colors")}
+THIRDS = {"light": ("dark photos", "bright photos"), "chroma": ("muted colors", "strong colors")}
 LABEL = "Photos"
 
 

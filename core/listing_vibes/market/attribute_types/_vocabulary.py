@@ -122,5 +122,7 @@ def coded_values(label: str, values: pd.Series) -> Coded:
     codes = pd.Index(frequent).get_indexer(values)
     is_frequent = codes >= 0
     # A bare number is meaningless without its label.
-    words = [(value, f"{label} {value}" if _NUMBER.fullmatch(value) else value) for value in frequent]
+    words = [
+        (value, f"{inside(label)}: {value}" if _NUMBER.fullmatch(value) else value) for value in frequent
+    ]
     return label, words, values.index.to_numpy()[is_frequent], codes[is_frequent]
