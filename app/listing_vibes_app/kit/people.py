@@ -37,14 +37,17 @@ def people_table(
     """Show a row for each user; a click opens the page of that user as of the known events.
 
     Args:
-        table: further columns.
+        table: the column `User` and further ones.
         users: numbers of the users.
         event_counts: number of known events of each user.
         config: of the further columns.
     """
     last = pd.DataFrame([last_listings(opened, *item) for item in zip(users, event_counts, strict=True)])
     covers = {name: st.column_config.ImageColumn(width="small") for name in last}
-    shown = pd.concat([table.reset_index(drop=True), last], axis=1)
+    table = table.reset_index(drop=True)
+    shown = pd.concat(
+        [table[["User"]], last, table.drop(columns="User")], axis=1
+    )  # a phone shows the first ones
     line = selectable_table(
         shown,
         key=key,

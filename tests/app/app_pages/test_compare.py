@@ -242,7 +242,7 @@ def test_photos_predict_the_main_number_or_another_one(show, bare, trained, tmp_
     shown = page.dataframe[0].value.set_index("Predicted from")
     assert list(shown.index) == ["Photos alone", "The other attributes alone", "Chance: the mean for all"]
     assert shown.loc["Photos alone", "Score"] == f"{expected.loc['photos', 'value']:.2f}"
-    assert shown.loc["Photos alone", "Listings"] == "29"
+    assert "Predicted for the 29 listings with photos." in texts(page)
     page.selectbox(key="probe").set_value("built_year").run()
     assert page.query_params == {"part": "photos", "probe": "built_year"}
     assert "“part=photos”, which does not exist here" in texts(show("compare", bare, part="photos"))

@@ -323,6 +323,6 @@ def test_tones_are_coded_for_portraits(market):
     names = sorted(market.cover)
     ((label, told, place, code),) = coded_tones(tones_of(market, names))
     tones = [told[at][0] for at in code[place == 4]]
-    assert label == LABEL and "red tones" in tones and "stronger colors" in tones
-    assert "darker photos" in [told[at][0] for at in code[place == 2]]
+    assert label == LABEL and "red tones" in tones and "strong colors" in tones
+    assert "dark photos" in [told[at][0] for at in code[place == 2]]
     assert coded_tones(tones_of(market, ["ghost"])) == []

@@ -8,7 +8,7 @@ from listing_vibes.insight.probes import probe_run
 from listing_vibes_app.kit.controls import select
 from listing_vibes_app.kit.spaces import label_of, missing_spaces
 from listing_vibes_app.server.runs import BY_RUN, OpenRun
-from listing_vibes_app.view.formats import MISSING
+from listing_vibes_app.view.formats import MISSING, count
 
 SCORE_HELP = (
     "The share of the variance that is predicted: 1 is perfect, 0 is no better than the mean for all (R²)."
@@ -27,10 +27,11 @@ def show_probes(opened: OpenRun) -> None:
     main = [item.name for item in opened.view.headline if item.name in numbers]
     question = select("Can photos predict …", "probe", numbers, [*main, *numbers][0], width=340, help=help)
     with st.spinner("Predicting from photos and attributes …"):
-        table = scores(_probe(opened, question))
+        result = _probe(opened, question).set_index("space")
     alt = f"How well {numbers[question]} is predicted from each space"
-    st.dataframe(table, hide_index=True, width=560, alt=alt)
-    st.caption(SCORE_HELP)
+    st.dataframe(scores(result), hide_index=True, width=520, alt=alt)
+    known = count(int(result.at["photos", "listings"]), "listing")
+    st.caption(f"{SCORE_HELP} Predicted for the {known} with photos.")
 
 
 @st.cache_resource(show_spinner=False, max_entries=32, hash_funcs=BY_RUN)
@@ -39,19 +40,17 @@ def _probe(opened: OpenRun, question: str) -> pd.DataFrame:
         return probe_run(opened.run, question)
 
 
-def scores(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for each space, photos first, then chance: Predicted from, Score, 95 % interval, Listings."""
-    by = table.set_index("space")
+def scores(by: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each space of `by`, photos first, then chance: Predicted from, Score, 95 % interval."""
     lines = [
         (
             NAMES.get(space, label_of(space)),
             f"{row['value']:z.2f}",
             f"{row['low']:z.2f} to {row['high']:z.2f}",
-            f"{row['listings']:,.0f}",
         )
         for space in ("photos", "model", "attributes")
         if space in by.index
         for row in [by.loc[space]]
     ]
-    lines.append(("Chance: the mean for all", "0.00", MISSING, MISSING))
-    return pd.DataFrame(lines, columns=["Predicted from", "Score", "95 % interval", "Listings"])
+    lines.append(("Chance: the mean for all", "0.00", MISSING))
+    return pd.DataFrame(lines, columns=["Predicted from", "Score", "95 % interval"])

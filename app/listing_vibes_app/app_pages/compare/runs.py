@@ -8,10 +8,10 @@ import streamlit as st
 
 from listing_vibes.insight.selection.selection import Selection
 from listing_vibes_app.kit.as_code import as_code
-from listing_vibes_app.kit.controls import any_listing, any_user, search_box, select, switch
+from listing_vibes_app.kit.controls import any_listing, any_user, beside, search_box, select, switch
 from listing_vibes_app.kit.days import event_slider
 from listing_vibes_app.kit.empty import empty, unknown
-from listing_vibes_app.kit.gallery import gallery, listing_card
+from listing_vibes_app.kit.gallery import gallery, listing_card, listing_panel
 from listing_vibes_app.kit.list_options import read_selections, score_lines
 from listing_vibes_app.kit.spaces import label_of
 from listing_vibes_app.server.boundary import describe_error
@@ -86,9 +86,10 @@ def of_listing(opened: OpenRun, other: OpenRun) -> None:
         empty("The two runs have no space in common", "Neither model, photos nor attributes are in both.")
         return
     space = switch("Compare by", "space", spaces, next(iter(spaces)))
-    left, right = st.columns([1, 4], gap="large")
+    left, right = beside()
     with left:
-        gallery(opened, [listing_card(opened, row)], key="query", label="The listing", least=220)
+        st.markdown(f"**{plain(opened.view.title(row))}**")
+        listing_panel(opened, row)
     with right:
         show_lists(opened, other, space=space)
 

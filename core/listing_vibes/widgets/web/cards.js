@@ -39,8 +39,8 @@ const reason = ({ title, note, photo }) =>
   )
 
 // All photos of a listing in the large size, one beside the other; arrow keys, swipes and buttons move.
-function openPhotos(root, card) {
-  const strip = h("ul", { class: "slides", tabIndex: 0 }, ...card.photos.map((src, at) =>
+function openPhotos(root, card, box) {
+  const strip = h("ul", { class: "slides", tabIndex: 0, style: `--box: ${box}` }, ...card.photos.map((src, at) =>
     h("li", {}, h("img", { src, alt: `Photo ${at + 1} of ${card.title}` }), h("p", {}, `${at + 1} of ${card.photos.length}`)),
   ))
   const step = (way) => strip.scrollBy({ left: way * strip.clientWidth })
@@ -48,8 +48,8 @@ function openPhotos(root, card) {
   const steps = card.photos.length > 1 && [
     control("‹", "Photo before", () => step(-1)), control("›", "Next photo", () => step(1)),
   ]
-  const close = control("✕", "Close", () => box.close())
-  const box = openDialog(root, "Photos", strip, h("div", { class: "keys" }, ...(steps || []), close))
+  const close = control("✕", "Close", () => dialog.close())
+  const dialog = openDialog(root, "Photos", strip, h("div", { class: "keys" }, ...(steps || []), close))
   strip.scrollLeft = card.start * strip.clientWidth
   strip.focus()
 }
@@ -82,7 +82,7 @@ function build(card, data, root) {
   const item = h("li", { class: `card ${card.tone}` },
     data.dividers && h("p", { class: "divider" }, card.divider),
     body,
-    number && button(number > 1 ? `${number} photos` : "1 photo", () => openPhotos(root, card), {
+    number && button(number > 1 ? `${number} photos` : "1 photo", () => openPhotos(root, card, data.box), {
       class: "album", "aria-label": `See ${number > 1 ? `all ${number} photos` : "the photo"} of ${card.title}`,
     }),
     buttons.length && h("div", { class: "actions" }, ...buttons),
