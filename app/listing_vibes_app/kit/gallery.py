@@ -92,8 +92,7 @@ def listing_card(opened: OpenRun, row: int, params: dict[str, str | None] | None
 
 def listing_panel(opened: OpenRun, row: int) -> None:
     """Show a listing in a narrow column: its cover, from which all photos open, its main attributes as a line, and all of them."""
-    view = opened.view
-    facts = [(item, plain(view.text(row, item))) for item in view.attributes]
+    view, facts = opened.view, opened.view.facts(row)
     with st.container(key="panel"):
         if view.photos(row):
             card = listing_card(opened, row, facts=[], href="", title="")
@@ -101,9 +100,11 @@ def listing_panel(opened: OpenRun, row: int) -> None:
         elif view.has_photos:
             st.caption("This listing has no photo.")
         if facts:
-            st.markdown(" · ".join(filter(None, (_fact(view, row, item) for item, _ in facts))))
+            st.markdown(" · ".join(filter(None, (_fact(view, row, item) for item in view.attributes))))
             with st.expander("All attributes"):
-                table = pd.DataFrame([value for _, value in facts], [plain(item.label) for item, _ in facts])
+                table = pd.DataFrame(
+                    [plain(value) for _, value in facts], [plain(label) for label, _ in facts]
+                )
                 st.table(table, hide_header=True, border="horizontal", alt="Attributes of this listing")
 
 

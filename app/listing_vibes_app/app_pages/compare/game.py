@@ -1,6 +1,5 @@
 """Beat the model: guess a visitor's next listing among six, beside the guesses of the model and of popularity."""
 
-import numpy as np
 import streamlit as st
 
 from listing_vibes.insight.quiz import CHOICES, Round, quiz
@@ -29,7 +28,11 @@ def show_game(opened: OpenRun) -> None:
         show_round(opened, rounds[len(guesses)], guesses)
     else:
         st.markdown(f"**{RECALL}**")
-        _again()
+        random_button(
+            "Play again",
+            lambda rng: set_params(sample=int(rng.integers(1, SEEDS)), guesses=None, view=None),
+            "Ten other visitors",
+        )
 
 
 @st.cache_resource(show_spinner=False, max_entries=16, hash_funcs=BY_RUN)
@@ -111,10 +114,3 @@ def _show_history(opened: OpenRun, item: Round) -> None:
     rows = [opened.view.market.listing_row[listing] for listing in item.history]
     cards = [listing_card(opened, row, facts=[], href="") for row in rows]  # no link out of the game
     gallery(opened, cards, key="game-history", label="History, newest last", layout="strip", least=130)
-
-
-def _again() -> None:
-    def draw(rng: np.random.Generator) -> None:
-        set_params(sample=int(rng.integers(1, SEEDS)), guesses=None, view=None)
-
-    random_button("Play again", draw, "Ten other visitors")

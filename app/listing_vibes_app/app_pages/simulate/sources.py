@@ -64,6 +64,8 @@ def start_from(opened: OpenRun, name: str, target: str) -> None:
         for column, number in zip(st.columns(IN_ROW), range(start, len(result)), strict=False):
             persona = result[number]
             rows = [row for _, row in known_rows(opened, persona.history["listing_id"].tail(STRIP))]
+            events = count(len(persona.history), "listing")
+            who = plain(opened.view.user_name(opened.view.user_row[persona.user]))
             with column, st.container(border=True):
                 cards = [listing_card(opened, row, facts=[], title="", href="", photos=[]) for row in rows]
                 if opened.view.has_photos:
@@ -72,7 +74,7 @@ def start_from(opened: OpenRun, name: str, target: str) -> None:
                 st.button(
                     plain(persona.name),
                     key=f"persona-{number}",
-                    help=plain(_describe_persona(opened, persona)),
+                    help=f"The last {events} of {who}, the most typical of {count(persona.members, 'user')}",
                     on_click=lambda persona=persona: set_params(**{name: from_frame(persona.history)}),
                     width="stretch",
                 )
@@ -96,12 +98,6 @@ def start_from(opened: OpenRun, name: str, target: str) -> None:
 @st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_RUN)
 def _personas(opened: OpenRun) -> list[Persona]:
     return personas(opened.run)
-
-
-def _describe_persona(opened: OpenRun, persona: Persona) -> str:
-    events = count(len(persona.history), "listing")
-    who = opened.view.user_name(opened.view.user_row[persona.user])
-    return f"The last {events} of {who}, the most typical of {count(persona.members, 'user')}"
 
 
 def _from_user(opened: OpenRun, name: str) -> None:
