@@ -71,7 +71,11 @@ class VectorCache:
         return entry
 
     def write(self, vectors: Mapping[bytes, np.ndarray], names: Mapping[str, Entry] | None = None) -> None:
-        """Store vectors (width,) by their 32-byte key, and the entries of names, in one transaction."""
+        """Store vectors (width,) by their 32-byte key, and the entries of names, in one transaction.
+
+        Raises:
+            VibesError: the disk is full or the folder cannot be written.
+        """
         names = names or {}
         if not vectors and not names:
             return

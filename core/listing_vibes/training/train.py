@@ -16,7 +16,6 @@ from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.features.market_summary import MarketSummary, save_summaries
 from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.features.tokens.wordpiece import word_vectors
-from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.durable import only_writer, sweep_left
 from listing_vibes.market.market import Market
 from listing_vibes.model.checkpoint import load_weights
@@ -77,11 +76,6 @@ class Job:
     def single(self) -> bool:
         """Return whether there is one market."""
         return len(self.markets) == 1
-
-    @property
-    def transfer(self) -> TransferReport | None:
-        """Return the report on the transfer of the warm start's model to the market, or None."""
-        return None if self.start is None else self.start.transfer(self.markets[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,8 +212,9 @@ def fit_features(job: Job, settings: Resolved, parts: list[TrainingData]) -> tup
 
 
 def _manifest(job: Job, settings: Resolved, parts: list[TrainingData]) -> Manifest:
-    transfer = job.transfer
-    if job.start is not None and transfer is not None:
+    transfer = None
+    if job.start is not None:
+        transfer = job.start.transfer(job.markets[0])
         job.report(Notice(f"The model of {job.start.run} {transfer.sentence}."))
     fingerprint = fingerprint_of(job.markets)
     return Manifest(

@@ -32,7 +32,7 @@ from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
 from listing_vibes.market.market import Market
 from listing_vibes.model.model import ListingModel
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved, Settings
 from listing_vibes.run.contents import check_loaded
 from listing_vibes.run.engine import check_model, weights_digest
 from listing_vibes.run.manifest import Manifest
@@ -128,9 +128,7 @@ class WarmStart:
                 self._check_same(name, getattr(given, name), getattr(settings, name))
         if "max_listings" in given.training.model_fields_set:
             most = given.training.max_listings
-            changed = settings.model_copy(
-                update={"training": settings.training.model_copy(update={"max_listings": most})}
-            )
+            changed = Resolved.of(settings, training={"max_listings": most})
             if changed.encoder_config() != settings.encoder_config():  # Item positions have weights.
                 self._check_same("training.max_listings", most, settings.training.max_listings)
 

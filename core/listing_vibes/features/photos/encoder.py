@@ -69,33 +69,15 @@ class PhotoEngine:
         return value.copy()
 
 
-class _Front(nn.Module):
-    """The first blocks of an EfficientNet."""
+class _Part(nn.Module):
+    """A part of a model: its weights, and what it computes."""
 
-    def __init__(self, model: Any, normalize: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    def __init__(self, model: Any, compute: Callable[[torch.Tensor], torch.Tensor]) -> None:
         super().__init__()
-        self.model, self._normalize = model, normalize
+        self.model, self._compute = model, compute
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:  # (1, H, W, 3) uint8 -> (1, C, h, w)
-        value = self.model.bn1(self.model.conv_stem(self._normalize(images.permute(0, 3, 1, 2))))
-        result: torch.Tensor = self.model.blocks[:EXACT_BLOCKS](value)
-        return result
-
-
-class _Rest(nn.Module):
-    """What follows them, or the whole model with `normalize`."""
-
-    def __init__(self, model: Any, normalize: Callable[[torch.Tensor], torch.Tensor] | None) -> None:
-        super().__init__()
-        self.model, self._normalize = model, normalize
-
-    def forward(self, value: torch.Tensor) -> torch.Tensor:  # -> (1, width)
-        if self._normalize is not None:  # (1, H, W, 3) uint8
-            features = self.model.forward_features(self._normalize(value.permute(0, 3, 1, 2)))
-        else:  # (1, C, h, w)
-            features = self.model.bn2(self.model.conv_head(self.model.blocks[EXACT_BLOCKS:](value)))
-        result: torch.Tensor = self.model.forward_head(features, pre_logits=True).flatten(1)
-        return result
+    def forward(self, value: torch.Tensor) -> torch.Tensor:
+        return self._compute(value)
 
 
 def compile_engine(
@@ -118,6 +100,12 @@ def compile_engine(
         return None
     core = openvino.Core()
 
+    def prepared(images: torch.Tensor) -> torch.Tensor:  # (1, H, W, 3) uint8 -> (1, 3, H, W)
+        return normalize(images.permute(0, 3, 1, 2))
+
+    def pooled(features: torch.Tensor) -> torch.Tensor:  # (1, C, h, w) -> (1, width)
+        return cast(torch.Tensor, model.forward_head(features, pre_logits=True).flatten(1))
+
     def compiled(part: nn.Module, example: torch.Tensor, precision: str) -> Any:
         graph = openvino.convert_model(part.eval(), example_input=example, input=list(example.shape))
         settings = {
@@ -128,18 +116,21 @@ def compile_engine(
 
     probe = np.random.default_rng(0).integers(0, 256, (TRIALS, *size, 3), np.uint8)
     try:
+        whole = _Part(model, lambda images: pooled(model.forward_features(prepared(images))))
         with torch.inference_mode():
             photo = torch.from_numpy(probe[:1])
-            reference = _Rest(model, normalize)(photo).numpy()
-        engine = PhotoEngine([compiled(_Rest(model, normalize), photo, "f32")], threads)
+            reference = whole(photo).numpy()
+        engine = PhotoEngine([compiled(whole, photo, "f32")], threads)
         if (agreement := _cosine(engine(probe[:1]), reference)) < AGREES:
             _log.warning("OpenVINO gives different photo vectors (cosine %.5f); using torch", agreement)
             return None
         if hasattr(model, "conv_stem") and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            front = _Front(model, normalize)
+            first, others = model.blocks[:EXACT_BLOCKS], model.blocks[EXACT_BLOCKS:]
+            front = _Part(model, lambda images: first(model.bn1(model.conv_stem(prepared(images)))))
+            rest = _Part(model, lambda value: pooled(model.bn2(model.conv_head(others(value)))))
             with torch.inference_mode():
                 between = front(photo).clone()
-            parts = [compiled(front, photo, "f32"), compiled(_Rest(model, None), between, "bf16")]
+            parts = [compiled(front, photo, "f32"), compiled(rest, between, "bf16")]
             mixed = PhotoEngine(parts, threads)
             if _cosine(mixed(probe), engine(probe)) >= AGREES_BF16:
                 return mixed

@@ -49,11 +49,6 @@ class Trait:
     outside: float  # share of all others with the value
 
     @property
-    def lift(self) -> float:
-        """Return the ratio of the shares inside and outside."""
-        return self.inside / max(self.outside, 1e-9)
-
-    @property
     def order(self) -> int:
         """Return its place in a name: what a listing is, such as rented, comes before how much of something it has, and looks last."""
         return 2 if self.label in (TONES, LOOKS) else int(self.text.lower() != self.piece.lower())

@@ -33,7 +33,6 @@ class PaddedGraph(nn.Module):
 
     #: The names and dynamic dimensions of the arrays (None: the model's width).
     inputs: ClassVar[dict[str, tuple[str | None, ...]]]
-    width: int  # the width of the model
 
 
 class TokenGraph(PaddedGraph):
@@ -45,7 +44,6 @@ class TokenGraph(PaddedGraph):
         super().__init__()
         self.embed, self.encoder = EmbedGraph(model.embedder), ListingEncoder(model.longformer.config)
         self.encoder.load_state_dict(model.longformer.state_dict())
-        self.width = model.width
 
     def forward(self, arrays: dict[str, Tensor]) -> Tensor:
         """Return the vectors (B, d) of `listing_vibes.model.export.inputs.token_inputs`."""
@@ -60,9 +58,9 @@ class VectorGraph(PaddedGraph):
 
     inputs = VECTOR_INPUTS
 
-    def __init__(self, user_pass: UserEncoder, width: int) -> None:
+    def __init__(self, user_pass: UserEncoder) -> None:
         super().__init__()
-        self.user_pass, self.width = user_pass, width
+        self.user_pass = user_pass
 
     def forward(self, arrays: dict[str, Tensor]) -> Tensor:
         """Return the vectors (B, d) of `listing_vibes.model.export.inputs.vector_inputs`."""
@@ -113,7 +111,7 @@ def graphs_of(model: ListingModel) -> tuple[PaddedGraph, PaddedGraph]:
     side = model.listing_side if isinstance(model, TwoStageModel) and model.frozen else model
     listings = TokenGraph(side).eval()
     if model.user_pass is not None:
-        return listings, VectorGraph(model.user_pass, model.width).eval()
+        return listings, VectorGraph(model.user_pass).eval()
     return listings, listings if side is model else TokenGraph(model).eval()
 
 

@@ -44,6 +44,9 @@ def market_photos(
     """Return the vectors of all photos, embedding those that are not cached; None for a market without photos.
 
     `name` is that of an encoder, see `load_photo_encoder`, or "vae" for the market's autoencoder.
+
+    Raises:
+        VibesError: the encoder is not available.
     """
     if not len(market.photos):
         return None
