@@ -151,11 +151,15 @@ def _traced(graph: PaddedGraph, sample: Arrays, rows: int) -> torch.export.Expor
             least = LEAST_LENGTH if axis == "length" else 1
             dims.setdefault(axis, torch.export.Dim(axis, min=least, **most))
         shapes[name] = {place: dims[axis] for place, axis in enumerate(axes) if axis is not None}
-    # Sorted by name, since the inputs of a compiled graph are ordered.
-    tensors = {name: torch.from_numpy(sample[name]) for name in sorted(sample)}
+    tensors = tensors_of(sample)
     given = ({name: shapes[name] for name in tensors},)
     with torch.no_grad():
         return torch.export.export(graph, (tensors,), dynamic_shapes=given, strict=False)
+
+
+def tensors_of(arrays: Arrays) -> dict[str, torch.Tensor]:
+    """Return the tensors sorted by name, since the inputs of a compiled graph are ordered."""
+    return {name: torch.from_numpy(arrays[name]) for name in sorted(arrays)}
 
 
 @contextmanager
