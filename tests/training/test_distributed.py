@@ -42,7 +42,7 @@ TWO = [
 def runs(request, small_market, quick, tmp_path):
     """The same training by one process and by two: their folders."""
     top, training = WAYS[request.param]
-    once = {"bf16": False, "max_steps": 50, "max_epochs": 4, "validate_every": 25, "checkpoint_every": 20}
+    once = {"bf16": False, "max_steps": 16, "max_epochs": 4, "validate_every": 8, "checkpoint_every": 5}
     changed = quick.training.model_dump(exclude_unset=True) | once | training
     config = {**quick.model_dump(exclude_unset=True), **top, "training": changed}
     config["encoder"] = {**config["encoder"], "dropout": 0.0}  # each process draws its own
@@ -65,7 +65,7 @@ def test_two_processes_train_what_one_trains(runs):
     alone, two = ([json.loads(line) for line in (run / "train.jsonl").open()] for run in runs)
     assert [entry["step"] for entry in two] == [entry["step"] for entry in alone]
     losses = np.array([[entry["loss"] for entry in run if "loss" in entry] for run in (alone, two)])
-    assert losses.shape == (2, 50)
+    assert losses.shape == (2, 16)
     assert abs(losses[0, 0] - losses[1, 0]) < 1e-5 * losses[0, 0]
     np.testing.assert_allclose(losses[1], losses[0], rtol=0, atol=1e-3)
     name = "validation recall@30"
