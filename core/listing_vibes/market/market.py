@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from listing_vibes.errors import VibesError, printable
 from listing_vibes.market.attribute_types import Attribute
@@ -223,6 +224,7 @@ class Market:
         if _LOAD in vars(self):
             _ = self.timed
             vars(self).pop("events", None)
+            pa.default_memory_pool().release_unused()  # it had a third of the memory of a market of a million
 
     def _with_stamps(self, stamps: list[Any] | None) -> "Market":
         object.__setattr__(self, "stamps", stamps)
