@@ -176,7 +176,7 @@ def new_listing(opened: OpenRun) -> None:
         any_listing(opened, lambda row: start_draft(opened, row), "Another listing")
         button("Empty the form", "delete_sweep", lambda: start_draft(opened, None))
     left, right = st.columns([2, 3], gap="large")
-    with left:
+    with left, st.container(key="pinned"):
         cells, photos = draft_form(opened)
     with right, boundary():
         landing(opened, cells, photos)
@@ -228,8 +228,10 @@ def landing(opened: OpenRun, cells: dict[str, Any], photos: list[tuple[str, byte
         warn_photo(f"{photos[number][0]} is left out: {reason}.")
     if launches:
         with top:
+            audience = st.container()  # above the sliders, which are there while it is computed
             sliders(opened, cells)
-            launched = reach(opened, cells, contents)
+            with audience:
+                launched = reach(opened, cells, contents)
             show_audience(opened, launched)
     if space in result.vectors:
         placed = Placement(title, space, result.vectors[space], result.nearest(opened.run, space))
