@@ -87,10 +87,10 @@ def download(
 ) -> None:
     """Download the photos of a market's column `url`; an interrupted download continues."""
     from listing_vibes.market.download.job import download as fetch_photos
-    from listing_vibes.market.download.limits import Limits
 
-    given = {} if agent is None else {"agent": agent}
-    limits = Limits.of({"private": allow_private, "robots": not ignore_robots, **given})
+    limits = {"private": allow_private, "robots": not ignore_robots} | (
+        {} if agent is None else {"agent": agent}
+    )
     with progress_bar() as progress:
         result, failures = fetch_photos(market, limits, progress)
     for reason, number in Counter(result.failed.values()).most_common(20):

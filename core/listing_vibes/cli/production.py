@@ -276,13 +276,10 @@ def monitor(
     json_: options.Json = False,
 ) -> None:
     """Check whether a run is still good: recall on new events, coverage, drift; exit code 1 if a threshold is crossed."""
-    from listing_vibes.run.run import Run
-    from listing_vibes.serving.monitor.checks import Thresholds
     from listing_vibes.serving.monitor.monitor import monitor as check_run
 
-    limits = Thresholds.of(thresholds)
     with progress_bar() as progress:
-        result = check_run(Run.open(run), limits, blend=blend, progress=progress)
+        result = check_run(run, thresholds, blend=blend, progress=progress)
     typer.echo(result.model_dump_json() if json_ else result.text())
     if result.crossed:
         raise typer.Exit(1)

@@ -93,7 +93,7 @@ def read_rules(file: Path | None, k: int | None, where: list[str] | None = None)
     Raises:
         VibesError: the file cannot be read, a rule is unknown, or a value is out of range.
     """
-    from listing_vibes.market.documents import read_json, read_toml
+    from listing_vibes.market.documents import read_json, read_toml, validate
     from listing_vibes.run.rules import Rules
 
     rules = Rules()
@@ -102,10 +102,7 @@ def read_rules(file: Path | None, k: int | None, where: list[str] | None = None)
             raise VibesError(f"Option --rules is '{file}', which is not a file; give a JSON or TOML file.")
         read = read_toml if file.suffix == ".toml" else read_json
         content = read(file, "correct it by the page on rules of the docs")
-        try:
-            rules = Rules.of(content)
-        except VibesError as error:
-            raise VibesError(f"{file}: {error}") from error
+        rules = validate(Rules, content, file)
     options = {"k": k, "where": tuple(where or ()) or None}
     return rules.model_copy(update={name: value for name, value in options.items() if value is not None})
 

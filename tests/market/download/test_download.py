@@ -132,7 +132,7 @@ def test_a_path_that_cannot_be_a_file_fails_alone(tmp_path, host):
     (folder / "photos" / "folder.jpg").mkdir(parents=True)
     (folder / "photos" / "b.jpg").write_bytes(b"a file")
     urls = {name: f"{host.url}/ok/{number}" for number, name in enumerate(paths)}
-    result = fetch_photos(folder, urls, Limits.of(HERE))
+    result = fetch_photos(folder, urls, Limits(**HERE))
     assert result.fetched == 1 and (folder / "photos" / "good.jpg").is_file() and list(result.failed) == paths[:4]  # fmt: skip
 
 
@@ -150,7 +150,7 @@ def test_nothing_is_downloaded_but_photos_below_photos(tmp_path, host, path):
     for link in (folder / "link", folder / "photos" / "link"):
         link.symlink_to(folder / ".cache")
     before = set(folder.rglob("*"))
-    result = fetch_photos(folder, {path: url}, Limits.of(HERE))
+    result = fetch_photos(folder, {path: url}, Limits(**HERE))
     download(folder, HERE)
     assert result.fetched == 0 and list(result.failed) == [path]
     assert set(folder.rglob("*")) - before <= {folder / FAILURES}
@@ -183,7 +183,7 @@ def test_python_downloads_the_photos_of_an_opened_market(tmp_path, host):
         listing_vibes.download(opened, {"hurry": 1})
     for agent in ("a\r\nHost: b", "b\n", " ", "ü"):
         with pytest.raises(VibesError, match="'agent' is"):
-            Limits.of({"agent": agent})
+            download(tmp_path, {"agent": agent})
     with pytest.raises(VibesError, match="no photo with a URL"):
         download(write_market(tmp_path / "n", ["photos/a.jpg"], "path"))
 

@@ -16,6 +16,7 @@ import pandas as pd
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.documents import validate
 from listing_vibes.market.download.address import parse_photo_url
 from listing_vibes.market.download.fetch import Fetcher
 from listing_vibes.market.download.limits import Failed, Limits, Stopped
@@ -97,7 +98,8 @@ def download(
         VibesError: no photo has a URL, another process is downloading, the folder cannot be written, or a limit
             is unknown.
     """
-    path, limits = market.path if isinstance(market, Market) else Path(market), Limits.of(limits)
+    path = market.path if isinstance(market, Market) else Path(market)
+    limits = validate(Limits, limits or {}, "The limits of a download")
     opened = Market.open(path, events_too=False)
     source = find_table(opened.tables, "photos")
     raw = with_paths(read_table(source)) if source is not None else pd.DataFrame()
@@ -129,7 +131,7 @@ def fetch_photos(
     report: Report | None = None,
     result: Downloaded | None = None,
 ) -> Downloaded:
-    """Fetch missing photos."""
+    """Fetch the missing photos of the folder `market`, whose URLs are given by path; `result` is updated and returned."""
     report, limits, result = report or silent, limits or Limits(), result or Downloaded()
     result.named = len(urls)
     hosts, fetcher = _group_by_host(market, urls, result), Fetcher(limits)

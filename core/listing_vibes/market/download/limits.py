@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from pydantic import BaseModel, ConfigDict, field_validator
-
-from listing_vibes.market.documents import validate
 
 
 class Limits(BaseModel):
@@ -51,17 +46,6 @@ class Limits(BaseModel):
         if not (agent.strip() and agent.isascii() and agent.isprintable()):
             raise ValueError("give printable ASCII in one line, such as 'our-shop (it@example.com)'")
         return agent
-
-    @classmethod
-    def of(cls, limits: Limits | Mapping[str, Any] | None) -> Limits:
-        """Return limits from an object, a mapping of some of their names, or None for the defaults.
-
-        Raises:
-            VibesError: a name is unknown, or a value is invalid.
-        """
-        return (
-            limits if isinstance(limits, Limits) else validate(cls, limits or {}, "The limits of a download")
-        )
 
 
 class Failed(Exception):

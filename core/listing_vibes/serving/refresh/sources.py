@@ -102,19 +102,11 @@ class FileSource:
         """Yield modification time, name, place and mark of each file that is not empty."""
         for path, entry in self._folder.find(TABLE_SUFFIXES).items():
             name = self._folder.inside(path)
-            file, size = self._folder / name, int(entry.get("size") or 0)
             written, digest = (
                 next((str(entry[key]) for key in keys if entry.get(key)), "") for keys in (WRITTEN, DIGEST)
             )
-            if file.local is not None:
-                try:
-                    status = file.local.stat()  # follows links; precise to the nanosecond
-                except FileNotFoundError:  # it was moved
-                    continue
-                size, digest = status.st_size, str(status.st_mtime_ns)
-                written = f"{status.st_mtime_ns:020d}"
-            if size:
-                yield written, name, file, [size, digest or written]
+            if size := int(entry.get("size") or 0):
+                yield written, name, self._folder / name, [size, digest or written]
 
 
 def _refuse_unfinished(file: Place) -> None:
