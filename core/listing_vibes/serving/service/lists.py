@@ -135,9 +135,19 @@ class RunState:
         """Return for each request its list with explanations, within the request's time budget, or a `VibesError`."""
         return [self._explained(request) for request in requests]
 
-    def embed(self, listings: Sequence[PostedListing]) -> list[Embeddings | Exception]:
-        """Return for each listing its vectors, or a `VibesError`."""
-        return [self._embedded(listing) for listing in listings]
+    def embed(self, listing: PostedListing) -> Embeddings:
+        """Return the vectors of a listing that the market does not have, and its neighbors."""
+        spaces = [space for space in self.run.spaces if space != "attributes"] or self.run.spaces
+        for space in listing.spaces or ():
+            self.run.index(space)  # raises if there is no such space
+        cells, photos = check_attributes(listing.attributes), decode_photos(listing.photos)
+        encoded = self._newcomers.encode(cells, photos, listing.spaces or spaces)
+        similar = {}
+        for space in encoded.scores if listing.k else ():
+            rows = encoded.nearest(self.run, space, listing.k).itertuples()
+            similar[space] = [RankedListing(listing_id=row.listing_id, score=row.score) for row in rows]
+        vectors = {space: vector.tolist() for space, vector in encoded.vectors.items()}
+        return Embeddings(vectors=vectors, similar=similar, broken=dict(encoded.broken))
 
     def name_of(self, user: str | None) -> str | None:
         """Return the name of a user in the market, so that an id and its hash are the same user."""
@@ -234,22 +244,6 @@ class RunState:
         for listing, explanation in zip(listings, each, strict=True):
             listing.explanation = explanation.to_dict(MAX_PARTS)
         return answer
-
-    def _embedded(self, listing: PostedListing) -> Embeddings | Exception:
-        try:
-            spaces = [space for space in self.run.spaces if space != "attributes"] or self.run.spaces
-            for space in listing.spaces or ():
-                self.run.index(space)  # raises if there is no such space
-            cells, photos = check_attributes(listing.attributes), decode_photos(listing.photos)
-            encoded = self._newcomers.encode(cells, photos, listing.spaces or spaces)
-        except VibesError as error:
-            return error
-        similar = {}
-        for space in encoded.scores if listing.k else ():
-            rows = encoded.nearest(self.run, space, listing.k).itertuples()
-            similar[space] = [RankedListing(listing_id=row.listing_id, score=row.score) for row in rows]
-        vectors = {space: vector.tolist() for space, vector in encoded.vectors.items()}
-        return Embeddings(vectors=vectors, similar=similar, broken=dict(encoded.broken))
 
     @cached_property
     def _newcomers(self) -> Newcomers:

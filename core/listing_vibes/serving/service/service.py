@@ -64,7 +64,7 @@ class Service:
             lambda requests: self._make(requests, RunState.explain), waiting=MAX_SLOW
         )
         self.embeddings: Batcher[PostedListing, Embeddings] = Batcher(
-            lambda listings: self.current.state.embed(listings), waiting=MAX_SLOW
+            lambda listings: [self.current.state.embed(listing) for listing in listings], waiting=MAX_SLOW
         )
         self.checks = Batcher(self._check_databases, 1024, deadline=HEALTH_S)
         self.queues: list[Batcher[Any, Any]] = [self.lists, self.explained, self.embeddings, self.checks]
