@@ -23,7 +23,6 @@ from listing_vibes.market.io import TABLE_SUFFIXES, csv_header, read_header, rea
 from listing_vibes.market.market import Market
 from listing_vibes.market.user_names import FILE, VARIABLE, UserNames
 from listing_vibes.market.values import as_ids, id_text
-from listing_vibes.run.contents import seal
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import STATES, building, folder_of, publish, remove, stamp_of
 from listing_vibes.serving.places import FILE as DATABASE
@@ -184,7 +183,7 @@ def _forget_in_run(path: Path, who: UsersToForget, done: Forgotten) -> None:
         state = RefreshState.load(path)
         state.replaced = replaceable(run, state.replaced)
         state.save(path)
-        seal(built, manifest_over(run, after))
+        manifest_over(run, after).save(built)
         publish(path, built)
     if config != market.config:
         toml = folder_of(path, stamp_of(path).version) / "market" / "market.toml"

@@ -25,7 +25,6 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import read_json, write_text
 from listing_vibes.market.durable import atomic_path, scratch_folder, sweep_left
-from listing_vibes.market.fingerprint import file_sha256
 from listing_vibes.market.moments import moment_in_log
 from listing_vibes.market.storage import Place, is_address, storage_errors
 from listing_vibes.model.settings import BlendWeights
@@ -130,7 +129,7 @@ class JobScorer:
             )
         use_one_thread()
         run = Run.open(Path(job.run))
-        if fingerprint_of(run.folder, run.market.fingerprint) != job.fingerprint:
+        if fingerprint_of(run) != job.fingerprint:
             raise VibesError(f"{run.path} was refreshed during the job in {folder}; choose a new folder.")
         return cls.of(job, folder, run)
 
@@ -230,7 +229,7 @@ def prepare(
         "space": space,
         "rules": rules,
         "blend": fit,
-        "fingerprint": fingerprint_of(run.folder, market.fingerprint),
+        "fingerprint": fingerprint_of(run),
         # A job that is continued uses the moment of its start.
         "requested_at": NOW if at is not None and at.strip() == NOW else moment,
     }
@@ -268,13 +267,10 @@ def find_job(folder: Path, arguments: dict[str, Any]) -> Job | None:
     return job
 
 
-def fingerprint_of(run: Path, market: str) -> str:
-    """Return the sha256 over the run's vectors, its weights and the fingerprint of the market."""
-    digest = hashlib.sha256(market.encode())
-    for path in (run / "listings.safetensors", run / "model.safetensors"):
-        if path.is_file():
-            digest.update(bytes.fromhex(file_sha256(path)))
-    return digest.hexdigest()
+def fingerprint_of(run: Run) -> str:
+    """Return the sha256 over the digests of the run's vectors and weights and the fingerprint of its market."""
+    facts = [run.manifest.files.get(name) for name in ("listings.safetensors", "model.safetensors")]
+    return hashlib.sha256(f"{facts} {run.market.fingerprint}".encode()).hexdigest()
 
 
 def use_one_thread() -> None:
