@@ -253,7 +253,8 @@ def listen(host: str, port: int) -> socket.socket:
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        is_dual = family == socket.AF_INET6 and socket.has_dualstack_ipv6()  # `::` takes IPv4, too
+        return socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=is_dual)
     except OSError as error:
         reason = str(error.strerror).split(" (")[0]  # the address follows
         raise VibesError(
