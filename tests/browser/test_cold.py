@@ -86,7 +86,6 @@ def test_from_the_overview_to_a_new_listing_with_a_photo(page, explorer):
     expect(page.get_by_label("Title")).to_have_value("A new home")
 
 
-@WIDE_AND_PHONE
 def test_the_audience_of_a_draft_follows_a_slider(page, explorer):
     run = Run.open(explorer.run)
     page.goto("/cold?view=new&like=l03")

@@ -66,7 +66,6 @@ def test_a_dial_is_made_and_dragged_and_the_list_says_itself_as_code(page, explo
     assert_listings(near, plain)
 
 
-@WIDE_AND_PHONE
 def test_cards_are_chosen_by_keyboard_and_faster_than_the_page_answers(page, explorer):
     run = Run.open(explorer.run)
     page.goto("/users?user=u1&at=4&k=6")

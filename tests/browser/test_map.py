@@ -243,7 +243,6 @@ def short(chromium, tmp_path_factory):
         yield found
 
 
-@WIDE_AND_PHONE
 def test_the_days_by_mouse_and_keyboard(page, short):
     run = Run.open(short.run)
     days, known = MarketDays.of(run.log, run.catalogue), run.index("photos").known
@@ -268,7 +267,6 @@ def test_the_days_by_mouse_and_keyboard(page, short):
     expect(page.locator(".vibe-map")).to_have_attribute("data-day", str(last))
 
 
-@WIDE_AND_PHONE
 def test_a_region_of_unmet_demand_and_a_users_list_on_a_day(page, short):
     open_map(page, f"{short.url}/map")
     page.get_by_role("button", name="Unmet demand").click()

@@ -130,14 +130,6 @@ def test_html_in_texts_is_removed(folder):
     assert text.dtype == "str" and type_of("text").parse("<b>Fine</b> flat", "", "") == "Fine flat"
 
 
-def test_a_column_decides_whether_the_day_comes_first(folder):
-    events = "user_id,listing_id,timestamp\nu,a,{}/01/2024 01:57\nu,b,03/02/2024 06:07\n"
-    times = Market.open(folder(listings=LISTINGS, events=events.format(24))).events["timestamp"]
-    assert times.astype("str").str[:16].tolist() == ["2024-01-24 01:57", "2024-02-03 06:07"]
-    market = Market.open(folder(listings=LISTINGS, events=events.format("04")))
-    assert issues(market) == [("timestamp", 1, "04/01/2024 01:57", 2)]
-
-
 def test_events_without_time_listing_or_user_are_skipped(folder):
     events = (
         "user_id,listing_id,timestamp\n"

@@ -1,13 +1,29 @@
 """Figures of the report: dots, legend and numbers of a group agree, axes hold what they show."""
 
+import json
 import re
+import shutil
+from html import unescape
+from html.parser import HTMLParser
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from browser.mapped import write_map
+from browser.painted import embed_run, paint_market
+from helpers.commands import vibes
+from listing_vibes import Run
+from listing_vibes.ablation.table import COLUMNS
+from listing_vibes.errors import VibesError
+from listing_vibes.insight.beats import five_beats
+from listing_vibes.insight.map.vibe_map import read_map
 from listing_vibes.insight.rankings import best_baseline
+from listing_vibes.report import deck, views
+from listing_vibes.report.deck import Slide, deck_html, parse_slides, read_deck, ready_deck
 from listing_vibes.report.figures import GROUPS, TICKS, Map, Row, Rows
 from listing_vibes.report.text import compare_methods, describe_difference, slices_of
+from listing_vibes.report.views import view_of
 
 
 def drawn(count: int, groups: int) -> Map:
@@ -85,3 +101,242 @@ def test_the_best_baseline_uses_no_model_and_is_not_the_ceiling():
     results = {name: {"recall@30": {"value": value}} for name, value in values.items()}
     assert best_baseline(results) == "attribute neighbors"
     assert best_baseline({"default ranking": results["default ranking"]}) is None
+
+
+METRICS = {
+    "protocol": "temporal", "queries": 40, "users": 12,
+    "results": {
+        "default ranking": {"recall@30": {"value": 0.3217, "low": 0.25, "high": 0.4}, "mrr": {"value": 0.1, "low": 0.0, "high": 0.2}},
+        "popularity": {"recall@30": {"value": 0.2504, "low": None, "high": None}, "mrr": {"value": 0.05, "low": None, "high": None}},
+    },
+    "differences": {"default ranking - popularity": {"recall@30": {"value": 0.0713, "low": 0.0, "high": 0.1, "p_value": 0.01, "p_holm": 0.03}}},
+    "slices": {"cold listings": {"queries": 7, "users": 5, "results": {"default ranking": {"recall@30": {"value": 0.142, "low": 0.1, "high": 0.2}}}}},
+}  # fmt: skip
+ABLATION = [
+    ("full", None, "all", "recall", 30, 0.4, 0.3, 0.5, 40, None, None, None),
+    ("no <photos>", None, "all", "recall", 30, 0.3, 0.2, 0.4, 40, "full", -0.1, 0.004),
+]
+
+
+def write_ablation(run, rows):
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"seed": "Int64", "k": "Int64"})
+    table.to_parquet(run / "ablation.parquet")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("deck")
+    market = paint_market(
+        folder / "market", listings=12, users=4, events=6, ending=True, note="Its <events> are simulated."
+    )
+    write_map(embed_run(market, folder / "run"))
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def run(made):
+    return Run.open(made)
+
+
+@pytest.fixture
+def copy(made, tmp_path):
+    shutil.copytree(made.parent, tmp_path / "copy")
+    path = tmp_path / "copy" / "run"
+    manifest = (path / "run.toml").read_text()
+    (path / "run.toml").write_text(manifest.replace(str(made.parent), str(tmp_path / "copy")))
+    return path
+
+
+def words(html):
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html.split("</style>")[1].split("<script")[0]))
+
+
+def view(run, url):
+    return view_of({"run": run}, url)
+
+
+def listings(strip):
+    return [photo.listing for photo in strip.photos]
+
+
+class Structure(HTMLParser):
+    """Every tag with the names of its attributes, as a browser finds them."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, [name for name, _ in attrs]))
+
+
+def test_the_ready_deck_is_one_small_file_that_opens_again(made, run, tmp_path):
+    vibes("report", made, tmp_path / "out.html")
+    html = (tmp_path / "out.html").read_text(encoding="utf-8")
+    assert html == deck_html({"run": run}) and len(html) < deck.LARGEST
+    assert (
+        not re.findall(r"(?:src|href)=[\"'](?!data:)", html) and "url(" not in html and "@import" not in html
+    )
+    assert html.count("<script") == 2 and "default-src 'none'" in html and "@media print" in html
+    assert str(made) not in html and str(made.parent) not in html
+    slides = ready_deck(run)
+    assert read_deck(tmp_path / "out.html") == slides
+    assert [slide.title for slide in slides][: len(five_beats(run))] == [
+        beat.title for beat in five_beats(run)
+    ]
+    assert slides[-1].url == "/map" and html.count("data:image/webp;base64,") > 10
+
+
+def test_slides_have_their_headlines_and_notes_in_their_order(run, made, tmp_path):
+    slides = [
+        Slide(url="/similar?listing=l05", title="B", note="</script><b>bold</b>"),
+        Slide(url="/map", title="A"),
+    ]
+    html = deck_html({"run": run}, slides)
+    assert "&lt;b&gt;bold" in html and "<b>bold" not in html
+    assert html.index("<bdi>B</bdi>") < html.index("<bdi>A</bdi>") < html.index("How it works")
+    assert parse_slides(html) == slides
+    (tmp_path / "deck.html").write_text(html, encoding="utf-8")
+    vibes("report", made, tmp_path / "again.html", "--deck", tmp_path / "deck.html")
+    assert (tmp_path / "again.html").read_text(encoding="utf-8") == html
+    refused = vibes("report", made, tmp_path / "no.html", "--deck", tmp_path / "none", check=2)
+    assert "Cannot read the deck" in refused.stderr and not (tmp_path / "no.html").exists()
+
+
+def test_a_deck_is_never_larger_than_allowed(run, monkeypatch):
+    slides = [Slide(url="/similar?listing=l05")]
+    whole = len(deck_html({"run": run}, slides).encode())
+    monkeypatch.setattr(deck, "LARGEST", whole - 1)
+    monkeypatch.setattr(deck, "SIZES", (320, 2))
+    assert len(deck_html({"run": run}, slides).encode()) < whole
+
+
+@pytest.mark.parametrize(
+    "text", ["{", '{"url": 1}', '[{"url": "https://example.org"}]', '[{"url": "//x"}]', json.dumps([{"url": "/"}] * 61), "[" * 9999]
+)  # fmt: skip
+def test_a_file_without_slides_is_refused(text):
+    with pytest.raises(VibesError, match="slides"):
+        parse_slides(text)
+
+
+def test_a_listing_stands_beside_the_rows_of_its_page(run):
+    shown = view(run, "/similar?listing=l05&space=photos&k=4")
+    ((strip,),) = shown.columns
+    assert shown.lead.listing == "l05" and shown.lead.data() and shown.lead.line == ""
+    assert listings(strip) == run.similar("l05", 4, space="photos")["listing_id"].tolist()
+    assert all(photo.line.startswith("similarity ") for photo in strip.photos)
+    moved = view(run, "/similar?listing=l05&space=photos&k=4&dial=lighter 3 photos %2Bl01 -l02").columns[0][0]
+    assert moved.photos[0].line.startswith("score ")
+
+
+def test_a_user_has_the_history_and_the_list_with_what_they_opened_later(trained):
+    log, ids = trained.log, trained.listing_ids
+    number = int(np.argmax(np.diff(log.start)))
+    user, start, end = log.users[number], int(log.start[number]), int(log.start[number + 1])
+    ((history, listed),) = view(trained, f"/users?user={user}&at=4").columns
+    newest = dict.fromkeys(ids[row] for row in log.listing[start : start + 4][::-1])
+    assert listings(history) == list(newest)[::-1]
+    expected = trained.recommend(user, at=pd.Timestamp(int(log.time[start + 4])))["listing_id"].tolist()
+    assert listings(listed) == expected[: len(listed.photos)]
+    later = {ids[row] for row in log.listing[start + 4 : end]} - set(newest)
+    assert (
+        [photo.listing for photo in listed.photos if photo.is_hit]
+        == [one for one in listings(listed) if one in later]
+        != []
+    )
+
+
+@pytest.mark.slow
+def test_a_cold_listing_has_its_neighbors_and_its_first_audience(trained):
+    listing = trained.listing_ids[3]
+    shown = view(trained, f"/cold?listing={listing}")
+    ((near, *audience),) = shown.columns
+    assert (
+        shown.lead.listing == listing and listings(near) == trained.similar(listing, 6)["listing_id"].tolist()
+    )
+    assert all(strip.photos for strip in audience) and "would find it among their first 30" in shown.text
+
+
+def test_the_map_has_the_group_on_the_day_and_its_listings(run):
+    frame = read_map(run)
+    frame = frame[frame["space"] == "photos"].set_index("listing_id")["cluster"]
+    shown = view(run, "/map")
+    assert len(shown.map.places) == len(frame) and not shown.columns
+    group = int(frame["l00"])  # of the listing that ends
+    later = view(run, f"/map?group={group}&day=2024-03-04")
+    members = [name for name in frame.index[frame == group] if name != "l00"]
+    assert listings(later.columns[0][0]) == members[: views.LONG] and (later.map.cluster == 0).sum() == len(
+        members
+    )
+    active = view(run, "/map?day=2024-03-04").map
+    assert sum(size for _, size, _ in active.legend) < sum(size for _, size, _ in shown.map.legend)
+
+
+@pytest.mark.parametrize(
+    "url", ["/similar?listing=l05&run=other", "/similar?listing=l99", "/users", "//[x", "/cold?view=new", "/compare", "/cold", "/"]
+)  # fmt: skip
+def test_what_cannot_be_shown_says_why(run, url):
+    shown = view(run, url)
+    assert shown.text and not shown.columns and shown.map is None and shown.rows is None
+
+
+def test_the_figures_are_those_of_the_metrics(copy):
+    blend = {
+        "default ranking - model only + neighbors": METRICS["differences"]["default ranking - popularity"]
+    }
+    (copy / "metrics.json").write_text(json.dumps(METRICS | {"differences": METRICS["differences"] | blend}))
+    write_ablation(copy, ABLATION)
+    html = deck_html({"run": Run.open(copy)})
+    text = words(html)
+    assert "32.2% of the next listings" in text and "40 test queries of 12 users" in text
+    assert "the default ranking is significantly better than Popularity." in text  # a blend is no baseline
+    assert "Cold listings 7 queries 14.2%" in text
+    assert "▼ No &lt;photos&gt;" in html and "-10.0 points against Full model, p .004" in html
+    table = html.split("<summary>All measures</summary>")[1].split("</table>")[0]
+    lines = [re.findall(r"<td[^>]*>([^<]*)</td>", line) for line in table.split("<tr>")[2:]]
+    assert lines == [["Default ranking", "32.2%", "10.0%"], ["Popularity", "25.0%", "5.0%"]]
+
+
+def test_a_market_without_photos_and_events_has_a_deck_that_says_so(tmp_path):
+    market = paint_market(tmp_path / "market", listings=6, users=0, photos=0, titles=False)
+    text = words(deck_html({"run": Run.open(embed_run(market, tmp_path / "run"))}))
+    assert "no photos, so nothing here is about how listings look" in text
+    assert "no events, so nothing here is about what people did" in text and "not measured" in text
+    assert "No photo" not in text and "Photos are first turned into numbers" not in text
+
+
+@pytest.mark.slow
+def test_no_word_of_a_market_or_a_run_becomes_markup(tmp_path):
+    """The same deck from harmless and from hostile words has the same tags and attributes."""
+
+    def make(word, folder):
+        market = paint_market(folder / "market", listings=9, users=4, note=f"note {word}")
+        config = (market / "market.toml").read_text(encoding="utf-8")
+        (market / "market.toml").write_text(
+            config.replace('"Tiny town"', f"'''town {word}'''"), encoding="utf-8"
+        )
+        table = pd.read_parquet(market / "listings.parquet")
+        table["title"] = word + " " + table["title"].str[:20]
+        table["room_type"] = word + " " + table["room_type"]
+        table.to_parquet(market / "listings.parquet")
+        path = embed_run(market, folder / f"run {word.replace('/', ' ')}")
+        write_map(path)
+        results = METRICS["results"] | {
+            f"{name} {word}": result for name, result in METRICS["results"].items()
+        }
+        notes = {
+            "results": results,
+            "differences": {f"default ranking - {word}": next(iter(METRICS["differences"].values()))},
+        }
+        (path / "metrics.json").write_text(json.dumps(METRICS | notes | {"notes": {"default ranking": word}}))
+        write_ablation(path, [(word, *ABLATION[0][1:]), (f"no {word}", *ABLATION[1][1:9], word, -0.1, 0.004)])
+        run = Run.open(path)
+        return deck_html(
+            {"run": run}, [Slide(url=slide.url, title=word, note=word) for slide in ready_deck(run)]
+        )
+
+    hostile = """<img src=x onerror="alert(1)"></li>& "' onload={{ 7 * 7 }}"""
+    harmless, html = make("word", tmp_path / "a"), make(hostile, tmp_path / "b")
+    assert html.count("&lt;img src=x") > 10 and unescape(html).count(hostile) > 10
+    assert Structure(html).tags == Structure(harmless).tags

@@ -137,15 +137,6 @@ def test_states_in_which_something_is_missing(show, trained, bare, eventless, tm
 
 
 @pytest.mark.slow
-def test_a_listing_is_recommended_only_while_it_is_active(show, trained):
-    events = Market.open(trained.parent / "market").events
-    early = events.groupby("user_id").head(2)
-    user = next(name for name, rows in early.groupby("user_id") if "l00" not in rows["listing_id"].tolist())
-    for at, active in (("2", True), ("6", False)):
-        assert ("l00" in links(recommended(show("users", trained, user=user, at=at)))) == active
-
-
-@pytest.mark.slow
 def test_reasons_name_the_events_and_the_part_that_add_most(show, trained):
     page, run = show("users", trained, **ASKED), Run.open(trained)
     view = MarketView(run.market, lambda: run.log)

@@ -38,10 +38,7 @@ def test_names_that_are_there_twice_are_numbered():
 )
 def test_numbers(value, unit, expected):
     assert formats.number(value, unit) == expected
-
-
-def test_years_have_no_thousands_mark():
-    assert formats.number(1995.0, grouped=False) == "1995"
+    assert formats.number(1995.0, grouped=False) == "1995"  # a year
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ def test_values_carry_labels_units_and_a_dash_where_they_are_missing(shop):
         "Kind of home": "flat",
         "Location": "42.65° N, 73.76° W",
     }
+    assert [item.label for item in shop.headline] == ["Price", "Kind of home", "Tags"]
     assert dict(shop.facts(1)) == {
         "Price": "—",
         "Instantly bookable": "—",
@@ -103,10 +104,6 @@ def test_a_category_of_ids_is_told_by_numbers_the_most_frequent_first(tmp_path):
     assert SearchIndex.build(view).find("4621559")[0].tolist() == [0]  # who knows the id finds it
 
 
-def test_the_headline_begins_with_the_price(shop):
-    assert [item.label for item in shop.headline] == ["Price", "Kind of home", "Tags"]
-
-
 def test_words_stand_before_codes_on_a_card_and_in_a_table(tmp_path):
     frame = pd.DataFrame(
         {"listing_id": list("ab"), "product_code": ["108775", "110065"], "year": ["1995", "2001"]}
@@ -129,11 +126,8 @@ def test_photos_are_in_their_order_and_titles_in_full(tmp_path):
     assert view.photos(2) == []
     assert view.title(0) == "Home 0 by the *old* harbour"
     assert "Title" not in dict(view.facts(0))  # it stands above them
-
-
-def test_without_a_title_a_listing_goes_by_its_id(tmp_path):
-    view = view_of(paint_market(tmp_path / "market", listings=2, titles=False, photos=0))
-    assert view.title(1) == "Listing l01" and not view.has_photos
+    bare = view_of(paint_market(tmp_path / "bare", listings=2, titles=False, photos=0))
+    assert bare.title(1) == "Listing l01" and not bare.has_photos
 
 
 def test_years_are_told_by_their_values(tmp_path):
