@@ -74,7 +74,8 @@ class TransferReport(BaseModel):
         entries, attributes = shared_attributes(market, featurizer, run)
         listings = featurizer.view(market).listings
         available = [name for name in attributes if name in entries]
-        has_photos = _has_photos(market)
+        files = (os.path.join(market.path, name) for name in market.photos[C.PATH])
+        has_photos = any(map(os.path.isfile, files))
         beyond = {}
         for name in available if not featurizer.vocabulary.pieces else ():
             if share := type_of(entries[name].kind).outgrown(entries[name], listings):
@@ -102,11 +103,6 @@ class TransferReport(BaseModel):
             learned=learned,
             shared=shared,
         )
-
-
-def _has_photos(market: Market) -> bool:
-    """Return whether any file of a market's photos table exists."""
-    return any(os.path.isfile(os.path.join(market.path, name)) for name in market.photos[C.PATH])
 
 
 def _names(names: Sequence[str]) -> str:

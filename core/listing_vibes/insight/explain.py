@@ -207,7 +207,10 @@ def explain_ranked(
         without = recommender.with_additions(model, *occluded.shorter, at)
         order = np.concatenate([order, recommender.moves.add_to(without, at)])  # (1 + T, L)
     candidates = _candidates(recommender, log, start, end, at)
-    unit = 1.0 if recommender.additions is None else 1 / float(recommender.additions.fit.factor("model"))
+    unit, ranking = 1.0, blend_name()
+    if recommender.additions is not None:
+        fit = recommender.additions.fit
+        unit, ranking = 1 / float(fit.factor("model")), blend_name(*filter(None, fit.parts.split("+")))
     results = []
     for row in rows:
         ranks = [1 + int((line[candidates] > line[row]).sum()) for line in order]
@@ -220,7 +223,7 @@ def explain_ranked(
                 listing=run.listing_ids[row],
                 rank=ranks[0],
                 score=float(occluded.scores[0, row]),
-                ranking=_ranking_name(recommender),
+                ranking=ranking,
                 events=_explain_events(run, log, start, occluded, ranks[1:], row),
                 attributes=attributes,
                 photos=photos,
@@ -245,11 +248,6 @@ def _explain_events(
         for number, event in enumerate(occluded.events)
     ]
     return _by_adds(events)
-
-
-def _ranking_name(recommender: Recommender) -> str:
-    parts = "" if recommender.additions is None else recommender.additions.fit.parts
-    return blend_name(*filter(None, parts.split("+")))
 
 
 def _candidates(recommender: Recommender, log: EventLog, start: int, end: int, at: int) -> np.ndarray:

