@@ -78,6 +78,10 @@ def _wrap_errors(path: Path) -> Iterator[None]:
 def read_stored_table(path: Path, columns: Iterable[str], hint: str) -> pd.DataFrame | None:
     """Read a table that is stored with a run; return None where there is none.
 
+    Args:
+        columns: the required columns.
+        hint: what to do where one is missing, such as "evaluate the run again".
+
     Raises:
         VibesError: the file is not a table, or lacks a column.
     """

@@ -78,7 +78,7 @@ class Database:
     Args:
         place: a folder, a database file, or a URL, see `listing_vibes.serving.places`.
         option: name of the place in messages, such as "--events".
-        deadline_s: timeout of a lock.
+        deadline_s: timeout of a lock in seconds.
         durable: whether a commit waits for the disk. If not, a commit survives a crash of the process, but a power failure may
             lose the last commits.
 

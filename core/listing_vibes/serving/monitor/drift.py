@@ -49,7 +49,12 @@ def attribute_checks(
     limits: Thresholds,
     advice: str = TRAIN,
 ) -> list[Check]:
-    """Return one check per shared attribute, for the group that differs most by a chi-square test."""
+    """Return one check per shared attribute, for the group that differs most by a chi-square test.
+
+    Args:
+        market: the market as seen by the model, see `listing_vibes.features.market_summary.view_market`.
+        advice: what to do about a lasting shift; "" if nothing helps.
+    """
     kinds = {attribute.name: attribute.kind for attribute in market.attributes}
     available = {name: s for name, s in seen.attributes.items() if kinds.get(name) == s.entry.kind}
     groups = [group for group in groups if len(group.rows) >= FEWEST]

@@ -132,6 +132,9 @@ def update_market_folder(run: Run, replaced: Mapping[str, str]) -> list[str]:
     Readers of the run read its version. The folder is updated so that all other commands on the market see the new rows, too. After
     an interruption the next call completes the update.
 
+    Args:
+        replaced: digests of the files that the state replaces, see `replaceable`.
+
     Raises:
         VibesError: a file was changed by something else, or the folder cannot be written.
     """

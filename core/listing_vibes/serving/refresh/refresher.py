@@ -282,6 +282,9 @@ def keep_fresh(
     An error of the first refresh is raised; a later one is reported, and the refresh is retried at the next poll.
     The run is locked only during a refresh, so that `vibes forget` and `vibes embed` need not wait for the loop to end.
 
+    Args:
+        report: called with the result or the error of each refresh.
+
     Raises:
         VibesError: the run cannot be refreshed, or the first refresh failed.
     """

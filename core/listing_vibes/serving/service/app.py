@@ -79,7 +79,12 @@ def make_app(
     ready: Callable[[], None] | None = None,
     follow_s: float = FOLLOW_S,
 ) -> FastAPI:
-    """Return the application of a service."""
+    """Return the application of a service.
+
+    Args:
+        ready: called once the service accepts requests.
+        follow_s: seconds between two polls for a newer version of the run.
+    """
     access = access or Access()
 
     @asynccontextmanager

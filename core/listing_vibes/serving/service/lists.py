@@ -93,6 +93,10 @@ class _Query:
 class RunState:
     """A run with its model, events and vectors in memory. Its lists are those of `Run.similar` and `Run.recommend`.
 
+    Args:
+        blend: the blend of requests that name none.
+        shared: vectors shared with other processes; None: the vectors are private to this process.
+
     Raises:
         VibesError: see `Run.open`, `Run.engine` and `Run.additions`.
     """

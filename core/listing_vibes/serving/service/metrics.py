@@ -44,6 +44,9 @@ class Metrics:
 
     Every process of a service reports the same values: counts and times summed over all processes, including ended ones; gauges of
     the live ones (the minimum of version and listings, since a refresh has arrived when all processes have it).
+
+    Args:
+        run: run folder whose last result of `vibes monitor` is reported, if there is one.
     """
 
     def __init__(self, run: Path) -> None:
@@ -70,7 +73,7 @@ class Metrics:
         self.registry.register(MonitorCollector(lambda: Monitored.load(run)))
 
     def add_gauge(self, name: str, help: str, value: Callable[[], float], mode: str = "livemin") -> None:
-        """Add a gauge that `update` sets to `value()`."""
+        """Add a gauge that `update` sets to `value()`; `mode` is its aggregation over processes, "livesum" or "livemin"."""
         gauge = Gauge(name, help, registry=self._target, multiprocess_mode=mode)  # type: ignore[arg-type]
         self._gauges.append((gauge, value))
 
