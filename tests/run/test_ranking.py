@@ -30,9 +30,11 @@ def by_definition(scores, allowed, seller, most, pins, k, vectors, diversity) ->
     for row in candidates:
         if seller[row] < 0 or sum(seller[one] == seller[row] for one in chosen) < most:
             chosen.append(row)
+        if len(chosen) == 4 * k:  # of which diversity chooses
+            break
     if not diversity:
         return chosen[:k]
-    pool, picked = chosen[: 4 * k], []
+    pool, picked = chosen, []
     while pool and len(picked) < k:
         like = [
             max((float(np.round(vectors[one].astype(float) @ vectors[row], 6)) for one in picked), default=0)

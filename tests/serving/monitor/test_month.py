@@ -112,7 +112,8 @@ def test_doubled_prices_are_named_and_the_command_says_so_everywhere(shop, befor
     assert "'price'" in vibes("monitor", run, "--thresholds", shop / "wrong.toml", check=2).stderr
 
 
-def test_a_drift_after_an_honest_refresh_is_named_at_the_next_one(shop, before):
+def test_a_drift_after_an_honest_refresh_is_named_at_the_next_one(shop, before, monkeypatch):
+    monkeypatch.setattr("listing_vibes.serving.monitor.monitor.QUERIES", 50)
     rows = pd.read_parquet(before / "listings.parquet").sort_values(C.PUBLISHED, ignore_index=True)
     first = len(rows) - 40
 
