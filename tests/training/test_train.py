@@ -252,10 +252,12 @@ def test_a_checkpoint_is_due_by_steps_and_by_time(monkeypatch, every, cost, expe
 
 @pytest.fixture
 def interruptible():
-    """A process that SIGINT ends, also where the tests run in the background, where shells ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """A process that both signals end, also where a shell in the background or another test has them ignored."""
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
