@@ -136,14 +136,8 @@ def _train(job: Job, settings: Resolved) -> TrainingState:
     if launched().is_main_process:
         job.work.mkdir(parents=True, exist_ok=True)
         manifest.save(job.work)
-    step_data = make_step_data(job, settings, data, fitted, recent)
-    validate = make_validation(settings, parts, fitted, recent)
     model = start_model(job, settings, fitted)
-    if settings.training.pretrain_steps and not _is_started(job) and len(step_data.examples):
-        pretrain(model, step_data, data.known, settings, job.run, job.resume, job.report)
-    coverage = "" if manifest.carried is None else manifest.carried.sentence
-    optimization = Optimization(model, step_data, settings, job.run, validate, job.resume, job.report)
-    state = optimization.train(coverage)
+    state = _optimize(job, manifest, data, parts, fitted, recent, model)
     if launched().is_main_process:
         manifest = manifest.model_copy(update={"steps": state.best_step})
         if job.single:
@@ -154,6 +148,25 @@ def _train(job: Job, settings: Resolved) -> TrainingState:
             write_runs(job.run, job.markets, job.photos, fitted.featurizer, manifest, seen, job.report)
         shutil.rmtree(job.work)
     return state
+
+
+def _optimize(
+    job: Job,
+    manifest: Manifest,
+    data: TrainingData,
+    parts: list[TrainingData],
+    fitted: Fitted,
+    recent: RecentEvents | None,
+    model: ListingModel,
+) -> TrainingState:
+    """Pre-train and train `model`; what only the steps need is freed at the end, before listings are embedded."""
+    settings = manifest.settings
+    step_data = make_step_data(job, settings, data, fitted, recent)
+    validate = make_validation(settings, parts, fitted, recent)
+    if settings.training.pretrain_steps and not _is_started(job) and len(step_data.examples):
+        pretrain(model, step_data, data.known, settings, job.run, job.resume, job.report)
+    coverage = "" if manifest.carried is None else manifest.carried.sentence
+    return Optimization(model, step_data, settings, job.run, validate, job.resume, job.report).train(coverage)
 
 
 def _initial_settings(job: Job, settings: Resolved) -> Resolved:
