@@ -53,8 +53,13 @@ FACES = [
 ]
 
 
-#: Those whose example trains, and those whose example reads what was measured.
-TRAINING, MEASURED = {"listing_vibes.training.api:train"}, {"listing_vibes.insight.comparison:compare"}
+#: Those whose example reads what was measured, and all whose example trains or evaluates.
+MEASURED = {"listing_vibes.insight.comparison:compare"}
+SLOW = MEASURED | {
+    "listing_vibes.training.api:train",
+    "listing_vibes.evaluation.run_evaluation:evaluate",
+    "listing_vibes.evaluation.result:Evaluation.frame",
+}
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +76,7 @@ def known(trained: Run, tmp_path_factory) -> dict:
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[pytest.mark.slow] if name in TRAINING | MEASURED else []) for name in FACES],
+    [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in FACES],
 )
 def test_the_example_of_a_face_runs(known, name):
     module, _, path = name.partition(":")

@@ -70,6 +70,7 @@ def test_killed_and_resumed_ends_with_the_same_weights_and_a_run_that_recommends
     assert len(opened.recommend(opened.log.users[0], 5)) == 5
 
 
+@pytest.mark.slow
 def test_the_run_describes_itself_and_beats_chance(whole, small_market):
     run, state = whole
     manifest = Manifest.load(run)
@@ -103,10 +104,10 @@ def test_features_are_not_fitted_on_later_listings_and_durations(small_market, q
 
 
 def test_a_finished_run_is_not_overwritten_and_there_may_be_nothing_to_resume(
-    whole, small_market, quick, tmp_path
+    trained, small_market, quick, tmp_path
 ):
     with pytest.raises(VibesError, match="already holds a finished run"):
-        train(small_market, whole[0], quick, None)
+        train(small_market, trained.path, quick, None)
     with pytest.raises(VibesError, match="no interrupted training"):
         train(small_market, tmp_path / "run", quick, None, resume=True)
 
