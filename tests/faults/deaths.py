@@ -177,7 +177,9 @@ def main() -> int:
         for one in all_:
             for number in range(1, one.renames + 1):
                 one.before(number)
-            print(f"{one.writer.name}: died before each of {one.renames} renames", file=sys.stderr, flush=True)
+            print(
+                f"{one.writer.name}: died before each of {one.renames} renames", file=sys.stderr, flush=True
+            )
         done = sum(one.seen.deaths for one in all_)
         while done < told.count:
             one = rng.choice(all_)
