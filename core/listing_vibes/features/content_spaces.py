@@ -107,6 +107,7 @@ def attribute_vectors(
         return np.zeros((tokens.listings, 1), np.float32)
     something: np.ndarray = np.any([_center(block, available) for block in blocks], axis=0)  # (L,)
     full = np.concatenate(blocks, axis=1)
+    del blocks, part  # 1 GiB of a million listings, as `full` and the result
     if not full.any():  # all listings are equal
         return something[:, None].astype(np.float32)
     return unit_rows(full)

@@ -104,7 +104,7 @@ class EventLog:
         rows = np.arange(len(self))
         fresh = np.ones(len(self), bool)
         fresh[1:] = (self.user[1:] != self.user[:-1]) | (self.time[1:] != self.time[:-1])
-        return np.maximum.accumulate(np.where(fresh, rows, 0)).astype(np.int64)
+        return np.asarray(np.maximum.accumulate(np.where(fresh, rows, 0)))
 
     def _select(self, rows: np.ndarray, **changes: Any) -> "EventLog":
         """Return a log of the events `rows`, with other `changes`."""

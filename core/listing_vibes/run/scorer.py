@@ -57,7 +57,8 @@ def default_weights(
         scorers["model"] = engine_scorer(engine, spaces["model"], log, late)
     for space in ("attributes", "photos"):
         if space in spaces:
-            scorers[space] = VectorNeighbors.of(spaces[space].astype(np.float32), log, name=NEIGHBORS[space])
+            vectors = spaces[space].astype(np.float32, copy=False)
+            scorers[space] = VectorNeighbors.of(vectors, log, name=NEIGHBORS[space])
     if not scorers:
         return None
     moments = moments_of(log, split.train, catalogue)
