@@ -174,6 +174,16 @@ def test_lists_and_queries_of_a_trained_run(trained, tmp_path):
     assert opened.recommend(gone)["fallback"].all()
 
 
+def test_a_journal_of_an_earlier_release_that_names_them_is_named(run, tmp_path):
+    journal = tmp_path / "live" / "events-20250101-0a.jsonl"
+    journal.parent.mkdir()
+    journal.write_text(f'{{"user_id": "{STAYS}"}}\n{{"user_id": "{GONE[0]}"}}\n')
+    with pytest.raises(VibesError, match="is a journal of"):
+        forget(run.path, GONE, [tmp_path / "live"])
+    assert traces(tmp_path, GONE[0]) == ["live/events-20250101-0a.jsonl"]
+    assert forget(run.path, ["u006"], [tmp_path / "live"]).rows
+
+
 def users_of(folder: Path, *users: str, hashed: bool = False) -> UsersToForget:
     return UsersToForget(users, UserNames(folder, hashed))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,6 +30,7 @@ from listing_vibes.serving.places import FILE as DATABASE
 from listing_vibes.serving.places import is_database, is_database_url, shown_place
 from listing_vibes.serving.refresh.market_tables import replaceable, write_tables
 from listing_vibes.serving.refresh.refresher import copy_run, manifest_over
+from listing_vibes.serving.refresh.sources import JOURNALS
 from listing_vibes.serving.refresh.state import RefreshState
 
 #: Seconds to wait for the readers of an old version: a service polls for a newer one every 2 seconds.
@@ -68,6 +70,10 @@ class UsersToForget:
         """Add the hashed names of the users in another place."""
         self._given |= {names.of(name): user for name, user in list(self._given.items())}
 
+    def are_named_in(self, content: bytes) -> bool:
+        """Return whether lines of JSON have one of these users."""
+        return any(json.dumps(name).encode() in content for name in self._given)
+
     def rows_in(self, users: pd.Series) -> np.ndarray:
         """Return which rows (n,) bool belong to these users."""
         users = as_ids(users)
@@ -87,7 +93,8 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path | str] = ()) -> 
 
     Raises:
         NotThere: some of the users have no rows anywhere (the others are removed).
-        VibesError: a folder cannot be written, or a version with rows of the users is still being read (all else is removed).
+        VibesError: a folder cannot be written, a version with rows of the users is still being read, or a journal of 0.1.0 names them
+            (all else is removed).
     """
     market, done = Run.open(run).market_on_disk, Forgotten()  # an open run would pin its version
     who, places = UsersToForget(users, market.names), [str(place) for place in also]
@@ -115,6 +122,11 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path | str] = ()) -> 
         _forget_in_places(folders, places, who, done)
     for item in runs:
         _remove_versions(item, who, done)
+    for file in dict.fromkeys(file for folder in folders for file in folder.rglob(JOURNALS)):
+        if who.are_named_in(file.read_bytes()):
+            raise VibesError(
+                f"{file} is a journal of 0.1.0 that names these users, which is not rewritten; remove it, and run the same command again."
+            )
     missing = [user for user in users if id_text(user) not in who.found]
     if missing:
         others = "; the others are removed" if len(missing) < len(users) else ""

@@ -64,8 +64,11 @@ def test_what_is_not_ready_is_passed_over_and_what_cannot_be_read_is_said(tmp_pa
         (tmp_path / name).write_text("user_id\nu\n")
     (tmp_path / "empty.csv").touch()
     (tmp_path / "half.parquet").write_bytes(b"PAR1")
+    (tmp_path / "events-20250101-0a.jsonl").write_text('{"user_id": "u"}\n')
     found = FileSource(tmp_path).poll({})
-    assert not found.frames and len(found.problems) == 1
+    assert (
+        not found.frames and len(found.problems) == 2 and ".jsonl is a journal of 0.1.0" in found.problems[1]
+    )
     with pytest.raises(VibesError):
         FileSource(tmp_path / "nowhere").poll({})
 

@@ -7,6 +7,7 @@ import random
 import secrets
 from contextlib import closing
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -35,6 +36,7 @@ class Setup(BaseModel):
     Attributes:
         events: database of events of the services; empty: none.
         salt: makes the coins independent of other experiments.
+        design: refuses the experiments of 0.1.0 that split the users.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,6 +45,7 @@ class Setup(BaseModel):
     b: Arm
     events: str = ""
     salt: str = Field(default_factory=lambda: secrets.token_hex(16))
+    design: Literal["interleave"] = "interleave"
 
     def __str__(self) -> str:
         return f"A: {self.a}, B: {self.b}, events in {self.events or 'no database'}"
@@ -83,4 +86,6 @@ def _parse(database: Database, setup: str) -> Setup:
     try:
         return Setup.model_validate_json(setup)
     except ValidationError as error:
-        raise VibesError(f"The experiment of {database.name} is damaged; choose another place.") from error
+        raise VibesError(
+            f"The experiment of {database.name} is damaged, or splits the users, as no longer possible; choose another place."
+        ) from error

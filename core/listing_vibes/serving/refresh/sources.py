@@ -36,6 +36,8 @@ SETTLED_S = 10.0
 #: Names that storages use for the digest of a file, and for its modification time.
 DIGEST = ("ETag", "etag", "md5Hash")
 WRITTEN = ("LastModified", "last_modified", "updated", "mtime", "created")
+#: Files in which 0.1.0 stored posted events and impressions.
+JOURNALS = "*-*.jsonl"
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,10 @@ class FileSource:
                 result.frames.append(Frame(file.shown, file.read_table(), name, mark, root))
             except VibesError as error:
                 result.problems.append(str(error))
+        if here is not None and (journal := next(here.glob(JOURNALS), None)):
+            result.problems.append(
+                f"{journal} is a journal of 0.1.0, which is not read; write its events as a CSV file, and remove it."
+            )
         if here is not None and (here / FILE).is_file():
             posted = StoreSource(here, FILE).poll(marks)
             result.frames, result.marks = result.frames + posted.frames, result.marks | posted.marks
