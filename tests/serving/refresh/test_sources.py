@@ -45,6 +45,17 @@ def test_a_file_is_read_once_and_in_full_again_when_it_grew(tmp_path):
     assert poll(source, marks) == ([], {})
 
 
+def test_a_linked_file_is_read_again_when_its_target_changed_but_not_its_size(tmp_path):
+    (folder := tmp_path / "new").mkdir()
+    (target := tmp_path / "today.csv").write_text("user_id,listing_id\nu1,l1\n")
+    (folder / "a.csv").symlink_to(target)
+    source = FileSource(folder)
+    rows, marks = poll(source, {})
+    target.write_text("user_id,listing_id\nu2,l1\n")
+    os.utime(target, (time.time() - 60,) * 2)
+    assert rows == ["u1"] and poll(source, marks)[0] == ["u2"]
+
+
 def test_a_csv_that_is_being_written_is_read_once_it_is_finished(tmp_path):
     source, path = FileSource(tmp_path), tmp_path / "a.csv"
     path.write_text("user_id,listing_id\nu1,l1\nu2,home-12")  # of home-123

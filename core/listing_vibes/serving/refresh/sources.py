@@ -108,11 +108,19 @@ class FileSource:
         """Yield modification time, name, place and mark of each file that is not empty."""
         for path, entry in self._folder.find(TABLE_SUFFIXES).items():
             name = self._folder.inside(path)
+            file, size = self._folder / name, int(entry.get("size") or 0)
             written, digest = (
                 next((str(entry[key]) for key in keys if entry.get(key)), "") for keys in (WRITTEN, DIGEST)
             )
-            if size := int(entry.get("size") or 0):
-                yield written, name, self._folder / name, [size, digest or written]
+            if file.local is not None:
+                try:  # fsspec has the time of a link, not of its target
+                    status = file.local.stat()
+                except FileNotFoundError:  # it was moved
+                    continue
+                size, digest = status.st_size, str(status.st_mtime_ns)
+                written = f"{status.st_mtime_ns:020d}"
+            if size:
+                yield written, name, file, [size, digest or written]
 
 
 def _refuse_unfinished(file: Place) -> None:
