@@ -19,7 +19,7 @@ Table = Callable[[Run], pd.DataFrame]
 
 
 class Written(Protocol):
-    """A list that can be written as Python, and to a file if it has a `kind` and a `table`."""
+    """A list that can be written as Python, and to a file and as a link if it has a `kind` and a `table`, as `Selection` has."""
 
     @property
     def label(self) -> str:

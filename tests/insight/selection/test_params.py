@@ -164,3 +164,12 @@ def test_a_link_gives_what_it_names(trained):
 def test_a_link_that_names_nothing_is_refused(trained, link):
     with pytest.raises(VibesError):
         selection(trained, link)
+
+
+def test_the_table_has_the_rows_and_all_attributes(trained):
+    asked = Selection("similar", "home-0003", 4, space="attributes")
+    table = asked.table(trained)
+    assert table["listing_id"].tolist() == asked.frame(trained)["listing_id"].tolist()
+    homes = trained.market.listings.set_index("listing_id")
+    assert table["price"].tolist() == homes.loc[table["listing_id"], "price"].tolist()
+    assert not table.columns.duplicated().any() and table["title"].notna().all()

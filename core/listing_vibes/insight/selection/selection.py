@@ -12,6 +12,7 @@ import pandas as pd
 
 from listing_vibes.insight.photo_search import search_photos
 from listing_vibes.insight.selection.histories import as_rows
+from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.histories import Event
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
@@ -42,6 +43,17 @@ class Selection:
             return search_photos(run, query, **options)
         result: pd.DataFrame = getattr(run, name)(query, **options)
         return result
+
+    def table(self, run: Run) -> pd.DataFrame:
+        """Return the rows with all attributes of their listings, for a file.
+
+        Raises:
+            VibesError: see `frame`.
+        """
+        result, market = self.frame(run), run.market
+        listings = market.listings.set_index(C.LISTING).reindex(result[C.LISTING]).reset_index(drop=True)
+        more = [name for name in listings if name not in result and name != market.title]
+        return pd.concat([result.reset_index(drop=True), listings[more]], axis=1)
 
     def python(self, run: str) -> str:
         """Return Python code that assigns these rows to `result`; `run` is the run's folder."""
