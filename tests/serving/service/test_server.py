@@ -1,17 +1,19 @@
 """`vibes serve` as a process of its own: many clients at once, clients that mean harm, and an end in order and in time."""
 
 import base64
+import http.client
 import io
 import json
 import re
 import resource
 import signal
 import socket
+import threading
 import time
 import urllib.error
 import urllib.request
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 
 import psutil
 import pytest
@@ -97,17 +99,18 @@ def test_at_the_end_waiting_requests_are_answered_or_refused_in_time(server):
     process, address = server
     stream = io.BytesIO()
     Image.new("RGB", (7900, 7900)).save(stream, "PNG")
-    photo = base64.b64encode(stream.getvalue()).decode()
+    body = json.dumps({"photos": [base64.b64encode(stream.getvalue()).decode()]})
+    host, port = address.removeprefix("http://").split(":")
+    sent = threading.Semaphore(0)
 
     def embed(_: int) -> int:
-        try:
-            ask(address, "/embed", {"photos": [photo]})
-            return 200
-        except urllib.error.HTTPError as error:
-            assert "being stopped" in json.loads(error.read())["error"]
-            return error.code
+        with closing(http.client.HTTPConnection(host, int(port), timeout=60)) as connection:
+            connection.request("POST", "/embed", body, {"content-type": "application/json"})
+            sent.release()
+            response = connection.getresponse()
+            assert response.status == 200 or "being stopped" in json.loads(response.read())["error"]
+            return response.status
 
-    host, port = address.removeprefix("http://").split(":")
     head = b"POST /recommend HTTP/1.1\r\nHost: localhost\r\ncontent-type: application/json\r\n"
     with (
         ThreadPoolExecutor(30) as pool,
@@ -123,6 +126,8 @@ def test_at_the_end_waiting_requests_are_answered_or_refused_in_time(server):
             while True:
                 reading.send(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 10)
         asked = [pool.submit(embed, number) for number in range(30)]
+        for _ in asked:  # one that connects after the end has begun is refused by the system
+            assert sent.acquire(timeout=60)
         wait(asked, return_when=FIRST_COMPLETED)
         assert stop(process) == ""
         statuses = {future.result() for future in asked}
