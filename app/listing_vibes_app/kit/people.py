@@ -45,9 +45,8 @@ def people_table(
     last = pd.DataFrame([last_listings(opened, *item) for item in zip(users, event_counts, strict=True)])
     covers = {name: st.column_config.ImageColumn(width="small") for name in last}
     table = table.reset_index(drop=True)
-    shown = pd.concat(
-        [table[["User"]], last, table.drop(columns="User")], axis=1
-    )  # a phone shows the first ones
+    # A phone shows the first columns.
+    shown = pd.concat([table[["User"]], last, table.drop(columns="User")], axis=1)
     line = selectable_table(
         shown,
         key=key,

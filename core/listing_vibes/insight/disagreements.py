@@ -96,8 +96,8 @@ def first_lists(
     Raises:
         VibesError: it cannot be fitted again, or the market changed since.
     """
-    asked = [rows[C.USER].tolist(), _moments(run, rows).tolist(), rows["target"].tolist()]
-    parts = [state_digest(run), scorer, k, asked]
+    queries = [rows[C.USER].tolist(), _moments(run, rows).tolist(), rows["target"].tolist()]
+    parts = [state_digest(run), scorer, k, queries]
     key = hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
     try:
         lists = _LISTS.validate_json(run_cache_file(run.path, FILE).read_bytes())

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from listing_vibes.cache import Cache, cached_per_object
+from listing_vibes.features.reduce import sample_rows
 from listing_vibes.market.log import EventLog, ranges
 from listing_vibes.market.splits import Queries
 from listing_vibes.run.conditions import Groups
@@ -298,11 +299,6 @@ class Recommender:
         """Return whether an index may retrieve the candidates."""
         return self._batch and len(self.run.vectors(self.space)) > EXACT_TO and not self.moves.any
 
-    def _sample_rows(self, usable: np.ndarray) -> np.ndarray:
-        """Return some of the positions where `usable` is True, by which an index is chosen."""
-        rows = np.flatnonzero(usable)
-        return np.sort(np.random.default_rng(0).choice(rows, min(QUERIES, len(rows)), replace=False))
-
     def _index_of_similar(self) -> CandidateIndex | None:
         """Return the index of the space for lists of similar listings; None where all listings are compared."""
         if not self._is_indexed:
@@ -310,7 +306,7 @@ class Recommender:
 
         def make() -> CandidateIndex | None:
             vectors = self.run.vectors(self.space)
-            return choose_index([vectors], vectors[self._sample_rows(self._has_vector)])
+            return choose_index([vectors], vectors[sample_rows(np.flatnonzero(self._has_vector), QUERIES)])
 
         return self._similar.get(None, make)
 
@@ -321,7 +317,7 @@ class Recommender:
 
         def make() -> Candidates | None:
             log, ends = self.run.log, history_ends(self.run, at)
-            users = self._sample_rows(ends > log.start[:-1])
+            users = sample_rows(np.flatnonzero(ends > log.start[:-1]), QUERIES)
             start, end = log.start[users], ends[users]
             weighted = weighted_scorers(self._scorer(self._encode_histories(log, start, end), log))
             if weighted is None or not len(users):

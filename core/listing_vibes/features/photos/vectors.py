@@ -58,9 +58,8 @@ class PhotoVectors:
 
     vectors: np.ndarray  # (P, width) float16 of the encoder, zero for a photo that is not ok
     ok: np.ndarray  # (P,) bool
-    broken: list[
-        tuple[str, str]
-    ]  # path and reason of each path that is not ok, without duplicates, in table order
+    #: Path and reason of each path that is not ok, without duplicates, in table order.
+    broken: list[tuple[str, str]]
     encoder: str  # name of the encoder; vectors of two encoders are never compared
 
 
@@ -82,9 +81,8 @@ class PhotoPass:
     market: Path
     store: VectorCache
     encoder: Encoder | None = None
-    keys: dict[str, bytes] = field(
-        default_factory=dict
-    )  # content key of each path with a vector in the cache
+    #: The content key of each path with a vector in the cache.
+    keys: dict[str, bytes] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)  # reason of each path without a vector
 
     def run(self, paths: Sequence[str], report: Report | None = None) -> None:

@@ -67,9 +67,8 @@ class Portrait:
 class ListingValues:
     """Which of V values n listings have."""
 
-    words: list[
-        tuple[str, str, str]
-    ]  # label of the attribute, the value in words, and both as part of a name
+    #: Label of the attribute, the value in words, and both as part of a name.
+    words: list[tuple[str, str, str]]
     has: sparse.csr_matrix  # (n, V) 0 or 1
 
     @classmethod
