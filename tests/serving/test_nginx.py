@@ -133,11 +133,11 @@ def test_both_answer_by_their_names_to_the_token_alone(port, trained):
 
 
 def test_an_open_page_has_its_socket(port):
-    plain = socket.create_connection(("127.0.0.1", port), timeout=60)
+    plain = socket.create_connection(("127.0.0.1", port), timeout=120)
     headers = {"Authorization": f"Bearer {SECRET}"}
     with connect(
         f"wss://{PAGES}/_stcore/stream", sock=plain, ssl=context(), server_hostname=PAGES,
-        origin=f"https://{PAGES}", additional_headers=headers, subprotocols=["streamlit"],
+        origin=f"https://{PAGES}", additional_headers=headers, subprotocols=["streamlit"], open_timeout=120,
     ) as stream:  # fmt: skip
         assert stream.subprotocol == "streamlit"
 
