@@ -78,4 +78,4 @@ def test_the_demo_starts_by_its_command_and_asks_no_network(chromium):
         server.terminate()
         server.wait(30)
     with pytest.raises(urllib.error.URLError):  # nothing is left behind
-        urllib.request.urlopen(url + "/_stcore/health", timeout=5)
+        urllib.request.urlopen(url + "/_stcore/health", timeout=30)

@@ -1,5 +1,6 @@
 """The example for nginx, started as it is but for its ports and certificates, before a real explorer and a real service."""
 
+import base64
 import http.client
 import os
 import re
@@ -12,7 +13,6 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from websockets.sync.client import connect
 
 from browser.served import wait_for
 from listing_vibes.serving.service.access import HOSTS, TOKEN
@@ -94,19 +94,17 @@ def port(nginx, trained, tmp_path_factory):
             process.wait(30)
 
 
-def context() -> ssl.SSLContext:
+def ask(
+    port: int, host: str, path: str, token: str | None = SECRET, **headers: str
+) -> tuple[int, http.client.HTTPMessage, str]:
     trusting = ssl.create_default_context()
     trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
-    return trusting
-
-
-def ask(
-    port: int, host: str, path: str, token: str | None = SECRET
-) -> tuple[int, http.client.HTTPMessage, str]:
-    plain = socket.create_connection(("127.0.0.1", port), timeout=60)
+    plain = socket.create_connection(("127.0.0.1", port), timeout=120)  # of a busy machine
     client = http.client.HTTPConnection(host)
-    client.sock = context().wrap_socket(plain, server_hostname=host)
-    client.request("GET", path, headers={} if token is None else {"Authorization": f"Bearer {token}"})
+    client.sock = trusting.wrap_socket(plain, server_hostname=host)
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    client.request("GET", path, headers=headers)
     answer = client.getresponse()
     found = answer.status, answer.headers, answer.read().decode()
     client.close()
@@ -133,13 +131,13 @@ def test_both_answer_by_their_names_to_the_token_alone(port, trained):
 
 
 def test_an_open_page_has_its_socket(port):
-    plain = socket.create_connection(("127.0.0.1", port), timeout=120)
-    headers = {"Authorization": f"Bearer {SECRET}"}
-    with connect(
-        f"wss://{PAGES}/_stcore/stream", sock=plain, ssl=context(), server_hostname=PAGES,
-        origin=f"https://{PAGES}", additional_headers=headers, subprotocols=["streamlit"], open_timeout=120,
-    ) as stream:  # fmt: skip
-        assert stream.subprotocol == "streamlit"
+    upgrade = {
+        "Connection": "Upgrade", "Upgrade": "websocket", "Origin": f"https://{PAGES}", "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": base64.b64encode(b"sixteen bytes...").decode(), "Sec-WebSocket-Protocol": "streamlit",
+    }  # fmt: skip
+    status, headers, _ = ask(port, PAGES, "/_stcore/stream", **upgrade)
+    assert status == 101 and headers["sec-websocket-protocol"] == "streamlit"
+    assert ask(port, PAGES, "/_stcore/stream", None, **upgrade)[0] in (401, 403)
 
 
 def test_the_names_in_the_example_are_those_the_guide_gives():

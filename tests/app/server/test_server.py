@@ -204,12 +204,14 @@ def test_only_allowed_hosts_with_the_token_have_access(server):
     password = base64.b64encode(f"me:{SECRET}".encode()).decode()
     cookie = ask(server, "/", Authorization=f"Basic {password}").headers["set-cookie"].split(";")[0]
     stream, own = f"ws://{server}/_stcore/stream", {"Cookie": cookie}
-    same = {"origin": f"http://{server}", "additional_headers": own, "subprotocols": ["streamlit"]}
+    same = {
+        "origin": f"http://{server}", "additional_headers": own, "subprotocols": ["streamlit"], "open_timeout": 120,
+    }  # fmt: skip
     with connect(stream, **same) as opened:
         assert opened.subprotocol == "streamlit"
     for origin, headers in ((f"http://{server}", {}), ("http://evil.example.com", own), ("null", own)):
         with pytest.raises(InvalidStatus, match="403"):
-            connect(stream, origin=origin, additional_headers=headers)
+            connect(stream, origin=origin, additional_headers=headers, open_timeout=120)
 
 
 # photos and decks
