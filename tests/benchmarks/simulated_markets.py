@@ -29,10 +29,10 @@ from listing_vibes.evaluation.result import Evaluation
 from listing_vibes.evaluation.run_evaluation import evaluate
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import make_split
+from listing_vibes.scoring.metrics import METRIC, METRICS
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
 from listing_vibes.training.api import train
 
-METRIC = "recall@30"
 #: How often users are split in halves.
 SPLITS = 50
 #: Rows of an evaluation that use ids.
@@ -47,7 +47,7 @@ def regret_of(evaluation: Evaluation) -> dict[str, Any]:
     pair = evaluation.differences[f"{DEFAULT_RANKING} - {best}"][METRIC]
     interval = {"low": -(pair["high"] or 0.0), "high": -(pair["low"] or 0.0)}
     behind = -(pair["value"] or 0.0)
-    column = evaluation.cutoffs.names.index(METRIC)
+    column = METRICS.index(METRIC)
     values = {name: evaluation.user_values(name)[:, column] for name in [DEFAULT_RANKING, *others]}
     halves = {"by halves": difference_by_halves(np.column_stack([*values.values()]))}
     return {"rows": rows, "best": best, "difference": behind, "regret": max(behind, 0.0)} | interval | halves

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 from tests.benchmarks import __main__ as command
 from tests.benchmarks.random_markets import Recipe, simulate, simulate_demo
-from tests.benchmarks.simulated_markets import METRIC, difference_by_halves, regret_of, table
+from tests.benchmarks.simulated_markets import difference_by_halves, regret_of, table
 
 from listing_vibes.market.market import Market
+from listing_vibes.scoring.metrics import METRIC, METRICS
 
 CONDITIONS = {
     "machine": "a machine",
@@ -104,8 +105,7 @@ def test_the_regret_is_to_the_best_row_without_ids():
     evaluation = SimpleNamespace(
         results={name: {METRIC: {"value": value}} for name, value in values.items()},
         differences={"default ranking - model only": {METRIC: {"value": -0.02, "low": -0.05, "high": 0.01}}},
-        cutoffs=SimpleNamespace(names=[METRIC]),
-        user_values=lambda name: np.full((4, 1), values[name]),
+        user_values=lambda name: np.full((4, len(METRICS)), values[name]),
     )
     line = regret_of(evaluation)
     assert (line["best"], line["regret"]) == ("model only", 0.02)

@@ -33,9 +33,10 @@ from listing_vibes.run.run import Run
 from listing_vibes.run.scorer import default_ranking, model_scorer, neighbor_features, untrained_neighbors
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.scoring.blend import fit_blend, moments_of
+from listing_vibes.scoring.metrics import METRIC, METRICS
 from listing_vibes.scoring.neighbors import NEIGHBORS
 from listing_vibes.scoring.ranking_names import NEAR_RECENT
-from listing_vibes.scoring.scorer import Renamed
+from listing_vibes.scoring.scorer import CachedScorer
 from listing_vibes.training.api import train
 
 TOWNS = (
@@ -66,7 +67,6 @@ PAIRS = (
     (ZERO, ATTRIBUTES), (alone(ZERO), ATTRIBUTES), (ZERO, NEAR_RECENT), (ZERO, OWN), (FINE, OWN),
     (alone(FINE), alone(OWN)), (FINE, ZERO), (FINE, NEAR_RECENT),
 )  # fmt: skip
-METRIC = "recall@30"
 
 
 def market_of(town: str, data: Path, out: Path, without: list[str]) -> Market:
@@ -91,10 +91,10 @@ def trained(market: Any, run: Path, **options: Any) -> None:
             train(market, run, resume=(run / ".training" / "run.toml").is_file(), progress=report, **options)
 
 
-def both(name: str, run: Run) -> list[Renamed]:
+def both(name: str, run: Run) -> list[CachedScorer]:
     """The model of a run as it lists, and alone."""
     model = model_scorer(run)
-    return [Renamed(name, default_ranking(run, model, run.split())), Renamed(alone(name), model)]
+    return [CachedScorer(default_ranking(run, model, run.split()), name), CachedScorer(model, alone(name))]
 
 
 def without_model(run: Run, seed: int) -> list[Any]:
@@ -133,7 +133,7 @@ def measure(
         trained(here, runs / "fine", seed=seed, start=runs / "others")
         scorers += both(FINE, Run.open(runs / "fine", here))
     found = evaluate(scorers, zero.log, zero.split(), zero.catalogue, seed=seed)
-    column = found.cutoffs.names.index(METRIC)
+    column = METRICS.index(METRIC)
     values = {name: found.user_values(name)[:, column].round(6).tolist() for name in found.names}
     return {
         "town": town,

@@ -22,6 +22,15 @@ def search_collection(
     return ids, scores
 
 
+def stored_ids(place: Path, collection: str) -> set[str]:
+    """Return the ids of all listings in a collection."""
+    from pymilvus import MilvusClient
+
+    client = MilvusClient(str(place))
+    client.load_collection(collection)
+    return {row["listing_id"] for row in client.query(collection, filter="", limit=10_000)}
+
+
 def like(trained: np.ndarray, count: int, width: int, seed: int = 0) -> np.ndarray:
     """(count, width) float32, L2-normalised, with the mean and the spectrum of `trained` (n, d).
 

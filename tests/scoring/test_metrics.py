@@ -9,12 +9,12 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.splits import make_split
 from listing_vibes.scoring import ranking
 from listing_vibes.scoring.interactions import Interactions, history_matrix
-from listing_vibes.scoring.metrics import Coverage, Cutoffs, per_query, user_means
+from listing_vibes.scoring.metrics import METRICS, Coverage, per_query, user_means
 from listing_vibes.scoring.ranking import batches, pessimistic_ranks, top
 
 
 def test_metrics_of_a_rank_are_the_hand_computed_ones():
-    values = dict(zip(Cutoffs().names, per_query(np.array([1, 10, 11, 30, 31, 100, 101])).T, strict=True))
+    values = dict(zip(METRICS, per_query(np.array([1, 10, 11, 30, 31, 100, 101])).T, strict=True))
     assert values["recall@10"].tolist() == [1, 1, 0, 0, 0, 0, 0]
     assert values["recall@30"].tolist() == [1, 1, 1, 1, 0, 0, 0]
     assert values["recall@100"].tolist() == [1, 1, 1, 1, 1, 1, 0]

@@ -1,15 +1,15 @@
-"""Milvus (embedded) as the store: the same answers as an exact search under the same conditions."""
+"""A collection in Milvus (embedded): the same answers as an exact search under the same conditions."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.milvus import search_collection
+from helpers.milvus import search_collection, stored_ids
 from listing_vibes.demo.shipped import bundled_run
 from listing_vibes.errors import VibesError
 from listing_vibes.run.run import Run
 from listing_vibes.search.approximate import recall
-from listing_vibes.search.milvus_store import MilvusStore
+from listing_vibes.search.milvus_store import replace_listings
 
 pytest.importorskip("milvus_lite")
 pytestmark = pytest.mark.slow  # starts a server of its own
@@ -32,7 +32,7 @@ def vectors():
 
 @pytest.fixture(scope="module")
 def filled(vectors, tmp_path_factory):
-    """A store after a life (filled, changed, thinned), and the vectors and attributes that it should hold."""
+    """A collection that was filled, then changed and thinned, and the vectors and attributes that it should hold."""
     ids, rows = vectors
     rng = np.random.default_rng(0)
     table = pd.DataFrame(
@@ -44,17 +44,14 @@ def filled(vectors, tmp_path_factory):
         }
     )
     place = tmp_path_factory.mktemp("store") / "milvus.db"
-    store = MilvusStore.open(place, 128)
-    moved = rng.permutation(200)
-    store.upsert(ids, rows, table)
-    store.upsert(ids[:200], rows[moved], table.iloc[moved])
-    store.upsert(ids[300:303], rows[:3] * 0, table.iloc[300:303])
-    store.delete([*ids[400:450], "never there"])
-    store.save()
-    order = np.concatenate([moved, np.arange(200, len(ids))])
+    order = np.concatenate([rng.permutation(200), np.arange(200, len(ids))])
     there = ~np.isin(np.arange(len(ids)), [*range(300, 303), *range(400, 450)])
-    assert len(store.ids()) == there.sum()
-    return place, rows[order], table.iloc[order].reset_index(drop=True), there
+    replace_listings(str(place), "listings", ids, rows, table)
+    changed = table.iloc[order].reset_index(drop=True)
+    some = np.array(ids, object)[there].tolist()
+    replace_listings(str(place), "listings", some, rows[order][there], changed[there])
+    assert stored_ids(place, "listings") == set(some)
+    return place, rows[order], changed, there
 
 
 @pytest.mark.parametrize("filter", ["", *FILTERS])
@@ -74,32 +71,25 @@ def test_milvus_answers_as_an_exact_search_does(filled, vectors, filter):
     assert recall(np.where(some, best, -1), found_rows) >= 0.99 or not some.any()
 
 
-def test_any_id_is_told_of_and_taken_out(vectors, tmp_path):
-    store = MilvusStore.open(tmp_path / "ids.db", 128)
+def test_any_id_is_stored_and_removed(vectors, tmp_path):
+    place = tmp_path / "ids.db"
     ids = [f"{name}, {which}" for name in vectors[0] for which in range(3)]  # more than one page
-    store.upsert(ids, vectors[1].repeat(3, axis=0))
-    odd = ['a 27" television', "it's", "\\", "é"]
-    store.upsert(odd, vectors[1][:4])
-    store.delete([*odd, *ids[5:]])
-    assert sorted(store.ids()) == sorted(ids[:5])
-    store.upsert(ids, vectors[1].repeat(3, axis=0))
-    assert len(store.ids()) == len(ids) and set(store.ids()) == set(ids)
+    ids = ['a 27" television', "it's", "\\", "é", *ids]
+    rows = vectors[1].repeat(4, axis=0)[: len(ids)]
+    for stored in (ids, ids[-5:], ids):
+        none = pd.DataFrame(index=range(len(stored)))
+        replace_listings(str(place), "listings", stored, rows[: len(stored)], none)
+        assert stored_ids(place, "listings") == set(stored)
 
 
-def test_a_state_is_found_again_and_what_is_wrong_is_told(vectors, tmp_path):
-    with pytest.raises(VibesError, match="no collection 'listings'"):
-        MilvusStore.open(tmp_path / "x.db")
-    ids, rows = vectors
-    store = MilvusStore.open(tmp_path / "x.db", 128)
-    store.upsert(ids[:20], rows[:20])
-    store.save()
-    store.close()
-    again = MilvusStore.open(tmp_path / "x.db")
-    assert len(again.ids()) == 20
-    assert search_collection(tmp_path / "x.db", "listings", rows[3:4], 2)[0][0, 0] == ids[3]
+def test_what_is_wrong_is_named(vectors, tmp_path):
+    ids, rows = vectors[0][:20], vectors[1][:20]
+    none, place = pd.DataFrame(index=range(20)), str(tmp_path / "x.db")
+    replace_listings(place, "listings", ids, rows, none)
+    assert search_collection(place, "listings", rows[3:4], 2)[0][0, 0] == ids[3]
     with pytest.raises(VibesError, match="128 wide, not 64"):
-        MilvusStore.open(tmp_path / "x.db", 64)
+        replace_listings(place, "listings", ids, rows[:, :64], none)
     with pytest.raises(VibesError, match="not a name of a Milvus collection"):
-        MilvusStore.open(tmp_path / "x.db", 128, "no name")
+        replace_listings(place, "no name", ids, rows, none)
     with pytest.raises(VibesError, match="cannot be reached"):
-        MilvusStore.open("http://127.0.0.1:1", 128)
+        replace_listings("http://127.0.0.1:1", "listings", ids, rows, none)

@@ -13,14 +13,14 @@ import pytest
 
 from helpers.commands import vibes
 from helpers.copies import copied, resealed
-from helpers.milvus import search_collection
+from helpers.milvus import search_collection, stored_ids
 from helpers.newcomers import new_listings
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
-from listing_vibes.search.milvus_store import MilvusStore
+from listing_vibes.search.milvus_store import replace_listings
 from listing_vibes.serving.export import model as exported
 from listing_vibes.serving.export.model import (
     ExportCheck,
@@ -166,20 +166,15 @@ def test_the_snippets_of_the_docs_find_what_the_run_finds(
     names["client"].close()
 
 
-def read_ids(place: Path) -> set[str]:
-    return set(MilvusStore.open(place, collection="listings_model").ids())
-
-
 @pytest.mark.slow  # starts a server of its own
 def test_a_collection_is_brought_up_to_date(trained, tmp_path):
     pytest.importorskip("milvus_lite")
     run, place = copied(trained, tmp_path), tmp_path / "store.db"
     is_active = run.catalogue.live(run.after_last_event)
-    store = MilvusStore.open(place, run.vectors("model").shape[1], "listings_model")
-    store.upsert(["sold long ago"], run.vectors("model")[is_active][:1])
-    store.save()
+    sold = run.vectors("model")[is_active][:1]
+    replace_listings(str(place), "listings_model", ["sold long ago"], sold, pd.DataFrame(index=[0]))
     assert f"{is_active.sum():,} vectors" in vibes("export", run.path, "--milvus", place).stdout
-    assert read_ids(place) == set(np.array(run.listing_ids)[is_active])
+    assert stored_ids(place, "listings_model") == set(np.array(run.listing_ids)[is_active])
     vibes("export", run.path, "--milvus", tmp_path / "folder", check=2)
 
     active, new = run.market.listings[is_active], tmp_path / "listings"
@@ -191,7 +186,7 @@ def test_a_collection_is_brought_up_to_date(trained, tmp_path):
     opened = Run.open(run.path)
     now = opened.catalogue.live(opened.after_last_event) & opened.index("model").known
     assert fill_collection(opened, str(place)) == now.sum()
-    assert read_ids(place) == set(np.array(opened.listing_ids)[now])
+    assert stored_ids(place, "listings_model") == set(np.array(opened.listing_ids)[now])
 
     queries = opened.vectors("model")[[0, -1]]
     rows, scores = opened.index("model").search(queries, 10, now)

@@ -37,6 +37,7 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Split
 from listing_vibes.model.settings import Resolved, Settings
 from listing_vibes.progress import Notice, Report, Stage, silent
+from listing_vibes.scoring.metrics import METRIC
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.ranking_names import ORACLE
 from listing_vibes.tables import write_p
@@ -268,7 +269,7 @@ def save_figure(table: pd.DataFrame, measured: Sequence[Measured], path: Path, h
         is_significant = has_difference and row["p_value"] < SIGNIFICANT
         color = PLAIN if not is_significant else BETTER if row["difference"] > 0 else WORSE
         axes.hlines(height, row["low"], row["high"], color=color, linewidth=1.8)
-        seeds = [*variant_results(table, str(name))["recall@30"]["seeds"].values()]
+        seeds = [*variant_results(table, str(name))[METRIC]["seeds"].values()]
         if len(seeds) > 1:
             axes.plot(seeds, [height] * len(seeds), "o", mfc="none", mec=color, ms=3.5, mew=0.7, alpha=0.7)
         fill = color if is_significant else "white"

@@ -11,7 +11,7 @@ import pandas as pd
 from listing_vibes.defaults import K
 from listing_vibes.evaluation.intervals import SIGNIFICANT, RankedQueries, with_holm
 from listing_vibes.market.io import read_stored_table, require_numbers
-from listing_vibes.scoring.metrics import DEFAULT
+from listing_vibes.scoring.metrics import METRICS
 from listing_vibes.scoring.ranking_names import CEILING, ORACLE, method_name
 from listing_vibes.tables import render_table, write_interval, write_p
 
@@ -110,7 +110,7 @@ def _rows(
     result = dict(zip(pairs, with_holm([*queries.differences(pairs, mask).values()]), strict=True))
     for variant in shown:
         difference = result.get((variant.name, variant.reference or ""), {})
-        for label in DEFAULT.names:
+        for label in METRICS:
             metric, _, k = label.partition("@")
             item = difference.get(label, {})
             yield {
@@ -126,7 +126,7 @@ def _coverage_rows(variant: Measured, seed: int | None, queries: int) -> Iterato
     if values:
         means = [None if None in parts else float(np.mean(parts)) for parts in zip(*values, strict=True)]
         yield {
-            "variant": variant.name, "seed": seed, "slice": ALL, "metric": "coverage", "k": DEFAULT.coverage,
+            "variant": variant.name, "seed": seed, "slice": ALL, "metric": "coverage", "k": K,
             **dict(zip(("value", "low", "high"), means, strict=True)), "queries": queries, "reference": variant.reference,
         }  # fmt: skip
 

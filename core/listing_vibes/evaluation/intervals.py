@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from listing_vibes.scoring.metrics import DEFAULT, Cutoffs, per_query, user_means
+from listing_vibes.scoring.metrics import METRICS, per_query, user_means
 
 Estimate = dict[str, float | None]  # value, low, high; for a difference also p_value and p_holm
 Results = dict[str, dict[str, Estimate]]  # by scorer (or pair of scorers) and metric
@@ -115,15 +115,13 @@ class RankedQueries:
 
     user: np.ndarray
     ranks: Mapping[str, np.ndarray]
-    cutoffs: Cutoffs = DEFAULT
     seed: int = 0
 
     def user_values(self, name: str, mask: np.ndarray | None = None) -> np.ndarray:
-        """Return the metrics `cutoffs.names` of each user (U, M), over the queries where `mask` (Q,) is True."""
+        """Return the `METRICS` of each user (U, M), over the queries where `mask` (Q,) is True."""
         rows = slice(None) if mask is None else mask
         seeds = [
-            user_means(per_query(ranks[rows], self.cutoffs), self.user[rows])
-            for ranks in np.atleast_2d(self.ranks[name])
+            user_means(per_query(ranks[rows]), self.user[rows]) for ranks in np.atleast_2d(self.ranks[name])
         ]
         result: np.ndarray = seeds[0] if len(seeds) == 1 else np.mean(seeds, axis=0)
         return result
@@ -144,8 +142,8 @@ class RankedQueries:
         return self._by_metric(names, paired_estimates(np.hstack(deltas), self.seed))
 
     def _by_metric(self, names: Sequence[str], flat: Sequence[Estimate]) -> Results:
-        width = len(self.cutoffs.names)
+        width = len(METRICS)
         return {
-            name: dict(zip(self.cutoffs.names, flat[row * width : (row + 1) * width], strict=True))
+            name: dict(zip(METRICS, flat[row * width : (row + 1) * width], strict=True))
             for row, name in enumerate(names)
         }

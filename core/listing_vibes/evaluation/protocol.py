@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.result import Evaluation
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, Queries, Split
-from listing_vibes.progress import Counted, Report
-from listing_vibes.scoring.metrics import DEFAULT, Coverage, Cutoffs
+from listing_vibes.progress import Counted, Report, silent
+from listing_vibes.scoring.metrics import Coverage
 from listing_vibes.scoring.ranking import Scorer, batches, checked_scores, pessimistic_ranks, top
 
 
@@ -20,9 +21,8 @@ def evaluate(
     catalogue: Catalogue,
     queries: Queries | None = None,
     batch_size: int = 256,
-    cutoffs: Cutoffs = DEFAULT,
     seed: int = 0,
-    report: Report | None = None,
+    report: Report = silent,
 ) -> Evaluation:
     """Rank the target of every query (default: the test queries of `split`) by every scorer.
 
@@ -52,9 +52,8 @@ def evaluate(
         for scorer in scorers:
             scores = checked_scores(scorer, batch, log.listings)  # (B, L)
             ranks[scorer.name][rows] = pessimistic_ranks(scores, allowed, batch.target)
-            query, listing = top(scores, allowed, cutoffs.coverage)
+            query, listing = top(scores, allowed, K)
             coverage[scorer.name].add(batch.user[query], listing, allowed)
-        if report is not None:
-            report(Counted("evaluate", rows.stop, len(queries)))
+        report(Counted("evaluate", rows.stop, len(queries)))
     notes = {scorer.name: note for scorer in scorers if (note := getattr(scorer, "note", ""))}
-    return Evaluation(log, split, queries, ranks, coverage, candidates, cutoffs, seed, notes)
+    return Evaluation(log, split, queries, ranks, coverage, candidates, seed, notes)

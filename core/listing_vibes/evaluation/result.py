@@ -17,7 +17,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Protocol, Queries, Split
-from listing_vibes.scoring.metrics import Coverage, Cutoffs
+from listing_vibes.scoring.metrics import METRIC, RECALL, Coverage
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
 from listing_vibes.tables import render_table, write_interval, write_p
 from listing_vibes.words import count
@@ -136,7 +136,6 @@ class Evaluation:
     ranks: dict[str, np.ndarray]  # by scorer (Q,) int64, 1-based, pessimistic
     coverage: dict[str, Coverage]
     candidates: np.ndarray  # (Q,) int64, number of ranked listings
-    cutoffs: Cutoffs
     seed: int
     notes: dict[str, str] = field(default_factory=dict)  # by scorer or subject
     request: EvaluationRequest | None = None
@@ -169,10 +168,10 @@ class Evaluation:
 
     @property
     def _ranked(self) -> RankedQueries:
-        return RankedQueries(self.queries.user, self.ranks, self.cutoffs, self.seed)
+        return RankedQueries(self.queries.user, self.ranks, self.seed)
 
     def user_values(self, name: str) -> np.ndarray:
-        """Return the metrics `cutoffs.names` of each user, (U, M)."""
+        """Return the metrics of each user, (U, M)."""
         return self._ranked.user_values(name)
 
     @cached_property
@@ -182,7 +181,7 @@ class Evaluation:
         for name, coverage in self.coverage.items():
             low, high = coverage.interval(self.users)
             estimate = {"value": coverage.value, "low": low, "high": high}
-            results[name][f"coverage@{self.cutoffs.coverage}"] = estimate
+            results[name][f"coverage@{K}"] = estimate
         return results
 
     @cached_property
@@ -212,13 +211,12 @@ class Evaluation:
     @cached_property
     def stability(self) -> list[dict[str, Any]]:
         """Return recall@30 of every scorer by week after validation, by training events of the target, by length of history."""
-        ranked = RankedQueries(self.queries.user, self.ranks, Cutoffs(recall=(K,), ndcg=()), self.seed)
         rows = []
         for by, group, mask in stability_masks(self.log, self.split, self.queries):
             size = {"queries": int(mask.sum()), "users": len(np.unique(self.queries.user[mask]))}
             rows += [
-                {"by": by, "group": group, "scorer": name, **estimates[f"recall@{K}"], **size}
-                for name, estimates in ranked.means(mask).items()
+                {"by": by, "group": group, "scorer": name, **estimates[METRIC], **size}
+                for name, estimates in self._ranked.means(mask).items()
             ]
         return rows
 
@@ -289,13 +287,12 @@ class Evaluation:
         """Return every scorer and metric with its interval, the differences, and the notes, as plain text."""
         parts = [self.headline, "", render_table(results_frame(self.results)), "", MEANS]
         if self.differences:
-            metric = "recall@30" if "recall@30" in self.cutoffs.names else self.cutoffs.names[0]
-            pairs = render_table(differences_frame(self.differences, metric))
-            parts += ["", f"Paired differences of {metric} (p-values with Holm's correction):", pairs, ""]
+            pairs = render_table(differences_frame(self.differences, METRIC))
+            parts += ["", f"Paired differences of {METRIC} (p-values with Holm's correction):", pairs, ""]
         parts += [f"{name} = {note}" for name, note in self.notes.items()]
         return "\n".join(parts)
 
-    def slice_table(self, metric: str = "recall@30") -> str:
+    def slice_table(self, metric: str = METRIC) -> str:
         """Return one metric of every scorer in every slice, as plain text."""
         frames = slices_frames(self.slices, self.names, metric)
         return "\n\n".join([metric, *map(render_table, frames)])
@@ -306,7 +303,7 @@ class Evaluation:
         hidden = ", history hidden" if self.queries.masked and self.protocol == "leave-one-out" else ""
         size = f"{count(len(self.queries), 'query', 'queries')} of {count(len(self.users), 'user')}"
         most = int(self.candidates.max(initial=0))
-        trivial = " and ".join(f"recall@{k}" for k in self.cutoffs.recall if k >= most)
+        trivial = " and ".join(f"recall@{k}" for k in RECALL if k >= most)
         note = f"; with {count(most, 'candidate')} at most, {trivial} is 1 in any order" if trivial else ""
         return f"{self.protocol}{hidden}: {size}{note}"
 

@@ -33,6 +33,7 @@ from listing_vibes.run.scorer import default_ranking, model_scorer, neighbor_fea
 from listing_vibes.scoring.baselines import Baseline, first_level
 from listing_vibes.scoring.blend import Blend, Moment, fit_blend, moments_of
 from listing_vibes.scoring.interactions import IdModel
+from listing_vibes.scoring.metrics import METRIC
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.ranking_names import (
     DEFAULT_RANKING,
@@ -44,8 +45,6 @@ from listing_vibes.scoring.ranking_names import (
 from listing_vibes.scoring.scorer import CachedScorer
 from listing_vibes.scoring.tuning import best, validation_sample
 from listing_vibes.words import count
-
-METRIC = "recall@30"
 
 
 def evaluate(
@@ -108,7 +107,7 @@ def evaluate(
 def evaluate_run(
     run: Run,
     protocol: Protocol | None = None,
-    report: Report | None = None,
+    report: Report = silent,
     also: Sequence[Scorer] = (),
     hide_history: bool | None = None,
     baselines: Baselines = "all",
@@ -119,7 +118,7 @@ def evaluate_run(
     _check_request(run, protocol, users, baselines != "none" or bool(also))
     split, notes = _frozen_split(run, protocol, new_test)
     split = split.with_history(hide_history)
-    ranked = _scorers(run, split, baselines, report or silent)
+    ranked = _scorers(run, split, baselines, report)
     scorers = [*ranked.blends, *ranked.baselines, *also]
     queries = split.test if users is None else _sample_users(split.test, users, notes)
     seed = run.manifest.settings.seed

@@ -12,7 +12,7 @@ from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import EventLog
-from listing_vibes.progress import Counted, Report
+from listing_vibes.progress import Counted, Report, silent
 from listing_vibes.run.run import Run
 from listing_vibes.search.index import best
 
@@ -79,7 +79,7 @@ class Audience:
         run: Run,
         limit: int = USERS,
         before: int | None = None,
-        report: Report | None = None,
+        report: Report = silent,
         since: int | None = None,
     ) -> Audience:
         """Return the `limit` most recently active users by their events before `before` (None: all events) who have an event
@@ -110,8 +110,7 @@ class Audience:
         for first in range(0, len(user), ENCODED):
             rows = slice(first, first + ENCODED)
             parts.append(run.engine.encode_histories(log, start[rows], end[rows], run.vectors("model")))
-            if report is not None:
-                report(Counted("users", min(first + ENCODED, len(user)), len(user)))
+            report(Counted("users", min(first + ENCODED, len(user)), len(user)))
         return cls(run, user, start, end, np.concatenate(parts), at)
 
     def __len__(self) -> int:

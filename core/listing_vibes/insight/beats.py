@@ -24,11 +24,12 @@ from listing_vibes.insight.audience import newest_listings, opened_later, recent
 from listing_vibes.insight.map.cluster_names import most_typical
 from listing_vibes.insight.map.tones import tones_of
 from listing_vibes.insight.map.vibe_map import embeddings_of
-from listing_vibes.insight.rankings import METRIC, best_baseline, load_rankings
+from listing_vibes.insight.rankings import best_baseline, load_rankings
 from listing_vibes.market.caches import run_cache, run_cache_file
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import write_text
 from listing_vibes.run.run import Run
+from listing_vibes.scoring.metrics import METRIC
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, method_name
 from listing_vibes.search.index import best
 from listing_vibes.words import capitalize, count, enumerated, percent

@@ -16,6 +16,7 @@ from listing_vibes.evaluation.result import MOST_WEEKS, WEEK, slice_masks
 from listing_vibes.insight.rankings import KEY, differing_queries, join_rankings, load_rankings, rankers
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.run import Run
+from listing_vibes.scoring.metrics import METRIC
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
 from listing_vibes.tables import render_table, write_interval, write_p
 from listing_vibes.words import count
@@ -23,7 +24,6 @@ from listing_vibes.words import count
 FIRST, SECOND = SIDES = ("first", "second")
 PAIR = f"{FIRST} - {SECOND}"
 EXAMPLES = 5  # queries per side in the document and in the text
-MAIN = "recall@30"  # metric of slices
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -123,13 +123,13 @@ class Comparison:
         lines += ["", render_table(pd.DataFrame(metrics))]
         weeks = [name for name in self.slices if name.startswith("week ")]
         slices = [
-            _row(name, part["results"], MAIN, part["differences"][MAIN], "p_holm")
+            _row(name, part["results"], METRIC, part["differences"][METRIC], "p_holm")
             | {"queries": f"{part['queries']:,}"}
             for name, part in self.slices.items()
             if len(weeks) <= MOST_WEEKS or name not in weeks
         ]
         if slices:
-            title = f"{MAIN} by slice (p-values with Holm's correction):"
+            title = f"{METRIC} by slice (p-values with Holm's correction):"
             lines += ["", title, render_table(pd.DataFrame(slices))]
         for side in SIDES:
             rows = self._examples(side)

@@ -30,7 +30,7 @@ from listing_vibes.insight.photo_search import PhotoSearch
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import DAY, ranges
 from listing_vibes.market.moments import Moment
-from listing_vibes.progress import Report
+from listing_vibes.progress import Report, silent
 from listing_vibes.run.run import Run
 from listing_vibes.tables import render_table
 from listing_vibes.words import count
@@ -123,7 +123,7 @@ def demand(
     space: str | None = None,
     least: float = LEAST,
     seed: int = 0,
-    report: Report | None = None,
+    report: Report = silent,
 ) -> Demand:
     """Find unmet demand; the function behind `vibes demand`.
 
@@ -192,7 +192,7 @@ class UserDemand:
     published: np.ndarray  # (L,) bool, listings published until then
 
     @classmethod
-    def of(cls, run: Run, at: int, since: int | None, report: Report | None = None) -> UserDemand:
+    def of(cls, run: Run, at: int, since: int | None, report: Report = silent) -> UserDemand:
         """Return the demand before the moment `at`, of users active since `since` (None: any time)."""
         audience = Audience.of(run, USERS, at, report, since)
         available = run.index("model").known

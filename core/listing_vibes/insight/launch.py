@@ -14,7 +14,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.intervals import estimates
 from listing_vibes.insight.audience import Audience
 from listing_vibes.insight.drafts import Draft, single_changes
-from listing_vibes.progress import Report
+from listing_vibes.progress import Report, silent
 from listing_vibes.run.describe import cell_text, describe_listings
 from listing_vibes.run.newcomers import Newcomers
 from listing_vibes.run.run import Run
@@ -44,7 +44,7 @@ class Crowd:
     k: int
 
     @classmethod
-    def of(cls, run: Run, limit: int | None = None, k: int = K, report: Report | None = None) -> Crowd:
+    def of(cls, run: Run, limit: int | None = None, k: int = K, report: Report = silent) -> Crowd:
         """Return the `limit` most recently active users; None: as many as `SCORES` allows.
 
         Raises:

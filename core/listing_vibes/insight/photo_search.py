@@ -22,7 +22,7 @@ from listing_vibes.market.caches import run_cache, run_cache_file
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.moments import Moment
-from listing_vibes.progress import Report
+from listing_vibes.progress import Report, silent
 from listing_vibes.run.conditions import Groups
 from listing_vibes.run.describe import with_titles
 from listing_vibes.run.histories import named_rows
@@ -55,7 +55,7 @@ class PhotoSearch:
         return None if looks is None else cls(run, looks)
 
     @classmethod
-    def make(cls, run: Run, report: Report | None = None) -> PhotoSearch:
+    def make(cls, run: Run, report: Report = silent) -> PhotoSearch:
         """Classify every photo, once: cached vectors are reused, and the embedding of the others may be interrupted.
 
         The result is written into the run's cache, or stays in memory if the cache cannot be written.
@@ -115,7 +115,7 @@ def search_photos(
     k: int | None = None,
     at: Moment | None = None,
     rules: Rules | Mapping[str, Any] | None = None,
-    report: Report | None = None,
+    report: Report = silent,
     photos: PhotoSearch | None = None,
     photo: Path | str | bytes | None = None,
     newcomers: Newcomers | None = None,
@@ -179,7 +179,7 @@ def photo_scores(run: Run, photo: Path | str | bytes, newcomers: Newcomers | Non
     return encoded.scores["photos"]
 
 
-def prepare_looks(run: Run, report: Report | None = None) -> None:
+def prepare_looks(run: Run, report: Report = silent) -> None:
     """Classify the photos if they are embedded by `ENCODER` already, so that it is cheap. The names of the map's groups then use
     photo classes, and the first search is fast. A failure is reported by the search.
     """

@@ -1,6 +1,6 @@
 """Progress updates of long functions, passed to a callback.
 
-Every long function has an argument `report: Report | None = None`; None discards the updates. `listing_vibes.progress.bar` shows
+Every long function has an argument `report: Report = silent`, which discards the updates. `listing_vibes.progress.bar` shows
 them on a terminal.
 """
 

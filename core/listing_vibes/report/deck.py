@@ -111,9 +111,7 @@ def ready_deck(run: Run) -> list[Slide]:
     return slides
 
 
-def write_deck(
-    run: Run, out: Path, slides: Sequence[Slide] | None = None, report: Report | None = None
-) -> None:
+def write_deck(run: Run, out: Path, slides: Sequence[Slide] | None = None, report: Report = silent) -> None:
     """Write the deck of `run` to the file `out`, by default the ready one.
 
     Raises:
@@ -122,7 +120,7 @@ def write_deck(
     write_text(out, deck_html({run.path.resolve().name: run}, slides, report))
 
 
-def deck_html(runs: Runs, slides: Sequence[Slide] | None = None, report: Report | None = None) -> str:
+def deck_html(runs: Runs, slides: Sequence[Slide] | None = None, report: Report = silent) -> str:
     """Return a deck as one self-contained document of at most `LARGEST` bytes; it is deterministic for a run.
 
     Args:
@@ -133,7 +131,7 @@ def deck_html(runs: Runs, slides: Sequence[Slide] | None = None, report: Report 
     slides = ready_deck(run) if slides is None else slides
     metrics = run.metrics or {}
     script = (Path(__file__).parent / "templates" / "deck.js").read_text(encoding="utf-8")
-    views, report = [], report or silent
+    views = []
     for number, slide in enumerate(slides, 1):
         views.append(view_of(runs, slide.url))
         report(Counted("slides", number, len(slides)))

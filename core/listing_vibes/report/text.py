@@ -11,11 +11,12 @@ from listing_vibes.ablation.table import figures_of, read_ablation, variant_name
 from listing_vibes.evaluation.intervals import SIGNIFICANT
 from listing_vibes.evaluation.result import DRAWN, LEFT_OUT
 from listing_vibes.insight.beats import Bar
-from listing_vibes.insight.rankings import METRIC, best_baseline
+from listing_vibes.insight.rankings import best_baseline
 from listing_vibes.model.settings import Resolved
 from listing_vibes.report.figures import Row, Rows
 from listing_vibes.run.describe import default_blend_sentence
 from listing_vibes.run.run import Run
+from listing_vibes.scoring.metrics import METRIC
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, ORACLE, method_name, uses_model
 from listing_vibes.tables import write_p
 from listing_vibes.words import capitalize, count, percent

@@ -21,7 +21,7 @@ from listing_vibes.market.log import EventLog, ranges
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Resolved
 from listing_vibes.model.variants.user_encoders import USER_ENCODERS
-from listing_vibes.progress import Report
+from listing_vibes.progress import Report, silent
 from listing_vibes.run.contents import (
     DERIVED,
     METADATA,
@@ -124,7 +124,7 @@ class Engine:
         """Return the inputs for histories of `log`."""
         return make_inputs(self.featurizer, self.features, log, self.settings)
 
-    def encode_listings(self, report: Report | None = None, rows: np.ndarray | None = None) -> np.ndarray:
+    def encode_listings(self, report: Report = silent, rows: np.ndarray | None = None) -> np.ndarray:
         """Return the L2-normalized vectors (L, d) of all listings of the market, or of `rows` (n,) only."""
         from listing_vibes.model.encoder import encode_listings
 

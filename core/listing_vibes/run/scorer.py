@@ -10,7 +10,7 @@ import numpy as np
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, Split, choosing
 from listing_vibes.model.settings import BlendWeights, Resolved
-from listing_vibes.progress import Report
+from listing_vibes.progress import Report, silent
 from listing_vibes.run.engine import Engine
 from listing_vibes.run.run import Run
 from listing_vibes.run.run_blend import RunBlend
@@ -20,7 +20,7 @@ from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY
-from listing_vibes.scoring.scorer import Renamed, VectorScorer
+from listing_vibes.scoring.scorer import CachedScorer, VectorScorer
 from listing_vibes.scoring.text_space import text_vectors
 from listing_vibes.scoring.tuning import DECAYS
 
@@ -83,11 +83,11 @@ def default_ranking(run: Run, model: Scorer | None, split: Split) -> Scorer:
     if run.manifest.settings.blend is not None:
         return RunBlend(run, run.manifest.settings.blend, split.train).scorer(model, run.log)
     assert model is not None
-    return Renamed(DEFAULT_RANKING, model)
+    return CachedScorer(model, DEFAULT_RANKING)
 
 
 def untrained_neighbors(
-    run: Run, split: Split, report: Report | None = None, tune: bool = True
+    run: Run, split: Split, report: Report = silent, tune: bool = True
 ) -> list[VectorNeighbors]:
     """Return the neighbors by every space except the model's, and by texts.
 

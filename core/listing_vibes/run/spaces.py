@@ -23,7 +23,7 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, NoTrainingEvents
 from listing_vibes.model.settings import BlendWeights, Resolved
-from listing_vibes.progress import Notice, Report
+from listing_vibes.progress import Notice, Report, silent
 from listing_vibes.run.contents import LISTINGS, is_sound, read_spaces, save_arrays, seal
 from listing_vibes.run.engine import Engine, embedded_with, load_prepared, save_prepared, weights_digest
 from listing_vibes.run.manifest import DefaultSpace, Manifest, named_model
@@ -49,7 +49,7 @@ def spaces_of(
     market: Market,
     photos: PhotoVectors | None,
     engine: Engine | None,
-    report: Report | None = None,
+    report: Report = silent,
     stored: dict[bytes, np.ndarray] | None = None,
     complete: bool = True,
     attributes: AttributeSpace | None = None,
@@ -72,7 +72,7 @@ def spaces_of(
     return values
 
 
-def _model_space(engine: Engine, available: dict[bytes, np.ndarray], report: Report | None) -> np.ndarray:
+def _model_space(engine: Engine, available: dict[bytes, np.ndarray], report: Report) -> np.ndarray:
     """Return the vectors (L, d) in the model space; each distinct content that is not in `available` is encoded once."""
     contents = engine.features.digests()
     digests, first, of = np.unique(contents, return_index=True, return_inverse=True)  # (C,), (C,), (L,)
@@ -140,7 +140,7 @@ def embed_market(
     run: Path,
     photos: PhotoVectors | None,
     model_run: Path | None = None,
-    report: Report | None = None,
+    report: Report = silent,
 ) -> Manifest:
     """Write `run` as a run over `market`, without a model or with the model of `model_run`, which is not trained again.
 
@@ -173,7 +173,7 @@ def _embed(
     photos: PhotoVectors | None,
     source: Path | None,
     before: Path,
-    report: Report | None,
+    report: Report,
     model_run: Path | None,
 ) -> Manifest:
     """Fill the folder `out` with the model of the run `model_run`, which lies in `source`, and return its manifest.
@@ -197,7 +197,7 @@ def _embed(
         is_same = trained_on == market.fingerprint
         carried = None if is_same else _report_transfer(market, model_run, source, stored)
         prior = {} if carried is None else stored.attribute_weights
-        if carried is not None and report is not None:
+        if carried is not None:
             report(Notice(f"The model of {model_run} {carried.sentence}."))
         engine = Engine.load(source, market, settings, photos, adapt=True)
         for folder in dict.fromkeys((source.resolve(), before.resolve())):  # These are often the same folder.
@@ -233,8 +233,7 @@ def _embed(
         settings = settings.model_copy(update={"blend": blend})
         manifest = manifest.model_copy(update={"settings": settings})
     default = default_space(market, spaces, share, settings.blend)
-    if report is not None:
-        report(Notice(default.sentence))
+    report(Notice(default.sentence))
     return manifest.model_copy(update={"default_space": default})
 
 

@@ -18,7 +18,7 @@ from listing_vibes.features.content_spaces import AttributeSpace, parts_by_attri
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, Queries, Split, next_listing
-from listing_vibes.progress import Report
+from listing_vibes.progress import Report, silent
 from listing_vibes.scoring.blend import moments_of
 from listing_vibes.scoring.conditional_logit import fit_logit, overall_scale, user_shares
 from listing_vibes.scoring.interactions import history_matrix
@@ -45,7 +45,7 @@ def weighted_attributes(
     catalogue: Catalogue,
     prior: Mapping[str, float],
     seed: int,
-    report: Report | None = None,
+    report: Report = silent,
 ) -> AttributeSpace | None:
     """Return the attributes space with weights fitted on the training events of `split`; None without attributes.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
@@ -9,8 +10,9 @@ import numpy as np
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.log import EventLog
-from listing_vibes.market.splits import Queries
+from listing_vibes.market.splits import Catalogue, Queries, Split
 from listing_vibes.scoring.baselines import Baseline
+from listing_vibes.scoring.tuning import DECAYS, best, validation_sample
 
 if TYPE_CHECKING:
     from scipy import sparse  # Imported where it is used, since lists by the model do not need it.
@@ -78,6 +80,18 @@ class IdModel(Baseline):
     def over(self, log: EventLog) -> Self:
         """Return the same model for the histories of another log over the same listings."""
         return replace(self, interactions=replace(self.interactions, log=log))
+
+    @classmethod
+    def trials(cls, interactions: Interactions, seed: int = 0) -> Iterator[Self]:
+        """Yield the model fitted with each of its settings, apart from the decay of a history, which needs no fit."""
+        raise NotImplementedError
+
+    @classmethod
+    def tune(cls, log: EventLog, split: Split, catalogue: Catalogue, seed: int = 0) -> Self:
+        """Return the model with the settings and the decay of the best validation recall@30."""
+        fitted = cls.trials(Interactions.of(log, split.train), seed)
+        models = (replace(model, decay=decay) for model in fitted for decay in DECAYS)
+        return best(models, log, validation_sample(split, seed, log.listings), catalogue)
 
     @classmethod
     def again(cls, interactions: Interactions, settings: dict[str, float], seed: int = 0) -> Self:

@@ -1,39 +1,26 @@
 """Ranking metrics from 1-based ranks; always a mean over users, never over batches."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from listing_vibes.defaults import K
 
-
-@dataclass(frozen=True)
-class Cutoffs:
-    """The cutoff k of each metric."""
-
-    recall: tuple[int, ...] = (10, 30, 100)
-    ndcg: tuple[int, ...] = (10, 30)
-    coverage: int = K
-
-    @property
-    def names(self) -> list[str]:
-        """Return the names of the metrics, in the order of `per_query`."""
-        return [*(f"recall@{k}" for k in self.recall), *(f"ndcg@{k}" for k in self.ndcg), "mrr"]
+#: The cutoffs k of recall and of NDCG, and the names of all metrics, in the order of `per_query`.
+RECALL, NDCG = (10, 30, 100), (10, 30)
+METRICS = [*(f"recall@{k}" for k in RECALL), *(f"ndcg@{k}" for k in NDCG), "mrr"]
+#: The metric of comparisons.
+METRIC = "recall@30"
 
 
-DEFAULT = Cutoffs()
-
-
-def per_query(ranks: np.ndarray, cutoffs: Cutoffs = DEFAULT) -> np.ndarray:
-    """Return the metrics (Q, M) float64 `cutoffs.names` of each query, whose only target has rank `ranks` (Q,), from 1.
+def per_query(ranks: np.ndarray) -> np.ndarray:
+    """Return the `METRICS` (Q, M) float64 of each query, whose only target has rank `ranks` (Q,), from 1.
 
     With one relevant listing recall@k is a hit or a miss, and the ideal DCG is 1, so NDCG@k is 1 / log2(rank + 1)
     inside the first k (Järvelin & Kekäläinen 2002). MRR is not cut off.
     """
     ranks = np.asarray(ranks, np.float64)  # (Q,)
     gain = 1 / np.log2(ranks + 1)
-    columns = [(ranks <= k).astype(np.float64) for k in cutoffs.recall]
-    columns += [np.where(ranks <= k, gain, 0.0) for k in cutoffs.ndcg]
+    columns = [(ranks <= k).astype(np.float64) for k in RECALL]
+    columns += [np.where(ranks <= k, gain, 0.0) for k in NDCG]
     return np.column_stack([*columns, 1 / ranks])  # (Q, M)
 
 
@@ -44,13 +31,13 @@ def user_means(values: np.ndarray, user: np.ndarray) -> np.ndarray:
     return np.column_stack(sums) / size[:, None]  # (U, M)
 
 
-def smooth_recall(ranks: np.ndarray, k: int = K) -> np.ndarray:
-    """Return 1 / (1 + (rank / k)^4): almost 1 within the first k, 1/2 at rank k, then quickly 0.
+def smooth_recall(ranks: np.ndarray) -> np.ndarray:
+    """Return 1 / (1 + (rank / 30)^4): almost 1 within the first 30, 1/2 at rank 30, then quickly 0.
 
     It is only used for model selection: with some hundred validation queries, recall would depend on the few targets with a rank
-    close to k.
+    close to 30.
     """
-    return 1 / (1 + (np.asarray(ranks) / k) ** 4.0)
+    return 1 / (1 + (np.asarray(ranks) / K) ** 4.0)
 
 
 class Coverage:

@@ -83,7 +83,7 @@ class VectorNeighbors:
     def score(self, batch: Queries) -> np.ndarray:
         """Return scores (B, L) float32."""
         present = self.present
-        scores = self._nearest(batch) if self.nearest else self._mean(batch)
+        scores = self._nearest(batch) if self.nearest else self.query_vectors(batch) @ self.vectors.T
         if not present.all():
             scores[:, ~present] = -np.inf
         if self.log.has_negatives:
@@ -111,11 +111,6 @@ class VectorNeighbors:
         mean: np.ndarray = (weight @ self.vectors) / np.maximum(total, np.finfo(np.float32).tiny)[:, None]
         return mean
 
-    def _mean(self, batch: Queries) -> np.ndarray:
-        """Return weighted means (B, L) of cosines."""
-        result: np.ndarray = self.query_vectors(batch) @ self.vectors.T
-        return result
-
     def _nearest(self, batch: Queries) -> np.ndarray:
         """Return greatest cosines (B, L)."""
         result = np.zeros((len(batch), len(self.vectors)), np.float32)
@@ -127,19 +122,16 @@ class VectorNeighbors:
         return result
 
 
-def encode_untrained(
-    vectors: np.ndarray, log: EventLog, start: np.ndarray, end: np.ndarray, decay: float = DECAYS[0]
-) -> np.ndarray:
+def encode_untrained(vectors: np.ndarray, log: EventLog, start: np.ndarray, end: np.ndarray) -> np.ndarray:
     """Return a vector of each history without a model: the weighted mean of its listings, newest first.
 
     Args:
         vectors: (L, d) float32, of length one or zero.
         start: (B,) with `end` (B,) the events of each history in `log`.
-        decay: the weight of a listing relative to the next newer one.
 
     Returns:
         (B, d) float32, L2-normalized; zero if no listing of the history has a vector.
     """
-    means: np.ndarray = history_matrix(log, start, end, decay) @ vectors
+    means: np.ndarray = history_matrix(log, start, end, DECAYS[0]) @ vectors
     length = np.linalg.norm(means, axis=1, keepdims=True)
     return np.asarray(np.divide(means, length, out=np.zeros_like(means), where=length > 0))

@@ -96,16 +96,12 @@ def pessimistic_ranks(scores: np.ndarray, allowed: np.ndarray, target: np.ndarra
     return _behind_all(_by_pieces(count, *scores.shape), allowed, target)
 
 
-def pieces(queries: int, listings: int) -> Iterator[slice]:
-    """Yield slices of a few rows of (B, L) arrays."""
-    step = max(1, IN_CACHE // max(1, listings))
-    for low in range(0, queries, step):
-        yield slice(low, min(low + step, queries))
-
-
 def _by_pieces(function: Callable[[slice], np.ndarray], queries: int, listings: int) -> np.ndarray:
-    """Return the results of a function of `pieces`, concatenated; those of large arrays are computed on all cores."""
-    rows = list(pieces(queries, listings)) or [slice(0, 0)]
+    """Return the results of a function of a few rows of (B, L) arrays, concatenated; those of large arrays are computed on all
+    cores.
+    """
+    step = max(1, IN_CACHE // max(1, listings))
+    rows = [slice(low, min(low + step, queries)) for low in range(0, max(1, queries), step)]
     if queries * listings < IN_THREADS:
         return np.concatenate([function(item) for item in rows])
     with ThreadPoolExecutor(cores()) as pool:
@@ -121,11 +117,9 @@ def _counts(result: np.ndarray) -> np.ndarray:
 
 
 def _behind_all(ranks: np.ndarray, allowed: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return the ranks (B,) or (B, W), with the last rank for targets that are not candidates."""
+    """Return the ranks (B,), with the last rank for targets that are not candidates."""
     missing = np.flatnonzero(~allowed[np.arange(len(target)), target])
-    if len(missing):
-        behind = allowed[missing].sum(axis=1) + 1
-        ranks[missing] = behind if ranks.ndim == 1 else behind[:, None]
+    ranks[missing] = allowed[missing].sum(axis=1) + 1
     return ranks
 
 

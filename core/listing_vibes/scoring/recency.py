@@ -45,13 +45,6 @@ class RecentEvents:
         recent = rows[end - np.arange(len(rows)) <= events]  # The difference is 1 at a user's last event.
         return cls(None, events, np.zeros(len(recent), np.int64), log.listing[recent], log.listings)
 
-    @property
-    def window(self) -> str:
-        """Return a description of the window."""
-        if self.days is None:
-            return f"{self.events} events of each user"
-        return f"{self.days} days"
-
     def counts(self, at: np.ndarray, listings: np.ndarray | None = None) -> np.ndarray:
         """Return counts (B, L) float32 at the moments `at` (B,), or (B, C) of `listings` (C,), which may have duplicates."""
         if listings is None:

@@ -13,23 +13,18 @@ from listing_vibes.scoring.ranking import Scorer
 
 @dataclass(frozen=True, eq=False)
 class VectorScorer:
-    """Scores by the cosines of histories, encoded by `encode`, to `listings`."""
+    """Scores by the cosines of histories, encoded by `encode`, to listings."""
 
     name: str
-    listings: np.ndarray  # (L, d) float32
+    vectors: np.ndarray  # (L, d) float32, of listings
     encode: Callable[[np.ndarray, np.ndarray], np.ndarray]  # (start, end) -> (B, d)
     log: EventLog = field(repr=False)
     late: LateInteraction = field(default_factory=LateInteraction)
 
     @property
-    def vectors(self) -> np.ndarray:
-        """Return the vectors (L, d) float32 of listings."""
-        return self.listings
-
-    @property
     def present(self) -> np.ndarray:
         """Return (L,) bool: all listings, since one without a vector has the cosine 0."""
-        return np.ones(len(self.listings), bool)
+        return np.ones(len(self.vectors), bool)
 
     @property
     def is_linear(self) -> bool:
@@ -42,21 +37,8 @@ class VectorScorer:
 
     def score(self, batch: Queries) -> np.ndarray:
         """Return cosines (B, L) float32, or late interaction scores."""
-        start, end = batch.start, batch.end
-        users = self.encode(start, end)
-        return self.late.scores(users, self.listings, self.listings, self.log, start, end)
-
-
-@dataclass(frozen=True, eq=False)
-class Renamed:
-    """A scorer with another name in tables."""
-
-    name: str
-    scorer: Scorer
-
-    def score(self, batch: Queries) -> np.ndarray:
-        """Return the scores (B, L)."""
-        return self.scorer.score(batch)
+        users = self.query_vectors(batch)
+        return self.late.scores(users, self.vectors, self.vectors, self.log, batch.start, batch.end)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,10 +54,10 @@ class PrecomputedScores:
 
 
 class CachedScorer:
-    """A scorer that caches the scores of its last batch, since several rankings of a table use them."""
+    """A scorer that caches the scores of its last batch, since several rankings of a table use them; with `name` instead of its own."""
 
-    def __init__(self, scorer: Scorer) -> None:
-        self.scorer, self.name = scorer, scorer.name
+    def __init__(self, scorer: Scorer, name: str = "") -> None:
+        self.scorer, self.name = scorer, name or scorer.name
         self._batch: Queries | None = None
         self._scores = np.empty(0, np.float32)
 

@@ -8,47 +8,40 @@ from listing_vibes.features.texts.sources.tfidf import Tfidf
 from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.caches import writable_cache
 from listing_vibes.market.market import Market
-from listing_vibes.progress import Report
+from listing_vibes.progress import Report, silent
 from listing_vibes.words import is_latin
 
 #: The width of TF-IDF vectors, the same as that of the sentence encoder.
 WIDTH = 384
 
 
-def text_vectors(
-    market: Market, fitting: np.ndarray, width: int | None = None, report: Report | None = None
-) -> np.ndarray | None:
-    """Return the mean whitened text vector of each listing, (L, width) float32, L2-normalized; zero without text.
+def text_vectors(market: Market, fitting: np.ndarray, report: Report = silent) -> np.ndarray | None:
+    """Return the mean whitened text vector of each listing, (L, d) float32, L2-normalized; zero without text.
 
     These are sentence vectors, or those of `Tfidf` for texts that are mostly not in Latin letters. The result is None if the market
     has no free text.
 
     Args:
         fitting: (L,) bool, the listings on which whitening and terms are fitted; all if fewer than two have a text.
-        width: of the vectors; None for that of the encoder.
 
     Raises:
         VibesError: the text encoder is not available.
     """
     names = [attribute.name for attribute in market.attributes if type_of(attribute.kind).sentences]
-    if not names:
-        return None
     total: np.ndarray | None = None
     for name in names:
         vectors, ok = _of_column(market, name, fitting, report)
         fitted = vectors[_to_fit(ok, fitting)]
         if not len(fitted):
             continue
-        reducer = Reducer.fit(fitted, width or fitted.shape[1], whiten=True)
-        part = unit_rows(reducer.transform(vectors)) * ok[:, None]  # (L, width)
+        reducer = Reducer.fit(fitted, fitted.shape[1], whiten=True)
+        part = unit_rows(reducer.transform(vectors)) * ok[:, None]  # (L, d)
         total = part if total is None else total + part
-    if total is None:
-        return None
-    return unit_rows(total)
+    return None if total is None else unit_rows(total)
 
 
 def _of_column(
-    market: Market, name: str, available: np.ndarray, report: Report | None
+    market: Market, name: str, available: np.ndarray, report: Report
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the vectors (L, WIDTH) of a column's texts, and (L,) bool: which listings have a text."""
     column = market.listings[name]

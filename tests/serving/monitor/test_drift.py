@@ -16,7 +16,7 @@ from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue
 from listing_vibes.run.spaces import embed_market
-from listing_vibes.scoring.metrics import DEFAULT
+from listing_vibes.scoring.metrics import METRICS
 from listing_vibes.serving.monitor.checks import Check, Monitored, Thresholds, model_of
 from listing_vibes.serving.monitor.drift import Group, attribute_checks, photo_check
 from listing_vibes.serving.monitor.monitor import (
@@ -209,8 +209,8 @@ def test_lists_of_fewer_listings_cross_a_threshold_where_it_is_significant():
 
 
 def recall(values: np.ndarray, measured: np.ndarray) -> Check:
-    told = np.zeros((len(values), len(DEFAULT.names)))
-    told[:, DEFAULT.names.index(METRIC)] = values
+    told = np.zeros((len(values), len(METRICS)))
+    told[:, METRICS.index(METRIC)] = values
     evaluation = SimpleNamespace(
         names=["default ranking"], user_values=lambda name: told, queries=range(len(values))
     )

@@ -10,6 +10,7 @@ from listing_vibes.insight.beats import Bar
 from listing_vibes.insight.comparison import Comparison
 from listing_vibes.insight.disagreements import LISTED, SHOWN, describe_query, usual_baseline
 from listing_vibes.insight.rankings import distinct_examples, ranking_name
+from listing_vibes.scoring.metrics import METRIC
 from listing_vibes.tables import write_p
 from listing_vibes.words import percent
 from listing_vibes_app.app_pages.compare.ablation import METRICS
@@ -31,7 +32,6 @@ from listing_vibes_app.server.runs import OpenRun, known_rows, open_run, run_par
 from listing_vibes_app.view import formats
 from listing_vibes_app.view.formats import count, plain
 
-MAIN = "recall@30"
 MORE, MOST = 2, 12  # queries for each ranking
 NEWEST = 8  # listings of a history
 STRIP: dict[str, Any] = {"layout": "strip", "least": 130}
@@ -99,8 +99,8 @@ def show_recalls(
     opened: OpenRun, comparison: Comparison, scorers: tuple[str, str], names: tuple[str, str]
 ) -> None:
     """Show bars of popularity, as evaluated, and of two rankings, the first last."""
-    measured = (opened.run.metrics or {}).get("results", {}).get("popularity", {}).get(MAIN, {})
-    figures = measured, *(comparison.results[side][MAIN] for side in ("second", "first"))
+    measured = (opened.run.metrics or {}).get("results", {}).get("popularity", {}).get(METRIC, {})
+    figures = measured, *(comparison.results[side][METRIC] for side in ("second", "first"))
     rows = zip(("popularity", *scorers[::-1]), ("Popularity", *names[::-1]), figures, strict=True)
     bars = {label: Bar(method=method, label=label, **figure) for method, label, figure in rows if figure}
     show_bars("compared", bars.values())
@@ -132,7 +132,7 @@ def show_measures(comparison: Comparison, names: tuple[str, str]) -> None:
             line = _line(comparison.results, metric, difference, "p_value", names)
             measures.append({"Measure": label, **line})
         for name, part in comparison.slices.items():
-            line = _line(part["results"], MAIN, part["differences"][MAIN], "p_holm", names)
+            line = _line(part["results"], METRIC, part["differences"][METRIC], "p_holm", names)
             slices.append({"Recall@30 of": formats.words(name), **line, "Queries": f"{part['queries']:,}"})
         queries = f"{count(len(comparison.queries), 'query', 'queries')} of {count(comparison.users, 'user')}"
         st.caption(f"On {queries} that both answered. {HELP}")
@@ -148,7 +148,7 @@ def show_measures(comparison: Comparison, names: tuple[str, str]) -> None:
 
 
 def _difference(comparison: Comparison) -> str:
-    main = comparison.differences[MAIN]
+    main = comparison.differences[METRIC]
     return f"{_points(main['value'])} ({_span(main)}, p {write_p(main['p_value'])})"
 
 

@@ -8,13 +8,14 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from listing_vibes.ablation.table import LABELS, Rung, ladder
-from listing_vibes.insight.rankings import METRIC, best_baseline
+from listing_vibes.insight.rankings import best_baseline
 from listing_vibes.market.profile import MarketProfile, profile
 from listing_vibes.report.text import (
     compare_methods,
     describe_difference,
     describe_notes,
 )
+from listing_vibes.scoring.metrics import METRIC
 from listing_vibes.scoring.ranking_names import (
     CEILING,
     DEFAULT_RANKING,

@@ -120,18 +120,17 @@ def spread_out(places: np.ndarray) -> np.ndarray:
     return result.astype(np.float32)
 
 
-def map_frame(run: Run, report: Report | None = None) -> pd.DataFrame:
+def map_frame(run: Run, report: Report = silent) -> pd.DataFrame:
     """Return `space, listing_id, x, y, cluster` of every space of a run, and the tones of the covers (see `tones`); listings without
     a vector in a space are left out.
     """
-    notify = report or silent
     available = {space: np.flatnonzero(run.index(space).known) for space in run.spaces}
     available = {space: rows for space, rows in available.items() if len(rows) >= LEAST}
     if not available:
         return pd.DataFrame(columns=list(COLUMNS))
     parts = []
     for number, (space, rows) in enumerate(available.items()):
-        notify(Counted(f"drawing the map by {space}", number, len(available)))
+        report(Counted(f"drawing the map by {space}", number, len(available)))
         places, cluster = draw_map(run.vectors(space)[rows])
         listing = np.asarray(run.listing_ids)[rows]
         columns = {C.LISTING: listing, "x": places[:, 0], "y": places[:, 1], "cluster": cluster}
@@ -140,11 +139,11 @@ def map_frame(run: Run, report: Report | None = None) -> pd.DataFrame:
     if not len(run.market.photos):
         return frame
     names: list[str] = frame[C.LISTING].unique().tolist()
-    tones = tones_of(run.market, names, lambda done: notify(Counted("reading covers", done, len(names))))
+    tones = tones_of(run.market, names, lambda done: report(Counted("reading covers", done, len(names))))
     return frame.merge(tones.assign(**{C.LISTING: names}), on=C.LISTING, how="left")
 
 
-def save_map(run: Run, report: Report | None = None) -> None:
+def save_map(run: Run, report: Report = silent) -> None:
     """Write `map.parquet` into the run's cache, with the digest of its embeddings."""
     frame = map_frame(run, report)
     frame.attrs[DRAWN_OF] = embeddings_of(run)

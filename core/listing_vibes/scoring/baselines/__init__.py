@@ -11,7 +11,7 @@ import numpy as np
 from listing_vibes.errors import VibesError
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, Queries, Split, choosing
-from listing_vibes.progress import Counted, Report
+from listing_vibes.progress import Counted, Report, silent
 from listing_vibes.registry import Registry
 
 
@@ -90,7 +90,7 @@ def first_level(
     log: EventLog,
     split: Split,
     catalogue: Catalogue,
-    report: Report | None = None,
+    report: Report = silent,
     seed: int = 0,
     slow_too: bool = True,
     left_out: dict[str, str] | None = None,
@@ -117,13 +117,11 @@ def first_level(
     for done, baseline in enumerate(steps):
         if any(scorer.name == baseline.stands_in_for for scorer in scorers):
             continue
-        if report is not None:
-            report(Counted(f"baseline {baseline.name}", done, len(steps)))
+        report(Counted(f"baseline {baseline.name}", done, len(steps)))
         try:
             scorers.append(tuned(baseline, log, split, catalogue, seed))
         except LeftOut as reason:
             logging.getLogger(__name__).warning("%s", reason)
             missing[baseline.name] = reason.why
-    if report is not None:
-        report(Counted("baselines", len(steps), len(steps)))
+    report(Counted("baselines", len(steps), len(steps)))
     return scorers

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from listing_vibes.market.log import EventLog
-from listing_vibes.market.splits import Catalogue, Queries, Split
+from listing_vibes.market.splits import Queries
 from listing_vibes.scoring.interactions import IdModel, Interactions
-from listing_vibes.scoring.tuning import DECAYS, best, validation_sample
 
 if TYPE_CHECKING:
     from implicit.cpu.als import AlternatingLeastSquares
@@ -76,17 +74,9 @@ class Als(IdModel):
         return cls(interactions, model, factors, regularization, alpha, decay)
 
     @classmethod
-    def tune(cls, log: EventLog, split: Split, catalogue: Catalogue, seed: int = 0) -> Als:
-        """Return the model with the best validation recall@30."""
-        interactions = Interactions.of(log, split.train)
-
-        def trials() -> Iterator[Als]:
-            for factors, regularization, alpha in GRID:
-                fitted = cls.fit(interactions, factors, regularization, alpha, seed=seed)
-                for decay in DECAYS:
-                    yield replace(fitted, decay=decay)
-
-        return best(trials(), log, validation_sample(split, seed, log.listings), catalogue)
+    def trials(cls, interactions: Interactions, seed: int = 0) -> Iterator[Als]:
+        """See `IdModel`."""
+        return (cls.fit(interactions, *settings, seed=seed) for settings in GRID)
 
     @classmethod
     def again(cls, interactions: Interactions, settings: dict[str, float], seed: int = 0) -> Als:

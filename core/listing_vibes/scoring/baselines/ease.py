@@ -1,23 +1,19 @@
 """EASE, a linear item-item model in closed form (Steck, "Embarrassingly Shallow Autoencoders", WWW 2019)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from listing_vibes.market.log import EventLog
-from listing_vibes.market.splits import Catalogue, Queries, Split
+from listing_vibes.market.splits import Queries
 from listing_vibes.scoring.baselines import LeftOut
 from listing_vibes.scoring.interactions import IdModel, Interactions
-from listing_vibes.scoring.tuning import DECAYS, best, validation_sample
 
 PENALTIES = (100.0, 1000.0, 10.0, 30.0, 300.0, 3000.0)
-QUICK = (
-    6_000  # Up to so many warm listings a fit takes seconds; beyond, only the first two penalties are tried.
-)
-MOST_LISTINGS = (
-    20_000  # With so many warm listings the dense inverse takes 3 GB, and n^3 operations per penalty.
-)
+#: Up to so many warm listings a fit takes seconds; beyond, only the first two penalties are tried.
+QUICK = 6_000
+#: With so many warm listings the dense inverse takes 3 GB, and n^3 operations per penalty.
+MOST_LISTINGS = 20_000
 
 
 class TooManyListings(LeftOut):
@@ -67,17 +63,10 @@ class Ease(IdModel):
         return cls(interactions, weights, penalty, decay)
 
     @classmethod
-    def tune(cls, log: EventLog, split: Split, catalogue: Catalogue, seed: int = 0) -> "Ease":
-        """Return the model with the penalty and decay of the best validation recall@30."""
-        interactions = Interactions.of(log, split.train)
-
-        def trials() -> Iterator[Ease]:
-            for penalty in PENALTIES if len(interactions.warm) <= QUICK else PENALTIES[:2]:
-                fitted = cls.fit(interactions, penalty)
-                for decay in DECAYS:
-                    yield replace(fitted, decay=decay)
-
-        return best(trials(), log, validation_sample(split, seed, log.listings), catalogue)
+    def trials(cls, interactions: Interactions, seed: int = 0) -> "Iterator[Ease]":
+        """See `IdModel`."""
+        penalties = PENALTIES if len(interactions.warm) <= QUICK else PENALTIES[:2]
+        return (cls.fit(interactions, penalty) for penalty in penalties)
 
     def score(self, batch: Queries) -> np.ndarray:
         """Return scores (B, L) float32, -inf for cold listings."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from listing_vibes.market.log import EventLog
-from listing_vibes.market.splits import Catalogue, Queries, Split
+from listing_vibes.market.splits import Queries
 from listing_vibes.scoring.interactions import IdModel, Interactions
-from listing_vibes.scoring.tuning import DECAYS, best, validation_sample
 
 if TYPE_CHECKING:
     from scipy import sparse  # Imported where it is used, since tables only need the names of baselines.
@@ -66,18 +64,10 @@ class ItemKNN(IdModel):
         return cls(interactions, similarity, shrink, decay)
 
     @classmethod
-    def tune(cls, log: EventLog, split: Split, catalogue: Catalogue, seed: int = 0) -> ItemKNN:
-        """Return the model with the shrinkage and decay of the best validation recall@30."""
-        interactions = Interactions.of(log, split.train)
+    def trials(cls, interactions: Interactions, seed: int = 0) -> Iterator[ItemKNN]:
+        """See `IdModel`."""
         neighbors = _neighbors(interactions)
-
-        def trials() -> Iterator[ItemKNN]:
-            for shrink in SHRINKS:
-                fitted = cls.fit(interactions, shrink, neighbors=neighbors)
-                for decay in DECAYS:
-                    yield replace(fitted, decay=decay)
-
-        return best(trials(), log, validation_sample(split, seed, log.listings), catalogue)
+        return (cls.fit(interactions, shrink, neighbors=neighbors) for shrink in SHRINKS)
 
     @classmethod
     def again(cls, interactions: Interactions, settings: dict[str, float], seed: int = 0) -> ItemKNN:

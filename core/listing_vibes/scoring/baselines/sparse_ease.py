@@ -6,16 +6,16 @@ regression of EASE on these.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from listing_vibes.market.log import EventLog, ranges
-from listing_vibes.market.splits import Catalogue, Queries, Split
+from listing_vibes.market.log import ranges
+from listing_vibes.market.splits import Queries
 from listing_vibes.scoring.baselines import LeftOut
 from listing_vibes.scoring.interactions import IdModel, Interactions
-from listing_vibes.scoring.tuning import DECAYS, best, validation_sample
+from listing_vibes.scoring.tuning import DECAYS
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -40,9 +40,8 @@ class SparseEase(IdModel):
     stands_in_for = "EASE"
 
     interactions: Interactions = field(repr=False)
-    weights: "sparse.csr_array" = field(
-        repr=False
-    )  # (W, W) float32, zero diagonal; column j predicts listing j
+    #: (W, W) float32, zero diagonal; column j predicts listing j.
+    weights: "sparse.csr_array" = field(repr=False)
     penalty: float
     decay: float
     name: str = "sparse EASE"
@@ -65,17 +64,11 @@ class SparseEase(IdModel):
         return cls(interactions, weights, penalty, decay)
 
     @classmethod
-    def tune(cls, log: EventLog, split: Split, catalogue: Catalogue, seed: int = 0) -> "SparseEase":
-        """Return the model with the penalty and decay of the best validation recall@30."""
-        interactions = Interactions.of(log, split.train)
+    def trials(cls, interactions: Interactions, seed: int = 0) -> "Iterator[SparseEase]":
+        """See `IdModel`."""
         solved = _weights(interactions, PENALTIES, NEIGHBORS)
-
-        def trials() -> Iterator[SparseEase]:
-            for penalty, weights in zip(PENALTIES, solved, strict=True):
-                fitted = cls(interactions, weights, penalty, DECAYS[0])
-                yield from (replace(fitted, decay=decay) for decay in DECAYS)
-
-        return best(trials(), log, validation_sample(split, seed, log.listings), catalogue)
+        for penalty, weights in zip(PENALTIES, solved, strict=True):
+            yield cls(interactions, weights, penalty, DECAYS[0])
 
     @property
     def note(self) -> str:

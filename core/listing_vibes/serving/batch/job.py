@@ -28,7 +28,7 @@ from listing_vibes.market.durable import atomic_path, scratch_folder, sweep_left
 from listing_vibes.market.moments import moment_in_log
 from listing_vibes.market.storage import Place, is_address, storage_errors
 from listing_vibes.model.settings import BlendWeights
-from listing_vibes.progress import Counted, Report
+from listing_vibes.progress import Counted, Report, silent
 from listing_vibes.run.conditions import resolve_rules
 from listing_vibes.run.fits import serving_fit
 from listing_vibes.run.histories import history_ends
@@ -180,7 +180,7 @@ def part_path(folder: Path, number: int) -> Path:
     return folder / f"part-{number:05d}.parquet"
 
 
-def score_here(scorer: JobScorer, workers: int | None = None, report: Report | None = None) -> int:
+def score_here(scorer: JobScorer, workers: int | None = None, report: Report = silent) -> int:
     """Score the remaining chunks of a job on `workers` threads (None: one per core); return the number of lists."""
     todo, lists = scorer.todo(), 0
     pool = ThreadPoolExecutor(workers or cores(), initializer=use_one_thread)
@@ -188,8 +188,7 @@ def score_here(scorer: JobScorer, workers: int | None = None, report: Report | N
         futures = [pool.submit(scorer.write_chunk, number) for number in todo]
         for done, future in enumerate(as_completed(futures), start=scorer.chunks - len(todo) + 1):
             lists += future.result()
-            if report is not None:
-                report(Counted("chunks", done, scorer.chunks))
+            report(Counted("chunks", done, scorer.chunks))
     finally:
         pool.shutdown(cancel_futures=True)
     return lists

@@ -18,7 +18,7 @@ from unittest import mock
 import numpy as np
 
 from listing_vibes.errors import VibesError, needs
-from listing_vibes.progress import Counted, Report
+from listing_vibes.progress import Counted, Report, silent
 from listing_vibes.serving.batch.job import JobScorer
 
 
@@ -34,7 +34,7 @@ class RayScorer:
         return {"chunk": batch["chunk"], "lists": lists}
 
 
-def score_on_ray(scorer: JobScorer, workers: int, report: Report | None = None) -> int:
+def score_on_ray(scorer: JobScorer, workers: int, report: Report = silent) -> int:
     """Score the remaining chunks of a job with `workers` actors; return the number of lists.
 
     A worker that dies is restarted and its chunk is scored again. A slow worker delays its current chunk only, since
@@ -59,7 +59,7 @@ def score_on_ray(scorer: JobScorer, workers: int, report: Report | None = None) 
         return _score(ray, scorer, todo, workers, report)
 
 
-def _score(ray: Any, scorer: JobScorer, todo: list[int], workers: int, report: Report | None) -> int:
+def _score(ray: Any, scorer: JobScorer, todo: list[int], workers: int, report: Report) -> int:
     started_here = not ray.is_initialized()
     if started_here:
         _start(ray, workers)
@@ -78,8 +78,7 @@ def _score(ray: Any, scorer: JobScorer, todo: list[int], workers: int, report: R
         created = 0
         for place, row in enumerate(done.iter_rows(), start=scorer.chunks - len(todo) + 1):
             created += int(row["lists"])
-            if report is not None:
-                report(Counted("chunks", place, scorer.chunks))
+            report(Counted("chunks", place, scorer.chunks))
         return created
     except ray.exceptions.RayError as error:
         reason = [line for line in str(error).splitlines() if line.strip()]

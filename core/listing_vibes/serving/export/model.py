@@ -23,7 +23,7 @@ from listing_vibes.model.encoder import TOKENS_PER_BATCH, batches_by_length
 from listing_vibes.model.export.formats import FORMATS, Graph
 from listing_vibes.model.export.graph import graphs_of, open_graph, write_graph
 from listing_vibes.model.export.inputs import Arrays, history_inputs, listing_inputs
-from listing_vibes.progress import Counted, Report
+from listing_vibes.progress import Counted, Report, silent
 from listing_vibes.run.engine import Engine, weights_digest
 from listing_vibes.run.run import Run
 
@@ -35,7 +35,7 @@ LEAST = 0.98
 LISTINGS, HISTORIES = 2000, 500
 
 
-def export_run(run: Run, out: Path, format: str, report: Report | None = None) -> list[Path]:
+def export_run(run: Run, out: Path, format: str, report: Report = silent) -> list[Path]:
     """Write the model of `run` into `out` in one format; return the files.
 
     Raises:
@@ -54,8 +54,7 @@ def export_run(run: Run, out: Path, format: str, report: Report | None = None) -
     longest = np.argsort(-inputs.listing_lengths(np.arange(len(run.listing_ids))), kind="stable")
     users = np.resize(np.argsort(-np.diff(log.start), kind="stable")[:SAMPLE], SAMPLE)
     for number, (kind, graph) in enumerate(graphs.items()):
-        if report is not None:
-            report(Counted(f"{format}: {kind}", number, len(graphs)))
+        report(Counted(f"{format}: {kind}", number, len(graphs)))
         if kind == "listings":
             sample = listing_inputs(inputs, np.resize(longest[:SAMPLE], SAMPLE), vocabulary)
         else:

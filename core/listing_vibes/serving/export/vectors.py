@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.durable import atomic_path, sweep_left
-from listing_vibes.progress import Counted, Report
+from listing_vibes.progress import Counted, Report, silent
 from listing_vibes.run.engine import weights_digest
 from listing_vibes.run.run import Run
-from listing_vibes.search.milvus_store import MilvusStore
+from listing_vibes.search.milvus_store import replace_listings
 
 LISTINGS, USERS = "listings.parquet", "users.parquet"
 #: Batch sizes: rows that are written and histories that are encoded.
@@ -28,7 +28,7 @@ VECTOR = pa.list_(pa.field("element", pa.float32(), nullable=False))
 NAME = pa.dictionary(pa.int32(), pa.string())
 
 
-def export_vectors(run: Run, out: Path, report: Report | None = None) -> dict[str, int]:
+def export_vectors(run: Run, out: Path, report: Report = silent) -> dict[str, int]:
     """Write the vectors of `run` into the folder `out`; return the number of rows by file.
 
     All vectors are L2-normalized float32, so that the inner product is the cosine. Listings without a vector in a space (no
@@ -60,10 +60,7 @@ def fill_collection(run: Run, place: str) -> int:
         for attribute in run.market.attributes
         if type_of(attribute.kind).short and attribute.name != C.LISTING
     ]
-    store = MilvusStore.open(place, vectors.shape[1], f"listings_{space}")
-    store.delete(sorted({*store.ids()} - {*ids}))
-    store.upsert(ids, vectors[is_in], run.market.listings[names][is_in].reset_index(drop=True))
-    store.save()
+    replace_listings(place, f"listings_{space}", ids, vectors[is_in], run.market.listings[names][is_in])
     return len(ids)
 
 
@@ -82,11 +79,10 @@ def _listing_tables(run: Run, schema: pa.Schema) -> Iterator[pa.Table]:
             yield _table(schema, run.listing_ids[part], vectors[part], [space, model_of(run, space)])
 
 
-def _user_tables(run: Run, schema: pa.Schema, report: Report | None) -> Iterator[pa.Table]:
+def _user_tables(run: Run, schema: pa.Schema, report: Report) -> Iterator[pa.Table]:
     log, listings = run.log, run.vectors("model")
     for first in range(0, len(log.users), HISTORIES):
-        if report is not None:
-            report(Counted("users", first, len(log.users)))
+        report(Counted("users", first, len(log.users)))
         part = slice(first, first + HISTORIES)
         vectors = run.engine.encode_histories(
             log, log.start[:-1][part], log.start[1:][part], listings=listings

@@ -22,14 +22,14 @@ from listing_vibes.insight.market_shift import nearest_market
 from listing_vibes.insight.rankings import load_rankings
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.splits import Queries, Split
-from listing_vibes.progress import Report, shown
+from listing_vibes.progress import Report, shown, silent
 from listing_vibes.run.contents import read_spaces
 from listing_vibes.run.fits import serving_fit
 from listing_vibes.run.histories import history_ends
 from listing_vibes.run.run import Run
 from listing_vibes.run.run_blend import RunBlend
 from listing_vibes.run.scorer import model_scorer
-from listing_vibes.scoring.metrics import DEFAULT, Coverage, per_query, user_means
+from listing_vibes.scoring.metrics import METRIC, METRICS, Coverage, per_query, user_means
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY
 from listing_vibes.serving.monitor.checks import ALPHA, FEWEST, Check, Monitored, Thresholds, model_of
@@ -45,7 +45,6 @@ from listing_vibes.words import count
 
 #: Size of the group of newest listings, which is checked separately if there are twice as many new ones, so that recent drift shows.
 NEWEST = 100
-METRIC = "recall@30"
 #: Maximum number of sampled lists.
 LISTS = 1000
 #: The most queries that are ranked, a sample of the newest: more hardly narrow the interval, and take hours among a million listings.
@@ -142,7 +141,7 @@ def newest_queries(run: Run, blend: str | None = None) -> NewestQueries:
     begin = int(evaluated["at"].max()) + 1 if len(evaluated) else int(split.t2 or 0)
     if len(evaluated):
         user = np.unique(evaluated["user"].to_numpy(str), return_inverse=True)[1]
-        measured = user_means(per_query(evaluated["rank"].to_numpy()), user)[:, DEFAULT.names.index(METRIC)]
+        measured = user_means(per_query(evaluated["rank"].to_numpy()), user)[:, METRICS.index(METRIC)]
     queries = split.test.take(split.test.at >= begin)
     total = len(queries)
     if total > QUERIES:
@@ -162,7 +161,7 @@ def _evaluated_queries(run: Run, ranking: str) -> pd.DataFrame:
 
 
 def evaluate_newest(
-    run: Run, newest: NewestQueries, blend: str | None = None, report: Report | None = None
+    run: Run, newest: NewestQueries, blend: str | None = None, report: Report = silent
 ) -> Evaluation | None:
     """Return the ranks of the run's model, with its blend, on the newest queries; None if there are none."""
     if newest.split is None or newest.queries is None:
@@ -182,7 +181,7 @@ def recall_check(newest: NewestQueries, evaluation: Evaluation | None, run: Run,
         )
         return Check(name="recall", sentence=f"Recall cannot be measured yet: there is {reason}.")
     ranking = evaluation.names[0]
-    values = evaluation.user_values(ranking)[:, DEFAULT.names.index(METRIC)]  # (U,)
+    values = evaluation.user_values(ranking)[:, METRICS.index(METRIC)]  # (U,)
     (now,) = estimates(values[:, None], 0)
     events = count(len(evaluation.queries), "event")
     is_sample = newest.total > len(evaluation.queries)
