@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from listing_vibes.evaluation.protocol import evaluate
-from listing_vibes.evaluation.result import cold_listing, cold_user, slice_masks, week_after_training
+from listing_vibes.evaluation.result import slice_masks, week_after_training
 from listing_vibes.market.splits import make_split
 from listing_vibes.scoring.baselines.itemknn import ItemKNN
 from listing_vibes.scoring.baselines.popularity import Popularity
@@ -20,8 +20,9 @@ def test_cold_is_what_training_has_not_seen(make_log, always_live):
     log = make_log([0, 0, 0, 1, 1], [0, 1, 2, 2, 0], np.array([1, 2, 20, 15, 21]) * DAY, 3, 2)
     split = make_split(log, always_live(log), "temporal", 10 * DAY, 19 * DAY)
     assert log.listing[split.test.event].tolist() == [2, 0]
-    assert cold_listing(log, split.train, split.test).tolist() == [True, False]
-    assert cold_user(log, split.train, split.test).tolist() == [False, True]
+    evaluation = evaluate([Popularity.fit(log, split.train)], log, split, always_live(log))
+    assert evaluation.cold_listing.tolist() == [True, False]
+    assert evaluation.cold_user.tolist() == [False, True]
 
 
 def test_weeks_begin_where_training_ends(make_log, always_live):

@@ -17,7 +17,7 @@ from listing_vibes.progress import Counted
 from listing_vibes.scoring.baselines import first_level
 from listing_vibes.scoring.interactions import history_matrix
 from listing_vibes.scoring.late_interaction import LateInteraction
-from listing_vibes.scoring.named import named_baseline, neighbors_by
+from listing_vibes.scoring.named import named_baseline
 from listing_vibes.scoring.neighbors import VectorNeighbors
 from listing_vibes.scoring.scorer import CachedScorer
 from listing_vibes.scoring.text_space import text_vectors
@@ -69,7 +69,7 @@ def test_what_a_market_lacks_is_said(setting):
     silent = replace(market, attributes=[a for a in market.attributes if a.kind != "text"])
     assert text_vectors(silent, np.ones(40, bool)) is None
     with pytest.raises(VibesError, match="no text, so there are no text neighbors"):
-        neighbors_by("text", silent, log, split, catalogue)
+        named_baseline("text-neighbors", silent, log, split, catalogue)
 
 
 def test_alike_texts_are_near_and_a_listing_without_text_has_no_vector(tiny_market):

@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from listing_vibes.insight.drafts import LaunchCall
 from listing_vibes.market.io import spreadsheet_csv
 from listing_vibes.run.run import Run
 from listing_vibes_app.server.runs import OpenRun
@@ -18,21 +19,34 @@ from listing_vibes_app.view.formats import plain
 Table = Callable[[Run], pd.DataFrame]
 
 
-class Written(Protocol):
-    """A list that can be written as Python, and to a file and as a link if it has a `kind` and a `table`, as `Selection` has."""
+class Listed(Protocol):
+    """A list that can be written as Python, to a file and as a link, as `Selection`."""
 
     @property
     def label(self) -> str:
         """Name of the list among those of its page."""
         ...
 
+    @property
+    def kind(self) -> str:
+        """Kind of the list in the name of its file."""
+        ...
+
     def python(self, run: str) -> str:
         """Return the Python that creates the list."""
         ...
 
+    def table(self, run: Run) -> pd.DataFrame:
+        """Return the rows of the file."""
+        ...
 
-def as_code(opened: OpenRun, selections: Sequence[Written], runs: Sequence[OpenRun] = ()) -> DeltaGenerator:
-    """Draw the menu with each list as Python, CSV and Parquet; `runs` gives the run of each list if they differ."""
+
+def as_code(
+    opened: OpenRun, selections: Sequence[Listed | LaunchCall], runs: Sequence[OpenRun] = ()
+) -> DeltaGenerator:
+    """Draw the menu with each list as Python, CSV and Parquet (a launch as Python only); `runs` gives the run of each list if they
+    differ.
+    """
     owners = list(runs) or [opened] * len(selections)
     menu = st.popover("Export", icon=":material/download:", width=130)
     with menu:
@@ -41,21 +55,21 @@ def as_code(opened: OpenRun, selections: Sequence[Written], runs: Sequence[OpenR
             st.caption(f"Python, {plain(item.label)}" if several else "Python")
             # No syntax highlighting, because the contrast of Streamlit's colors is too low.
             st.code(item.python(str(owner.run.path)), language=None, wrap_lines=True)
-            if table := getattr(item, "table", None):
+            if not isinstance(item, LaunchCall):
 
-                def csv(table: Table = table, owner: OpenRun = owner) -> bytes:
+                def csv(table: Table = item.table, owner: OpenRun = owner) -> bytes:
                     return spreadsheet_csv(table(owner.run))
 
-                def parquet(table: Table = table, owner: OpenRun = owner) -> bytes:
+                def parquet(table: Table = item.table, owner: OpenRun = owner) -> bytes:
                     stream = io.BytesIO()
                     table(owner.run).to_parquet(stream)
                     return stream.getvalue()
 
                 label = plain(item.label) if several else "These rows"
                 for kind, content in (("CSV", csv), ("Parquet", parquet)):
-                    file = f"{owner.name}-{getattr(item, 'kind', 'rows')}.{kind.lower()}"
+                    file = f"{owner.name}-{item.kind}.{kind.lower()}"
                     download(f"{label} as {kind}", content, file, key=f"as-code-{number}-{kind.lower()}")
-        if all(hasattr(selection, "table") for selection in selections):
+        if not any(isinstance(item, LaunchCall) for item in selections):
             st.caption("This link in a notebook")
             url = f"{(st.context.url or '').partition('?')[0]}?{urlencode(st.query_params.to_dict())}"
             call = f"selection(Run.open({literal(str(opened.run.path))}), {literal(url)})"

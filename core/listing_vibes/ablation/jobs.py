@@ -14,15 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from listing_vibes.ablation.grid import CONTROLS
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.protocol import evaluate
 from listing_vibes.evaluation.result import Evaluation
 from listing_vibes.features.photos.encoders import market_photos
 from listing_vibes.features.photos.vectors import PhotoVectors, load_photo_vectors
-from listing_vibes.market.documents import read_json, write_json
+from listing_vibes.market.documents import Forbidding, read_json, write_json
 from listing_vibes.market.io import write_table
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
@@ -103,10 +101,8 @@ def _describe_failure(job: Job, code: int) -> str:
 JOB, RANKS, OUTCOME, RUN = "job.json", "ranks.parquet", "outcome.json", "run"
 
 
-class JobSettings(BaseModel):
+class JobSettings(Forbidding):
     """The content of `job.json` for a variant and seed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     market: str
     fingerprint: str

@@ -1,6 +1,6 @@
 """The result of an evaluation: ranks, and computed from them means, intervals, differences and slices."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
@@ -14,7 +14,7 @@ from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.intervals import RankedQueries, Results, with_holm
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.log import EventLog
+from listing_vibes.market.log import DAY, EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Protocol, Queries, Split
 from listing_vibes.scoring.metrics import METRIC, RECALL, Coverage
@@ -24,25 +24,12 @@ from listing_vibes.words import count
 
 if TYPE_CHECKING:
     from listing_vibes.model.settings import BlendWeights
-from collections.abc import Iterator
-
-from listing_vibes.market.log import DAY
 
 WEEK = 7 * DAY
 #: Lower bounds of the groups of history lengths and of training events of the target.
 LENGTHS = (1, 2, 4, 10)
 FINE_LENGTHS = (1, 2, 3, 4, 5, 6, 11, 21)
 EVENTS = (0, 1, 3, 6, 11, 21, 51)
-
-
-def cold_listing(log: EventLog, train: np.ndarray, queries: Queries) -> np.ndarray:
-    """Return which queries (Q,) bool have a target without an event in training."""
-    return np.asarray(log.counts(train)[queries.target] == 0)
-
-
-def cold_user(log: EventLog, train: np.ndarray, queries: Queries) -> np.ndarray:
-    """Return which queries (Q,) bool have a user without an event in training."""
-    return np.asarray(np.bincount(log.user[train], minlength=len(log.users))[queries.user] == 0)
 
 
 def week_after_training(split: Split, queries: Queries) -> np.ndarray | None:
@@ -159,12 +146,13 @@ class Evaluation:
     @cached_property
     def cold_listing(self) -> np.ndarray:
         """Return which queries (Q,) bool have a target without an event in training."""
-        return cold_listing(self.log, self.split.train, self.queries)
+        return np.asarray(self.log.counts(self.split.train)[self.queries.target] == 0)
 
     @cached_property
     def cold_user(self) -> np.ndarray:
         """Return which queries (Q,) bool have a user without an event in training."""
-        return cold_user(self.log, self.split.train, self.queries)
+        events = np.bincount(self.log.user[self.split.train], minlength=len(self.log.users))
+        return np.asarray(events[self.queries.user] == 0)
 
     @property
     def _ranked(self) -> RankedQueries:

@@ -88,8 +88,7 @@ class Audience:
         Raises:
             VibesError: the run has no model, or no user has an event before that moment.
         """
-        if not run.has_model:
-            raise VibesError(f"{run.path} has no trained model, so it cannot recommend to users.")
+        run.needs_model()
         log = run.log
         at = int(log.time.max(initial=0)) + 1 if before is None else before
         user, start, end = _last_active(log, at)

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
@@ -24,10 +24,10 @@ from listing_vibes.insight.audience import newest_listings, opened_later, recent
 from listing_vibes.insight.map.cluster_names import most_typical
 from listing_vibes.insight.map.tones import tones_of
 from listing_vibes.insight.map.vibe_map import embeddings_of
-from listing_vibes.insight.rankings import best_baseline, load_rankings
+from listing_vibes.insight.rankings import best_baseline, load_rankings, query_moments
 from listing_vibes.market.caches import run_cache, run_cache_file
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.documents import write_text
+from listing_vibes.market.documents import Forbidding, write_text
 from listing_vibes.run.run import Run
 from listing_vibes.scoring.metrics import METRIC
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, method_name
@@ -45,11 +45,7 @@ FIRST, LAST = 4, 3  # visitors of a newcomer; listings of each
 Key = Literal["vibes", "similar", "visitor", "newcomer", "recall"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Strip(_Part):
+class Strip(Forbidding):
     """Listings under a label."""
 
     label: str
@@ -57,7 +53,7 @@ class Strip(_Part):
     hits: tuple[str, ...] = ()  # those that the visitor opened next
 
 
-class Bar(_Part):
+class Bar(Forbidding):
     """The recall@30 of a method with its 95 % interval, as shares."""
 
     method: str
@@ -67,7 +63,7 @@ class Bar(_Part):
     high: float | None
 
 
-class Beat(_Part):
+class Beat(Forbidding):
     """One statement about a run with its evidence."""
 
     key: Key
@@ -240,8 +236,8 @@ def _moments(run: Run) -> list[tuple[int, int]]:
         frame = pd.DataFrame({"user": test.user, "at": test.at, "rank": 0, "length": test.length})
     else:
         rank = RANK + DEFAULT_RANKING if RANK + DEFAULT_RANKING in frame else frame.columns[-1]
-        at = frame["at"].dt.as_unit("ns").astype("int64") if run.log.timed else frame["at"].astype("int64")
-        columns = {"user": frame[C.USER].map(run.user_number), "at": at, "rank": frame[rank]}
+        users = frame[C.USER].map(run.user_number)
+        columns = {"user": users, "at": query_moments(frame), "rank": frame[rank]}
         frame = pd.DataFrame({**columns, "length": frame["history_length"]}).dropna()
     frame = frame[frame["length"] >= SHORTEST]
     is_short = frame["length"] <= 2 * HISTORY

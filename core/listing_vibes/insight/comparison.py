@@ -13,7 +13,14 @@ import pandas as pd
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.intervals import Estimate, RankedQueries, Results, with_holm
 from listing_vibes.evaluation.result import MOST_WEEKS, WEEK, slice_masks
-from listing_vibes.insight.rankings import KEY, differing_queries, join_rankings, load_rankings, rankers
+from listing_vibes.insight.rankings import (
+    KEY,
+    differing_queries,
+    join_rankings,
+    load_rankings,
+    query_moments,
+    rankers,
+)
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.run import Run
 from listing_vibes.scoring.metrics import METRIC
@@ -153,9 +160,9 @@ class Comparison:
         frame = self.queries
         if not {"cold_listing", "cold_user", "history_length"} <= set(frame.columns):
             return {}
-        week, at = None, frame["at"]
-        if self.t1 is not None and at.dtype.kind == "M":
-            week = (at.dt.as_unit("ns").astype("int64").to_numpy() - self.t1) // WEEK + 1
+        week = None
+        if self.t1 is not None and frame["at"].dtype.kind == "M":
+            week = (query_moments(frame).to_numpy() - self.t1) // WEEK + 1
         listing, user = frame["cold_listing"].to_numpy(bool), frame["cold_user"].to_numpy(bool)
         return slice_masks(listing, user, frame["history_length"].to_numpy(), week)
 

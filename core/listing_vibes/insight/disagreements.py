@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.audience import newest_listings
 from listing_vibes.insight.beats import state_digest
-from listing_vibes.insight.rankings import best_baseline, load_rankings, rankers
+from listing_vibes.insight.rankings import best_baseline, load_rankings, query_moments, rankers
 from listing_vibes.market.caches import run_cache, run_cache_file
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import write_text
@@ -96,7 +96,7 @@ def first_lists(
     Raises:
         VibesError: it cannot be fitted again, or the market changed since.
     """
-    queries = [rows[C.USER].tolist(), _moments(run, rows).tolist(), rows["target"].tolist()]
+    queries = [rows[C.USER].tolist(), query_moments(rows).tolist(), rows["target"].tolist()]
     parts = [state_digest(run), scorer, k, queries]
     key = hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
     try:
@@ -175,7 +175,7 @@ def queries_of(run: Run, split: Split, frame: pd.DataFrame) -> Queries:
     test = split.test
     columns = (
         frame[C.USER].map(run.user_number),
-        _moments(run, frame),
+        query_moments(frame),
         frame["target"].map(run.listing_row),
     )
     available = pd.MultiIndex.from_arrays([test.user, test.at, test.target])
@@ -185,11 +185,6 @@ def queries_of(run: Run, split: Split, frame: pd.DataFrame) -> Queries:
     if (rows < 0).any():
         raise VibesError(f"{run.market.path} changed since {run.path} was evaluated; evaluate it again.")
     return test.take(rows)
-
-
-def _moments(run: Run, frame: pd.DataFrame) -> pd.Series:
-    """Return the moments of queries in the log's time."""
-    return frame["at"].dt.as_unit("ns").astype("int64") if run.log.timed else frame["at"].astype("int64")
 
 
 def top_listings(run: Run, scorer: Scorer, queries: Queries, k: int) -> list[list[str]]:

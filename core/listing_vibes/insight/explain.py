@@ -301,11 +301,8 @@ def explain_similarity(run: Run, first: str, second: str, space: str | None = No
         VibesError: a listing or the space is unknown, or a listing has no vector in the space.
     """
     space = space or run.spaces[0]
-    index, rows = run.index(space), (run.row(first), run.row(second))
-    for row, listing in zip(rows, (first, second), strict=True):
-        if not index.known[row]:
-            raise VibesError(f"Listing '{listing}' has nothing in the space '{space}'; choose another space.")
-    scores = index.vectors @ index.vectors[rows[0]]  # (L,)
+    vectors, rows = run.vectors(space), run.rows_in((first, second), space).tolist()
+    scores = vectors @ vectors[rows[0]]  # (L,)
     similarity, note, parts = float(scores[rows[1]]), "", []
     try:
         left, right = (occlude_listing(run, space, row) for row in rows)

@@ -182,7 +182,6 @@ def launch(
     Raises:
         VibesError: the run has no model or no events, a listing or attribute is unknown, or a value cannot be read.
     """
-    run.needs_model()
     crowd, newcomers = crowd or Crowd.of(run), newcomers or Newcomers(run)
     row = None
     if isinstance(listing, Draft):

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import Featurizer
@@ -22,6 +21,7 @@ from listing_vibes.features.market_summary import (
 )
 from listing_vibes.features.photos.vectors import load_photo_vectors
 from listing_vibes.features.transfer import TransferReport
+from listing_vibes.market.documents import Forbidding
 from listing_vibes.market.market import Market
 from listing_vibes.run.contents import check_loaded
 from listing_vibes.run.manifest import Manifest, named_model
@@ -30,10 +30,8 @@ from listing_vibes.run.versions import reading
 from listing_vibes.tables import render_table
 
 
-class AttributeShift(BaseModel):
+class AttributeShift(Forbidding):
     """Coverage of an attribute of the market by a model; None if it cannot be measured."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     known: bool
@@ -41,10 +39,8 @@ class AttributeShift(BaseModel):
     shift: float | None = None  # total variation distance from the nearest training market, 0 to 1
 
 
-class MarketShift(BaseModel):
+class MarketShift(Forbidding):
     """Shift of a market from the training markets of a model."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     market: str
     run: str

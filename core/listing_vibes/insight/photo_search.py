@@ -179,7 +179,7 @@ def photo_scores(run: Run, photo: Path | str | bytes, newcomers: Newcomers | Non
     return encoded.scores["photos"]
 
 
-def prepare_looks(run: Run, report: Report = silent) -> None:
+def prepare_looks(run: Run, report: Report) -> None:
     """Classify the photos if they are embedded by `ENCODER` already, so that it is cheap. The names of the map's groups then use
     photo classes, and the first search is fast. A failure is reported by the search.
     """

@@ -48,6 +48,12 @@ def load_rankings(run: Run) -> pd.DataFrame | None:
     return frame
 
 
+def query_moments(frame: pd.DataFrame) -> pd.Series:
+    """Return the moments of queries in the log's time: nanoseconds, or positions."""
+    at = frame["at"]
+    return (at.dt.as_unit("ns") if at.dtype.kind == "M" else at).astype("int64")
+
+
 def rankers(frame: pd.DataFrame) -> list[str]:
     """Return the scorers whose ranks are in `frame`."""
     return [str(name)[len(RANK) :] for name in frame.columns if str(name).startswith(RANK)]

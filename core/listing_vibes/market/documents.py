@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.durable import atomic_path
@@ -19,6 +19,12 @@ Model = TypeVar("Model", bound=BaseModel)
 LONGEST_VALUE = 80
 #: Errors of parsing an invalid document; pydantic's, JSON's and TOML's are ValueErrors.
 NOT_AS_MEANT = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
+
+
+class Forbidding(BaseModel):
+    """Base class of settings and documents: immutable, and unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.config import FeatureConfig
-from listing_vibes.market.documents import read_toml, validate
+from listing_vibes.market.documents import Forbidding, read_toml, validate
 from listing_vibes.model.config import PRESETS, EncoderConfig
 from listing_vibes.model.variants.losses import LOSSES
 from listing_vibes.model.variants.user_encoders import USER_ENCODERS, History
@@ -19,12 +19,6 @@ if TYPE_CHECKING:
 
 Baskets = Literal["auto", "order", "set"]
 Auto = Literal["auto"]
-
-
-class Forbidding(BaseModel):
-    """Base class of settings: immutable, and unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class TrainingConfig(Forbidding):

@@ -21,14 +21,27 @@ NOTHING = "nothing"
 
 
 def serving_fit(run: Path, settings: Resolved, blend: str | None) -> BlendWeights | None:
-    """Return the weights of a requested blend: the default one for None, no weights for "nothing", else those of `load_fit`.
+    """Return the weights of a requested blend: "recency", "neighbors" or "ids", joined by + in any order, as `vibes evaluate` fitted
+    them; the default ones for None, and no weights for "nothing".
 
     Raises:
         VibesError: the run has no such blend.
     """
     if blend is None:
         return settings.blend
-    return None if blend == NOTHING else load_fit(run, blend)
+    if blend == NOTHING:
+        return None
+    fits = {frozenset(blend_parts(fit.name).split("+")): fit for fit in load_fits(run)}
+    query = frozenset(part.strip() for part in blend.split("+"))
+    if query in fits:
+        return fits[query]
+    if fits:
+        names = ", ".join(blend_parts(fit.name) for fit in fits.values())
+        raise VibesError(f"Option --blend is '{blend}'; {run} has {names}.")
+    raise VibesError(
+        f"{run} has no fitted blends, so --blend {blend} is not possible; fit them with `vibes evaluate` (for a refit, evaluate "
+        "the run that it repeats before)."
+    )
 
 
 def save_fits(run: Path, fits: Sequence[BlendWeights]) -> None:
@@ -50,25 +63,6 @@ def copy_fits(measured: Path, run: Path) -> None:
     """Copy the fitted blends of the run `measured` to a refit of it."""
     if (results_of(measured) / FILE).is_file():
         copy_file(results_of(measured) / FILE, run / FILE)
-
-
-def load_fit(run: Path, blend: str) -> BlendWeights:
-    """Return the fitted weights of a blend: "recency", "neighbors" or "ids", joined by + in any order.
-
-    Raises:
-        VibesError: the run has no such blend.
-    """
-    fits = {frozenset(blend_parts(fit.name).split("+")): fit for fit in load_fits(run)}
-    query = frozenset(part.strip() for part in blend.split("+"))
-    if query in fits:
-        return fits[query]
-    if fits:
-        names = ", ".join(blend_parts(fit.name) for fit in fits.values())
-        raise VibesError(f"Option --blend is '{blend}'; {run} has {names}.")
-    raise VibesError(
-        f"{run} has no fitted blends, so --blend {blend} is not possible; fit them with `vibes evaluate` (for a refit, evaluate "
-        "the run that it repeats before)."
-    )
 
 
 Number = Annotated[StrictFloat | StrictInt, Field(allow_inf_nan=False)]

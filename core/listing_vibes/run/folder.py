@@ -238,16 +238,10 @@ class RunFolder:
     @cached_property
     def trained_on_everything(self) -> bool:
         """Return whether the model was trained on all events of the market, so that none is left to test it."""
-        if self._is_unseen_market:
+        report, until = self.manifest.carried, self.manifest.settings.split.t2
+        if self.transferred and report is not None and not report.shared:  # by no listing of this market
             return False
-        until = self.manifest.settings.split.t2
         return self.has_model and until is not None and len(self.log) > 0 and until > self.log.time.max()
-
-    @property
-    def _is_unseen_market(self) -> bool:
-        """Return whether the model was trained on another market without any listings of this one."""
-        report = self.manifest.carried
-        return self.transferred and report is not None and not report.shared
 
     def split(self, protocol: Protocol | None = None) -> Split:
         """Return the split of the market's events into training, validation and test.
@@ -315,6 +309,20 @@ class RunFolder:
             if item not in rows:
                 raise no_such_listing(item, self.path)
         return np.array([rows[item] for item in listing_ids], np.int64)
+
+    def rows_in(self, listing_ids: Sequence[str], space: str) -> np.ndarray:
+        """Return the rows (n,) int64 of listings with a vector in a space.
+
+        Raises:
+            NotThere: one of them is not there.
+            VibesError: the run has no such space, or one of them has no vector in it.
+        """
+        rows = self.rows(listing_ids)
+        has_vector = self.index(space).known[rows]  # (n,)
+        if not has_vector.all():
+            missing = listing_ids[int(np.argmin(has_vector))]
+            raise VibesError(f"Listing '{missing}' has nothing in the space '{space}'; choose another space.")
+        return rows
 
     def __repr__(self) -> str:
         model = "a trained model" if self.has_model else "no model"

@@ -9,8 +9,8 @@ from pydantic import Field, ValidationError
 from listing_vibes.errors import VibesError
 from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.caches import DEMO, MODELS
-from listing_vibes.market.documents import first_problem, read_toml, write_text
-from listing_vibes.model.settings import Forbidding, Resolved, merged
+from listing_vibes.market.documents import Forbidding, first_problem, read_toml, write_text
+from listing_vibes.model.settings import Resolved, merged
 
 #: Incremented when older run folders can no longer be read.
 RUN_FORMAT = 4

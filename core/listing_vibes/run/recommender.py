@@ -132,7 +132,7 @@ class Recommender:
             owner = np.repeat(np.arange(len(start)), end - start)
         requests = Requests(newest, banned, owner, at, self._length(k))
         if candidates is not None and candidates.index is not None:
-            weighted = weighted_scorers(self._scorer(vectors, log)) or []
+            weighted = weighted_scorers(self._blended(self._model_scorer(vectors, log), log)) or []
             queries = candidates.query_vectors(weighted, _queries(start, end, at))
             return self._rank(candidates.index.search, queries, requests)
 
@@ -208,31 +208,25 @@ class Recommender:
         return encode_untrained(vectors, log, start, end)
 
     @property
-    def late_interaction(self) -> LateInteraction:
-        """Return how scores use the listings of a history in addition to its vector; only with a model."""
-        return self.run.late_interaction if self.space == "model" else LateInteraction()
-
-    @property
     def scorer(self) -> str:
         """Return the name of the scorer for users if it is not a trained model, such as `UNTRAINED`; else empty."""
         return "" if self.space == "model" else UNTRAINED
 
     def _model_scorer(self, vectors: np.ndarray, log: EventLog) -> VectorScorer:
         """Return the scorer of the space for histories of `log` with these vectors (B, d)."""
-        table = self.run.vectors(self.space)
-        return VectorScorer("model", table, lambda *_: vectors, log, self.late_interaction)
+        table, late = self.run.vectors(self.space), self.run.late_interaction
+        late = late if self.space == "model" else LateInteraction()
+        return VectorScorer("model", table, lambda *_: vectors, log, late)
 
-    def _scorer(self, vectors: np.ndarray, log: EventLog) -> Scorer:
-        """Return the scorer, blended, for histories of `log` with these vectors (B, d)."""
-        model = self._model_scorer(vectors, log)
+    def _blended(self, model: Scorer, log: EventLog) -> Scorer:
+        """Return the scorer `model`, blended, for histories of `log`."""
         return model if self.additions is None else self.additions.scorer(model, log)
 
     def with_additions(
         self, model: Scorer, log: EventLog, start: np.ndarray, end: np.ndarray, at: int
     ) -> np.ndarray:
         """Return the scores (b, L) float32 of `model`, blended, for the histories `start : end` (b,) of `log` at a moment."""
-        queries = _queries(start, end, at)
-        blended = model if self.additions is None else self.additions.scorer(model, log)
+        queries, blended = _queries(start, end, at), self._blended(model, log)
         scores = blended.personal(queries) if isinstance(blended, Blend) else blended.score(queries)
         gain = self.gain_at(at)
         return scores if gain is None else scores + gain
@@ -249,15 +243,7 @@ class Recommender:
 
     def gain_at(self, at: int) -> np.ndarray | None:
         """Return the gains (L,) float32 of all listings by recent events at a moment; None without recency."""
-        when, additions = self._when(at), self.additions
-        if when is None or additions is None:
-            return None
-        return additions.gain(when)
-
-    def _when(self, at: int | None) -> int | None:
-        """Return the moment at which recent events are counted; None without recency."""
-        has_recent = self.additions is not None and self.additions.has_recent
-        return self.run.counted_at(at) if has_recent and at is not None else None
+        return None if self.additions is None else self.additions.gain(self.run.counted_at(at))
 
     def eligible(self, at: int | None, where: bool = True) -> np.ndarray:
         """Return (L,) bool: which listings may be in a list at a moment; with `where=False` the conditions are ignored."""
@@ -319,7 +305,8 @@ class Recommender:
             log, ends = self.run.log, history_ends(self.run, at)
             users = sample_rows(np.flatnonzero(ends > log.start[:-1]), QUERIES)
             start, end = log.start[users], ends[users]
-            weighted = weighted_scorers(self._scorer(self._encode_histories(log, start, end), log))
+            model = self._model_scorer(self._encode_histories(log, start, end), log)
+            weighted = weighted_scorers(self._blended(model, log))
             if weighted is None or not len(users):
                 return None
             candidates = Candidates(weighted, self.gain_at(at), _queries(start, end, at))

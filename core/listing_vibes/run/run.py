@@ -62,12 +62,7 @@ class Run(RunFolder):
         """
         ids, single = parse_listings(listings)
         space = self.spaces[0] if space is None else space
-        rows = self.rows(ids)  # (Q,)
-        has_vector = self.index(space).known[rows]  # (Q,)
-        if not has_vector.all():
-            missing = ids[int(np.argmin(has_vector))]
-            raise VibesError(f"Listing '{missing}' has nothing in the space '{space}'; choose another space.")
-        rules = Rules.of(rules)
+        rows, rules = self.rows_in(ids, space), Rules.of(rules)
         maker = self.recommender(space, rules, for_users=False)
         moment = self.moment(at) if maker.rules.needs_moment else None
         result = maker.similar(rows, moment, rules.length(k))

@@ -34,12 +34,7 @@ class RunBlend:
     def __init__(self, run: RunFolder, fit: BlendWeights, train: np.ndarray | None = None) -> None:
         self.run, self.fit = run, fit
         self._train = train
-        self._gains: Cache[int, np.ndarray | None] = Cache(MOMENTS)
-
-    @property
-    def has_recent(self) -> bool:
-        """Return whether the blend has features of listings at a moment."""
-        return bool(self._moments)
+        self._gains: Cache[int, np.ndarray] = Cache(MOMENTS)
 
     def scorer(self, model: Scorer | None, log: EventLog) -> Blend:
         """Return the blend with `model` (None: of a run without one), for queries on `log`."""
@@ -56,13 +51,10 @@ class RunBlend:
     def gain(self, at: int) -> np.ndarray | None:
         """Return the part of scores (L,) float32 that is the same for all users at a moment; None if there is none."""
 
-        def make() -> np.ndarray | None:
-            if not self._moments:
-                return None
-            gain: np.ndarray = np.asarray(Blend(self.fit, {}, self._moments).gain(np.array([at])))[0]
-            return gain
+        def make() -> np.ndarray:
+            return np.asarray(Blend(self.fit, {}, self._moments).gain(np.array([at])))[0]
 
-        return self._gains.get(at, make)
+        return self._gains.get(at, make) if self._moments else None
 
     def open(self) -> None:
         """Compute the features that differ from user to user now."""

@@ -303,7 +303,8 @@ def default_space(
         if coverage >= COVERAGE:
             return DefaultSpace(space="model", reason=f"the model knows {share}")
         unknown = f"the model knows only {share}, and "
-    filled = mean_attributes(market)
+    missing = [type_of(item.kind).missing(market.listings, item.name) for item in market.attributes]
+    filled = float(sum(1 - part.mean() for part in missing))
     shown = float(np.any(spaces["photos"], axis=1).mean()) if "photos" in spaces else 0.0
     if "attributes" in spaces and (filled >= ATTRIBUTES or shown < PHOTOS):
         return DefaultSpace(
@@ -313,13 +314,3 @@ def default_space(
         few = f", and only {filled:.1f} attributes" if "attributes" in spaces else ""
         return DefaultSpace(space="photos", reason=f"{unknown}{shown:.0%} of the listings have a photo{few}")
     return DefaultSpace(space=next(iter(spaces)), reason="it is the only space of the run")
-
-
-def mean_attributes(market: Market) -> float:
-    """Return the mean number of attributes with a value per listing."""
-    return float(
-        sum(
-            1 - type_of(attribute.kind).missing(market.listings, attribute.name).mean()
-            for attribute in market.attributes
-        )
-    )

@@ -231,13 +231,14 @@ def sweep(run: Path, series: Series = STATES) -> None:
 
 def forget(run: Path) -> None:
     """Discard the published versions and evaluation results of a run before it is written again."""
-    (run / STATES.pointer).unlink(missing_ok=True)
-    forget_results(run)
-
-
-def forget_results(run: Path) -> None:
-    """Discard the evaluation results of a run."""
-    for name in (RESULTS.pointer, "metrics.json", "queries.parquet", "serving.json", "request.json"):
+    for name in (
+        STATES.pointer,
+        RESULTS.pointer,
+        "metrics.json",
+        "queries.parquet",
+        "serving.json",
+        "request.json",
+    ):
         (run / name).unlink(missing_ok=True)
 
 

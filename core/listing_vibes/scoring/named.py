@@ -43,29 +43,12 @@ def named_baseline(
         first = first_level(log, query, catalogue, seed=seed)
         chosen = best(first, log, validation_sample(query, seed, log.listings), catalogue)
         return chosen if query is split else chosen.fitted_on(log, split.train, seed)
-    if name in BY_SPACE:
-        return neighbors_by(BY_SPACE[name], market, log, split, catalogue, photos, seed)
-    if name not in BASELINES:
+    if name in BASELINES:
+        return tuned(BASELINES[name], log, split, catalogue, seed)
+    if name not in BY_SPACE:
         raise VibesError(f"There is no baseline '{name}'; choose one of {', '.join(baseline_names())}.")
-    return tuned(BASELINES[name], log, split, catalogue, seed)
-
-
-def neighbors_by(
-    space: str,
-    market: Market,
-    log: EventLog,
-    split: Split,
-    catalogue: Catalogue,
-    photos: PhotoVectors | None = None,
-    seed: int = 0,
-) -> VectorNeighbors:
-    """Return nearest neighbors of the history by attributes, photos or text, with the decay tuned on validation.
-
-    Raises:
-        VibesError: the market has no such vectors.
-    """
     vectors: np.ndarray | None
-    if space == "text":
+    if (space := BY_SPACE[name]) == "text":
         vectors = text_vectors(market, log.counts(split.train) > 0)
     else:
         attributes = weighted_attributes(market, log, split, catalogue, {}, seed)

@@ -44,15 +44,10 @@ def recall(scorer: Scorer, log: EventLog, queries: Queries, catalogue: Catalogue
 
 def best(trials: Iterable[S], log: EventLog, queries: Queries, catalogue: Catalogue) -> S:
     """Return the trial with the highest recall@30 on `queries`, the earlier one of a tie; without queries the first one."""
-    chosen: S | None = None
-    highest = -1.0
-    for trial in trials:
-        if len(queries) == 0:
-            return trial
-        reached = recall(trial, log, queries, catalogue)
-        log_of_choices.debug("%s: recall@%d %.4f", trial, K, reached)
-        if reached > highest:
-            chosen, highest = trial, reached
-    if chosen is None:
-        raise ValueError("there is no trial to choose from")
-    return chosen
+
+    def reached(trial: S) -> float:
+        value = recall(trial, log, queries, catalogue)
+        log_of_choices.debug("%s: recall@%d %.4f", trial, K, value)
+        return value
+
+    return max(trials, key=reached) if len(queries) else next(iter(trials))

@@ -18,12 +18,11 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict
 
 from listing_vibes.cores import cores
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.documents import read_json, write_text
+from listing_vibes.market.documents import Forbidding, read_json, write_text
 from listing_vibes.market.durable import atomic_path, scratch_folder, sweep_left
 from listing_vibes.market.moments import moment_in_log
 from listing_vibes.market.storage import Place, is_address, storage_errors
@@ -46,7 +45,7 @@ CHUNK = 2048
 NOW = "now"
 
 
-class Job(BaseModel):
+class Job(Forbidding):
     """Everything that the rows of a job depend on.
 
     Attributes:
@@ -56,8 +55,6 @@ class Job(BaseModel):
             job, None for the default.
         chunk: listings or users per file.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Kind
     run: str

@@ -12,16 +12,15 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from listing_vibes.errors import VibesError
+from listing_vibes.market.documents import Forbidding
 from listing_vibes.serving.database import Database
 
 A, B = "A", "B"
 _STATE = "experiment"
 
 
-class Arm(BaseModel):
+class Arm(Forbidding):
     """A run with a blend."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     run: str
     blend: str | None = None

@@ -10,7 +10,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from listing_vibes.errors import escaped
-from listing_vibes.market.documents import read_json, read_toml, validate, write_text
+from listing_vibes.market.documents import Forbidding, read_json, read_toml, validate, write_text
 from listing_vibes.run.versions import stamp_of
 from listing_vibes.tables import render_table
 
@@ -77,10 +77,8 @@ class Check(BaseModel):
     hint: str = ""
 
 
-class Monitored(BaseModel):
+class Monitored(Forbidding):
     """The result of `vibes monitor`; `text()` renders it, `frame()` has one row per check."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     run: str
     of: str  # id of the checked model, see `model_of`

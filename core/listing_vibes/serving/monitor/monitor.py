@@ -15,11 +15,12 @@ from listing_vibes.defaults import K
 from listing_vibes.evaluation.intervals import estimates
 from listing_vibes.evaluation.protocol import evaluate
 from listing_vibes.evaluation.result import Evaluation
+from listing_vibes.evaluation.saved import RANK
 from listing_vibes.features.market_ranks import rank_name
 from listing_vibes.features.market_summary import MarketSummary, PhotoSpread, load_summaries, view_market
 from listing_vibes.features.photos.vectors import PhotoVectors, load_photo_vectors
 from listing_vibes.insight.market_shift import nearest_market
-from listing_vibes.insight.rankings import load_rankings
+from listing_vibes.insight.rankings import load_rankings, query_moments
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.splits import Queries, Split
 from listing_vibes.progress import Report, shown, silent
@@ -153,11 +154,10 @@ def newest_queries(run: Run, blend: str | None = None) -> NewestQueries:
 def _evaluated_queries(run: Run, ranking: str) -> pd.DataFrame:
     """Return `user, at, rank` of the evaluated queries, `at` in the time of the log; empty if the ranking was not evaluated."""
     rankings = load_rankings(run)
-    if rankings is None or f"rank of {ranking}" not in rankings:
+    if rankings is None or RANK + ranking not in rankings:
         return pd.DataFrame(columns=["user", "at", "rank"])
-    at = rankings["at"]
-    moments = at.dt.as_unit("ns").astype("int64") if at.dtype.kind == "M" else at
-    return pd.DataFrame({"user": rankings[C.USER], "at": moments, "rank": rankings[f"rank of {ranking}"]})
+    columns = {"user": rankings[C.USER], "at": query_moments(rankings), "rank": rankings[RANK + ranking]}
+    return pd.DataFrame(columns)
 
 
 def evaluate_newest(

@@ -165,13 +165,9 @@ class RunState:
         if isinstance(query, SimilarQuery):
             space = query.space or run.spaces[0]
             recommender = run.recommender(space, query.rules, for_users=False)
-            row = run.listing_row.get(subject)
-            if row is None:
+            if subject not in run.listing_row:
                 raise no_such_listing(subject, "this run")
-            if not run.index(space).known[row]:
-                raise VibesError(
-                    f"Listing '{subject}' has nothing in the space '{space}'; choose another space."
-                )
+            (row,) = run.rows_in([subject], space)
             at = run.moment(query.at) if recommender.rules.needs_moment else None
             return _Query(request, recommender, at, row)
         if query.explain:
