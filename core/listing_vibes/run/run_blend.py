@@ -52,7 +52,7 @@ class RunBlend:
         """Return the part of scores (L,) float32 that is the same for all users at a moment; None if there is none."""
 
         def make() -> np.ndarray:
-            return np.asarray(Blend(self.fit, {}, self._moments).gain(np.array([at])))[0]
+            return np.ravel(Blend(self.fit, {}, self._moments).gain(np.array([at])))
 
         return self._gains.get(at, make) if self._moments else None
 
