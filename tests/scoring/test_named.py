@@ -172,14 +172,6 @@ def test_the_recency_weight_is_the_one_that_validation_likes_best(random_log, al
     assert (reached[tuned.decay], tuned.name) == (max(reached.values()), "attributes")
 
 
-def test_vectors_of_another_catalogue_are_refused(random_log):
-    log = random_log(0)
-    with pytest.raises(ValueError, match=f"have {log.listings} rows"):
-        VectorNeighbors.of(np.ones((3, 2)), log)
-    with pytest.raises(ValueError, match="must be finite"):
-        VectorNeighbors.of(np.full((log.listings, 2), np.nan), log)
-
-
 def unit(rng: np.random.Generator, *shape: int) -> np.ndarray:
     found = rng.normal(size=shape).astype(np.float32)
     return found / np.linalg.norm(found, axis=-1, keepdims=True)

@@ -11,8 +11,8 @@ import pandas as pd
 from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.log import EventLog
 from listing_vibes.progress import Counted, Report, silent
+from listing_vibes.run.histories import last_active
 from listing_vibes.run.run import Run
 from listing_vibes.search.index import best
 
@@ -28,25 +28,14 @@ def recent_lists(run: Run, at: int | None = None) -> pd.DataFrame:
 
     They are the lists of `Run.recommend`, so that a run without a model has those of untrained neighbors.
     """
-    log = run.log
-    user, start, end = _last_active(log, int(log.time.max(initial=0)) + 1 if at is None else at)
-    names = [log.users[number] for number in user[:VISITORS]]
+    user, start, end = last_active(run, run.after_last_event if at is None else at)
+    names = [run.log.users[number] for number in user[:VISITORS]]
     if not names:
         return pd.DataFrame(columns=[C.USER, C.LISTING, "rank", "events"])
     lists = run.recommend(names, k=K, at=at)[[C.USER, C.LISTING]]
     lists["rank"] = lists.groupby(C.USER, sort=False).cumcount() + 1
     lists["events"] = lists[C.USER].map(dict(zip(names, (end - start).tolist(), strict=False)))
     return lists
-
-
-def _last_active(log: EventLog, at: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the users with an event before a moment, most recently active first, and the rows of their histories, each (U,)."""
-    available = np.concatenate([[0], np.cumsum(log.time < at)])
-    start = log.start[:-1]
-    end = start + available[log.start[1:]] - available[start]  # times ascend within a user
-    users = np.flatnonzero(end > start)
-    users = users[np.lexsort((users, -log.time[end[users] - 1]))]
-    return users, start[users], end[users]
 
 
 def newest_listings(run: Run, user: int, at: int | None = None) -> list[str]:
@@ -89,9 +78,8 @@ class Audience:
             VibesError: the run has no model, or no user has an event before that moment.
         """
         run.needs_model()
-        log = run.log
-        at = int(log.time.max(initial=0)) + 1 if before is None else before
-        user, start, end = _last_active(log, at)
+        log, at = run.log, run.after_last_event if before is None else before
+        user, start, end = last_active(run, at)
         if log.has_negatives:
             is_wanted = log.positives_before[end] > log.positives_before[start]
             user, start, end = user[is_wanted], start[is_wanted], end[is_wanted]

@@ -15,6 +15,7 @@ import pandas as pd
 from listing_vibes.errors import VibesError
 from listing_vibes.market.attribute_types import Attribute, type_of
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.documents import read_given_json
 from listing_vibes.market.market import Market
 from listing_vibes.market.photo_decoding import decoding_problem
 from listing_vibes.market.thumbnails import originals
@@ -54,12 +55,7 @@ class Draft:
         Raises:
             VibesError: the file, a value or a photo cannot be read, it has no values, or `like` is not a listing.
         """
-        try:
-            content = json.loads(path.read_text(encoding="utf-8-sig"))
-        except OSError as error:
-            raise VibesError(f"Cannot read the listing {path}: {error.strerror}; check the path.") from error
-        except (ValueError, RecursionError) as error:
-            raise VibesError(f"{path} is not valid JSON ({error}); correct it.") from error
+        content = read_given_json(path, "listing")
         if not isinstance(content, dict):
             raise VibesError(f'{path} holds no listing; write {{"price": 900, "photos": ["cover.jpg"]}}.')
         return cls.of_mapping(market, content, path.parent, str(path))

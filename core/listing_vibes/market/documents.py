@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import from_json
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.durable import atomic_path
@@ -54,6 +55,16 @@ def read_json(path: Path, hint: str, parse: Callable[[Any], T] = lambda content:
         return None
     except (OSError, *NOT_AS_MEANT) as error:
         raise VibesError(f"{path} is damaged ({_reason(error)}); {hint}.") from error
+
+
+def read_given_json(path: Path, what: str) -> Any:
+    """Return the content of a JSON file that a user wrote; `what` is its name in errors, such as "history"."""
+    try:
+        return from_json(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise VibesError(f"Cannot read the {what} {path}: {error.strerror}; check the path.") from error
+    except ValueError as error:
+        raise VibesError(f"{path} is not valid JSON ({error}); correct it.") from error
 
 
 def read_toml(path: Path, hint: str) -> dict[str, Any]:

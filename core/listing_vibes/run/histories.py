@@ -10,10 +10,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
-from pydantic_core import from_json
 
 from listing_vibes.errors import NotThere, VibesError
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.documents import read_given_json
 from listing_vibes.market.io import read_table
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.moments import to_moments
@@ -60,6 +60,14 @@ def history_ends(run: RunFolder, at: int) -> np.ndarray:
     log = run.log
     ends: np.ndarray = log.start[:-1] + np.bincount(log.user[log.time < at], minlength=len(log.users))
     return ends
+
+
+def last_active(run: RunFolder, at: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the users with an event before a moment, most recently active first, and the rows of their histories, each (U,)."""
+    log, start, end = run.log, run.log.start[:-1], history_ends(run, at)
+    users = np.flatnonzero(end > start)
+    users = users[np.lexsort((users, -log.time[end[users] - 1]))]
+    return users, start[users], end[users]
 
 
 def user_number(run: RunFolder, user: str) -> int:
@@ -134,12 +142,7 @@ def read_history(path: Path) -> pd.DataFrame:
     """
     if path.suffix != ".json":
         return clean_history(read_table(path), str(path))
-    try:
-        content = from_json(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise VibesError(f"Cannot read the history {path}: {error.strerror}; check the path.") from error
-    except ValueError as error:
-        raise VibesError(f"{path} is not valid JSON ({error}); correct it.") from error
+    content = read_given_json(path, "history")
     events = content.get("history") if isinstance(content, dict) else content
     if not isinstance(events, list):
         raise VibesError(f'{path} is no list of events; write [{{"listing_id": "..."}}, ...], oldest first.')

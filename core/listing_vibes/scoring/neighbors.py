@@ -43,15 +43,7 @@ class VectorNeighbors:
         name: str = "neighbors",
         nearest: bool = False,
     ) -> "VectorNeighbors":
-        """Return neighbors by `vectors` (L, d), one row per listing of `log`, which need not be normalized.
-
-        Raises:
-            ValueError: the number of rows differs from that of the listings, or a value is not finite.
-        """
-        if len(vectors) != log.listings or not np.isfinite(vectors).all():
-            raise ValueError(
-                f"vectors must be finite and have {log.listings} rows, got shape {vectors.shape}"
-            )
+        """Return neighbors by `vectors` (L, d), one row per listing of `log`, which need not be normalized."""
         length = np.linalg.norm(vectors, axis=1, keepdims=True)
         unit = vectors
         # Normalized vectors are not copied, since several processes may share those of a run.

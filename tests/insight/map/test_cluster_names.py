@@ -8,7 +8,6 @@ from browser.painted import paint_market
 from listing_vibes.features.photos.looks import Looks
 from listing_vibes.insight.map.cluster_names import (
     ListingValues,
-    apart,
     attribute_values,
     coded_looks,
     portraits,
@@ -132,9 +131,9 @@ def test_listings_between_the_groups_count_as_elsewhere_and_may_come_in_any_orde
     traits = {trait.text: trait for trait in portraits(values, groups)[0].traits}
     assert traits["Houseboat"].inside == 1 and traits["Houseboat"].outside == pytest.approx(1 / 3)
     rows = np.random.default_rng(0).permutation(40)
-    assert apart(attribute_values(market, rows), rows < 20).name.startswith("Houseboat")
-    assert apart(values, np.zeros(40, bool)).traits == []
-    everything = apart(values, np.ones(40, bool))
+    (boats,) = portraits(attribute_values(market, rows), np.where(rows < 20, 0, -1))
+    assert boats.name.startswith("Houseboat")
+    (everything,) = portraits(values, np.zeros(40, int))
     assert all(trait.outside == 0 for trait in everything.traits)
 
 

@@ -118,13 +118,6 @@ def portraits(values: ListingValues, groups: np.ndarray) -> list[Portrait]:
     return [Portrait(*parts) for parts in zip(full, traits, map(bool, names), strict=True)]
 
 
-def apart(values: ListingValues, chosen: np.ndarray) -> Portrait:
-    """Return the portrait of the `chosen` (n,) bool among n listings."""
-    if not chosen.any():
-        return Portrait("Nothing")
-    return portraits(values, np.where(chosen, 0, -1))[0]
-
-
 def most_typical(vectors: np.ndarray, k: int) -> np.ndarray:
     """Return the `k` of a group's L2-normalized `vectors` (m, d) that are nearest to their mean."""
     return np.argsort(-(vectors @ vectors.mean(axis=0)), kind="stable")[:k]

@@ -10,7 +10,7 @@ import numpy as np
 
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.days import MarketDays
-from listing_vibes.insight.map.cluster_names import apart
+from listing_vibes.insight.map.cluster_names import portraits
 from listing_vibes.insight.map.facets import facets
 from listing_vibes.insight.map.region import SIZE
 from listing_vibes.insight.map.space_map import SpaceMap
@@ -71,8 +71,9 @@ def about_part(drawn: SpaceMap, params: Mapping[str, str]) -> dict[str, Any]:
     chosen = chosen_by(drawn, params)
     if chosen.all() or not chosen.any():
         return {"traits": []}
-    traits = apart(drawn.values, chosen).traits[:TRAITS]
-    return {"traits": [[f"{trait.label}: {trait.text}", trait.inside, trait.outside] for trait in traits]}
+    (portrait,) = portraits(drawn.values, np.where(chosen, 0, -1))
+    traits = [[f"{item.label}: {item.text}", item.inside, item.outside] for item in portrait.traits[:TRAITS]]
+    return {"traits": traits}
 
 
 def chosen_by(drawn: SpaceMap, params: Mapping[str, str]) -> np.ndarray:

@@ -26,7 +26,7 @@ from listing_vibes.market.splits import Queries, Split
 from listing_vibes.progress import Report, shown, silent
 from listing_vibes.run.contents import read_spaces
 from listing_vibes.run.fits import serving_fit
-from listing_vibes.run.histories import history_ends
+from listing_vibes.run.histories import last_active
 from listing_vibes.run.run import Run
 from listing_vibes.run.run_blend import RunBlend
 from listing_vibes.run.scorer import model_scorer
@@ -230,10 +230,9 @@ class SampledLists:
     @classmethod
     def of(cls, run: Run, at: int, most: int, blend: str | None = None) -> SampledLists:
         """Return the lists at a moment of the `most` users who were active last before it."""
-        log, start, end = run.log, run.log.start[:-1], history_ends(run, at)
-        users = np.flatnonzero(end > start)
-        users = np.sort(users[np.argsort(-log.time[end[users] - 1], kind="stable")[:most]])
-        lists = run.recommender(blend=blend).recommend(log, start[users], end[users], at, K)
+        users, start, end = last_active(run, at)
+        order = np.argsort(users[:most])
+        lists = run.recommender(blend=blend).recommend(run.log, start[order], end[order], at, K)
         return cls(run.catalogue.live(at) & run.index("model").known, lists.rows)
 
     @property
