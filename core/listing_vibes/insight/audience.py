@@ -138,8 +138,7 @@ class Audience:
     def has_in_history(self, row: int) -> np.ndarray:
         """Return which users have the listing `row` in their history, (U,) bool."""
         events = np.flatnonzero(self.run.log.listing == row)
-        has: np.ndarray = np.searchsorted(events, self.start) < np.searchsorted(events, self.end)
-        return has
+        return np.asarray(np.searchsorted(events, self.start) < np.searchsorted(events, self.end))
 
     def table(self, rank: np.ndarray, score: np.ndarray, shown: np.ndarray) -> pd.DataFrame:
         """Return the users with `shown` (U,) True by rank (U,) and score (U,): `user_id, rank, score, events`."""

@@ -73,5 +73,4 @@ class MarketDays:
         if not 0 <= day < len(self):
             raise IndexError(day)
         touched = np.minimum(self.touched(day)[rows], MOST)
-        result: np.ndarray = (np.where(self.live(day)[rows], LIVE, 0) + touched).astype(np.uint8)
-        return result
+        return np.asarray(np.where(self.live(day)[rows], LIVE, 0) + touched, np.uint8)

@@ -82,8 +82,7 @@ class Crowd:
 
     def is_reached(self, rank: np.ndarray) -> np.ndarray:
         """Return which ranks are among the first `k`, bool."""
-        within: np.ndarray = (rank > 0) & (rank <= self.k)
-        return within
+        return np.asarray((rank > 0) & (rank <= self.k))
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,8 +58,7 @@ def of_users(run: RunFolder, users: Sequence[str], before: int | None) -> Histor
 def history_ends(run: RunFolder, at: int) -> np.ndarray:
     """Return (U,) where the history of each user of a run ends at a moment."""
     log = run.log
-    ends: np.ndarray = log.start[:-1] + np.bincount(log.user[log.time < at], minlength=len(log.users))
-    return ends
+    return np.asarray(log.start[:-1] + np.bincount(log.user[log.time < at], minlength=len(log.users)))
 
 
 def last_active(run: RunFolder, at: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

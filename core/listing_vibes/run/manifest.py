@@ -59,12 +59,10 @@ class Manifest(Forbidding):
     photo_encoder: str = ""
     encoded_by: str = ""  # precision of the stored vectors, see listing_vibes.model.encoder; "" = no model
     default_space: DefaultSpace | None = None  # None: the first of `contents.SPACES` that the run has
-    carried: TransferReport | None = (
-        None  # of a model of another market, or one that started from another run
-    )
-    attribute_weights: dict[str, float] = Field(
-        default_factory=dict
-    )  # of the attributes space; 1 for an attribute without one
+    #: Of a model of another market, or one that started from another run.
+    carried: TransferReport | None = None
+    #: Of the attributes space; 1 for an attribute without one.
+    attribute_weights: dict[str, float] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
     settings: Resolved = Resolved()  # in two tables: [settings], what the user said, and [resolved], all
     markets: list[KnownMarket] | None = None  # of a model of several markets

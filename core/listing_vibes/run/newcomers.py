@@ -88,10 +88,8 @@ class Newcomers:
         if "model" in requested and run.has_model:
             newcomer.vectors["model"] = self.encode_models([cells], photos)[0]
         encoder = run.manifest.photo_encoder
-        if (
-            not encoder and "model" in newcomer.vectors
-        ):  # a model that reads photos, over a market without any
-            encoder = run.engine.featurizer.photo_encoder
+        if not encoder and "model" in newcomer.vectors:
+            encoder = run.engine.featurizer.photo_encoder  # of a model over a market without photos
         with TemporaryDirectory(prefix="vibes-") as folder:
             market = new_listings(run.market, [cells], photos, Path(folder))
             if photos and encoder:

@@ -88,9 +88,8 @@ def pessimistic_ranks(scores: np.ndarray, allowed: np.ndarray, target: np.ndarra
 
     def count(rows: slice) -> np.ndarray:
         line = np.arange(rows.stop - rows.start)
-        as_good = (
-            scores[rows] >= scores[rows][line, target[rows]][:, None]
-        )  # (b, L), the target itself among them
+        # (b, L), the target itself among them
+        as_good = scores[rows] >= scores[rows][line, target[rows]][:, None]
         return _counts(np.logical_and(as_good, allowed[rows], out=as_good))
 
     return _behind_all(_by_pieces(count, *scores.shape), allowed, target)

@@ -96,5 +96,4 @@ def log_counts(counts: np.ndarray) -> np.ndarray:
     Added to cosine / temperature in a softmax it is a logit adjustment (Menon et al. 2021, arXiv 2007.07314), here by a prior that
     changes over time.
     """
-    result: np.ndarray = np.log1p(counts, dtype=np.float32)
-    return result
+    return np.asarray(np.log1p(counts, dtype=np.float32))

@@ -23,8 +23,7 @@ def likeness(vectors: np.ndarray, rows: np.ndarray, candidates: np.ndarray | Non
     spread = float(np.std(like, where=vectors.any(axis=1), dtype=np.float64))
     if candidates is not None:
         like = _nearest(vectors[rows], candidates)
-    result: np.ndarray = (like / spread if spread else like).astype(np.float32)
-    return result
+    return np.asarray(like / spread if spread else like, np.float32)
 
 
 def unwanted_penalty(

@@ -101,15 +101,7 @@ def _weights(interactions: Interactions, penalties: Sequence[float], most: int) 
     neighbors: list[np.ndarray] = []
     solved: list[list[np.ndarray]] = [[] for _ in penalties]
     for listing in range(count):
-        row_cells = slice(gram.indptr[listing], gram.indptr[listing + 1])
-        others, both = _most_together(
-            listing,
-            gram.indices[row_cells],
-            gram.data[row_cells].astype(np.float64),
-            users,
-            interactions,
-            most,
-        )  # (K,)
+        others, both = _most_together(gram, users, listing, interactions.matrix.shape[0], most)  # (K,)
         neighbors.append(others)
         position[others] = np.arange(len(others))
         length = gram.indptr[others + 1] - gram.indptr[others]
@@ -139,24 +131,17 @@ def _weights(interactions: Interactions, penalties: Sequence[float], most: int) 
 
 
 def _most_together(
-    listing: int,
-    others: np.ndarray,
-    both: np.ndarray,
-    users: np.ndarray,
-    interactions: Interactions,
-    most: int,
+    gram: "sparse.csr_array", users: np.ndarray, listing: int, count: int, most: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the `most` of `others` (n,) with the largest covariance with a listing, and their common users.
-
-    Args:
-        others: (n,) the listings with common users.
-        both: (n,) the numbers of common users.
-        users: (W,) the number of users of each listing.
+    """Return the `most` listings with the largest covariance with a listing, which has `users` (W,) of `count`, and the numbers of
+    their common users.
     """
+    cells = slice(gram.indptr[listing], gram.indptr[listing + 1])
+    others, both = gram.indices[cells], gram.data[cells].astype(np.float64)
     apart = others != listing
     others, both = others[apart], both[apart]
     if len(others) > most:
-        covariance = both - users[others] * (users[listing] / interactions.matrix.shape[0])
+        covariance = both - users[others] * (users[listing] / count)
         best_of = np.sort(np.argpartition(covariance, len(others) - most)[len(others) - most :])
         others, both = others[best_of], both[best_of]
     return others, both
