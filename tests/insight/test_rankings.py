@@ -20,7 +20,7 @@ from listing_vibes.evaluation.saved import QUERIES as FILE
 from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.insight.beats import FILE as BEATS
 from listing_vibes.insight.beats import five_beats
-from listing_vibes.insight.comparison import compare
+from listing_vibes.insight.comparison import compare, compared
 from listing_vibes.insight.disagreements import FILE as LISTS
 from listing_vibes.insight.disagreements import (
     first_lists,
@@ -32,7 +32,6 @@ from listing_vibes.insight.disagreements import (
 )
 from listing_vibes.insight.rankings import (
     best_baseline,
-    differing_queries,
     distinct_examples,
     join_rankings,
     load_rankings,
@@ -59,12 +58,12 @@ def frame(**ranks):
 
 def test_only_shared_queries_with_different_ranks_differ_and_the_first_ranks_count_most():
     table = frame(default_ranking=[1, 500, 7, 40, 2], ease=[3, 900, 7, 2, 1])
-    found = differing_queries(join_rankings(table, "default ranking", table, "ease"))
+    found = compared(table, table, (("a", "default ranking"), ("a", "ease"))).apart
     assert found["user_id"].tolist() == ["u0", "u1", "u4", "u3"]
     assert found["first"].tolist() == [1, 500, 2, 40] and found["second"].tolist() == [3, 900, 1, 2]
     assert np.allclose(found["gain"], 1 / np.log2(found["first"] + 1) - 1 / np.log2(found["second"] + 1))
     one, two = frame(default_ranking=[1, 2, 3]), frame(default_ranking=[4, 5, 6]).iloc[1:]
-    both = differing_queries(join_rankings(one, "default ranking", two, "default ranking"))
+    both = compared(one, two, (("a", "default ranking"), ("b", "default ranking"))).apart
     assert both["user_id"].tolist() == ["u1", "u2"]
     for at in (99, pd.Timestamp("2025-01-01", tz="UTC")):  # another position, and moments
         with pytest.raises(VibesError, match="share no test query"):

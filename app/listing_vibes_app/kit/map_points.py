@@ -7,7 +7,7 @@ import streamlit as st
 from listing_vibes.insight.map import space_map
 from listing_vibes.insight.map.cluster_names import FILE as NAMES
 from listing_vibes.insight.map.space_map import SpaceMap, coarse_map, drawable_spaces, with_street_map
-from listing_vibes.insight.map.vibe_map import map_file
+from listing_vibes.insight.map.vibe_map import FILE as MAP
 from listing_vibes.insight.selection.filters import has_place
 from listing_vibes.market.caches import run_cache_file
 from listing_vibes.widgets.colors import Coloring
@@ -19,7 +19,7 @@ from listing_vibes_app.server.runs import BY_RUN, OpenRun
 def stamp(opened: OpenRun) -> str:
     """Return a text that changes with the map, the names of its groups, the embeddings or the market."""
     files = (
-        map_file(opened.run),
+        run_cache_file(opened.run.path, MAP),
         opened.run.made / "listings.safetensors",
         run_cache_file(opened.run.path, NAMES),
     )
@@ -33,7 +33,7 @@ def load_maps(opened: OpenRun) -> dict[str, SpaceMap] | None:
     Raises:
         VibesError: the file is damaged.
     """
-    return _load(opened, stamp(opened)) if map_file(opened.run).is_file() else None
+    return _load(opened, stamp(opened)) if run_cache_file(opened.run.path, MAP).is_file() else None
 
 
 @st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_RUN)

@@ -15,7 +15,6 @@ from listing_vibes.evaluation.intervals import Estimate, RankedQueries, Results,
 from listing_vibes.evaluation.result import MOST_WEEKS, WEEK, slice_masks
 from listing_vibes.insight.rankings import (
     KEY,
-    differing_queries,
     join_rankings,
     load_rankings,
     query_moments,
@@ -86,7 +85,8 @@ class Comparison:
     @cached_property
     def apart(self) -> pd.DataFrame:
         """Return the queries that both scorers rank differently, those most in favor of the first on top."""
-        return differing_queries(self.queries)
+        apart = self.queries[self.queries["first"] != self.queries["second"]]
+        return apart.sort_values(["gain", "first"], ascending=[False, True], ignore_index=True, kind="stable")
 
     @property
     def ahead(self) -> tuple[pd.DataFrame, pd.DataFrame]:

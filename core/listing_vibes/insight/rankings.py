@@ -81,12 +81,6 @@ def join_rankings(left: pd.DataFrame, first: str, right: pd.DataFrame, second: s
     return both
 
 
-def differing_queries(both: pd.DataFrame) -> pd.DataFrame:
-    """Return the queries of `join_rankings` with different ranks, those most in favor of the first on top."""
-    apart = both[both["first"] != both["second"]]
-    return apart.sort_values(["gain", "first"], ascending=[False, True], ignore_index=True, kind="stable")
-
-
 def distinct_examples(left: pd.DataFrame, right: pd.DataFrame, k: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the first `k` rows of each of two tables of queries, with no user and no target twice in one of them."""
     left, right = (table.drop_duplicates(C.USER).drop_duplicates("target") for table in (left, right))

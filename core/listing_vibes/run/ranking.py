@@ -7,7 +7,7 @@ blend. With the vectors of all spaces side by side the sum is a single inner pro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -48,13 +48,6 @@ class Lists(NamedTuple):
         """Return `count` empty lists of length `k`."""
         shape = count, k
         return cls(np.full(shape, -1, np.int64), np.zeros(shape, np.float32), np.zeros(shape, np.int8))
-
-    @classmethod
-    def joined(cls, parts: Sequence[Lists]) -> Lists:
-        """Concatenate the lists of several calls."""
-        if not parts:
-            return cls.empty(0, 0)
-        return cls(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
     def put(self, subset: np.ndarray, lists: Lists) -> None:
         """Replace the lists at `subset` (b,)."""

@@ -161,7 +161,9 @@ class Recommender:
         step, count = max(1, HELD // max(len(self._has_vector), 1)), len(requests.region_of)
         parts = [np.arange(low, min(low + step, count)) for low in range(0, count, step)]
         ranked = [self._rank(search_scores, score(part), requests.take(part)) for part in parts]
-        return Lists.joined(ranked) if ranked else Lists.empty(0, requests.k)
+        return (
+            Lists(*map(np.concatenate, zip(*ranked, strict=True))) if ranked else Lists.empty(0, requests.k)
+        )
 
     def _rank(self, search: Search, queries: np.ndarray, requests: Requests) -> Lists:
         """Return lists under the rules; with `fill`, short lists are filled up under fewer and fewer rules."""

@@ -202,7 +202,7 @@ def _embed(
         engine = Engine.load(source, market, settings, photos, adapt=True)
         for folder in dict.fromkeys((source.resolve(), before.resolve())):  # These are often the same folder.
             available |= stored_vectors(folder, source, engine)
-        for name in (*MODEL, *ABOUT) if source.resolve() != out.resolve() else ():
+        for name in (*MODEL, *ABOUT):
             if (source / name).is_file():
                 copy_file(source / name, out / name)
         if engine.featurizer.within is not None:

@@ -6,7 +6,6 @@ UMAP (McInnes, Healy and Melville 2018, arXiv 1802.03426) and HDBSCAN (Campello,
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -150,11 +149,6 @@ def save_map(run: Run, report: Report = silent) -> None:
     write_table(run_cache(run.path) / FILE, frame)
 
 
-def map_file(run: Run) -> Path:
-    """Return the path of the map of a run, which need not exist."""
-    return run_cache_file(run.path, FILE)
-
-
 def read_map(run: Run) -> pd.DataFrame | None:
     """Read the map of a run, with listings of later refreshes placed near their neighbors; None if there is no map, or if it is of
     other embeddings.
@@ -162,7 +156,7 @@ def read_map(run: Run) -> pd.DataFrame | None:
     Raises:
         VibesError: the file is damaged.
     """
-    hint, file = "remove the file, and it is drawn again", map_file(run)
+    hint, file = "remove the file, and it is drawn again", run_cache_file(run.path, FILE)
     frame = read_stored_table(file, COLUMNS, hint)
     if frame is not None:
         require_numbers(frame, file, ("x", "y", "cluster"), hint)

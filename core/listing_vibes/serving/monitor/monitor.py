@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from listing_vibes.defaults import K
 from listing_vibes.evaluation.intervals import estimates
@@ -23,6 +22,7 @@ from listing_vibes.insight.market_shift import nearest_market
 from listing_vibes.insight.rankings import load_rankings, query_moments
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.splits import Queries, Split
+from listing_vibes.model.settings import BlendWeights
 from listing_vibes.progress import Report, shown, silent
 from listing_vibes.run.contents import read_spaces
 from listing_vibes.run.fits import serving_fit
@@ -61,6 +61,7 @@ class NewestQueries:
         queries: test queries at or after `since`, or a sample of them; None if there are none.
         total: the number of queries at or after `since`.
         measured: (U,) recall@30 of the users with evaluated queries before `since`; None: the run was not evaluated.
+        fit: the weights of the blend; None: the model only.
     """
 
     split: Split | None = None
@@ -68,6 +69,7 @@ class NewestQueries:
     since: int | None = None
     measured: np.ndarray | None = None
     total: int = 0
+    fit: BlendWeights | None = None
 
 
 def monitor(
@@ -101,7 +103,7 @@ def monitor(
     _ = opened.engine  # warns if the market changed
     newest = newest_queries(opened, blend)
     with shown(progress) as report:
-        evaluation = evaluate_newest(opened, newest, blend, report)
+        evaluation = evaluate_newest(opened, newest, report)
     split = newest.split
     train = None if split is None or opened.transferred else split.train
     checks = [recall_check(newest, evaluation, opened, limits)]
@@ -136,40 +138,29 @@ def newest_queries(run: Run, blend: str | None = None) -> NewestQueries:
     """
     fit = serving_fit(run.path, run.manifest.settings, blend)
     ranking = DEFAULT_RANKING if blend is None else MODEL_ONLY if fit is None else fit.name
-    if not run.has_model or not len(run.log) or run.trained_on_everything:
+    if not len(run.log) or run.trained_on_everything:
         return NewestQueries()
-    split, evaluated, measured = run.split(), _evaluated_queries(run, ranking), None
-    begin = int(evaluated["at"].max()) + 1 if len(evaluated) else int(split.t2 or 0)
-    if len(evaluated):
-        user = np.unique(evaluated["user"].to_numpy(str), return_inverse=True)[1]
-        measured = user_means(per_query(evaluated["rank"].to_numpy()), user)[:, METRICS.index(METRIC)]
+    split, rankings, measured = run.split(), load_rankings(run), None
+    begin = int(split.t2 or 0)
+    if rankings is not None and RANK + ranking in rankings:
+        begin = int(query_moments(rankings).max()) + 1
+        values = per_query(rankings[RANK + ranking].to_numpy())
+        measured = user_means(values, rankings[C.USER].to_numpy(str))[:, METRICS.index(METRIC)]
     queries = split.test.take(split.test.at >= begin)
     total = len(queries)
     if total > QUERIES:
         rng = np.random.default_rng(run.manifest.settings.seed)
         queries = queries.take(np.sort(rng.choice(total, QUERIES, replace=False)))
-    return NewestQueries(split, queries if total else None, begin, measured, total)
+    return NewestQueries(split, queries if total else None, begin, measured, total, fit)
 
 
-def _evaluated_queries(run: Run, ranking: str) -> pd.DataFrame:
-    """Return `user, at, rank` of the evaluated queries, `at` in the time of the log; empty if the ranking was not evaluated."""
-    rankings = load_rankings(run)
-    if rankings is None or RANK + ranking not in rankings:
-        return pd.DataFrame(columns=["user", "at", "rank"])
-    columns = {"user": rankings[C.USER], "at": query_moments(rankings), "rank": rankings[RANK + ranking]}
-    return pd.DataFrame(columns)
-
-
-def evaluate_newest(
-    run: Run, newest: NewestQueries, blend: str | None = None, report: Report = silent
-) -> Evaluation | None:
+def evaluate_newest(run: Run, newest: NewestQueries, report: Report = silent) -> Evaluation | None:
     """Return the ranks of the run's model, with its blend, on the newest queries; None if there are none."""
     if newest.split is None or newest.queries is None:
         return None
     scorer: Scorer = model_scorer(run)
-    fit = serving_fit(run.path, run.manifest.settings, blend)
-    if fit is not None:
-        scorer = RunBlend(run, fit, newest.split.train).scorer(scorer, run.log)
+    if newest.fit is not None:
+        scorer = RunBlend(run, newest.fit, newest.split.train).scorer(scorer, run.log)
     return evaluate([scorer], run.log, newest.split, run.catalogue, newest.queries, report=report)
 
 
