@@ -2,23 +2,9 @@
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from listing_vibes.market.columns import Columns as C
 from listing_vibes_app.view.market import MarketView
-
-
-def history_frame(view: MarketView, user: int, at: int) -> pd.DataFrame:
-    """Return the first `at` events of a user, oldest first, in the format of `Run.recommend`."""
-    log = view.log
-    rows = np.arange(log.start[user], log.start[user] + at)
-    frame = pd.DataFrame({C.LISTING: [view.ids[row] for row in log.listing[rows]]})
-    if (log.action[rows] >= 0).any():
-        frame[C.ACTION] = [log.actions[code] if code >= 0 else None for code in log.action[rows]]
-    if np.isfinite(log.duration[rows]).any():
-        frame[C.DURATION] = log.duration[rows].astype(float)
-    return frame
 
 
 def moment_of(view: MarketView, user: int, at: int) -> Any:

@@ -87,7 +87,7 @@ def of_histories(run: RunFolder, histories: Sequence[History]) -> HistoryBatch:
     Raises:
         VibesError: a listing or an action is unknown.
     """
-    events = [_to_events(history) for history in histories]
+    events = [to_events(history) for history in histories]
     length = np.array([len(event) for event in events], np.int64)
     flat = [event for item in events for event in item]
     names = run.market.valid_actions
@@ -124,7 +124,12 @@ def events_at(run: RunFolder, rows: np.ndarray) -> list[Event]:
     ]
 
 
-def _to_events(history: History) -> Sequence[Event]:
+def to_events(history: History) -> Sequence[Event]:
+    """Return the events of a history, oldest first.
+
+    Raises:
+        VibesError: see `clean_history`.
+    """
     if not isinstance(history, pd.DataFrame):
         return history
     table = clean_history(history, "The history").reindex(columns=[C.LISTING, C.ACTION, C.DURATION])

@@ -10,8 +10,8 @@ from listing_vibes import Run
 from listing_vibes.insight.personas import personas
 from listing_vibes.insight.selection.histories import MOST, as_text, document, parse
 from listing_vibes.market.market import Market
-from listing_vibes.run.histories import Event, read_history
-from listing_vibes_app.app_pages.simulate.history import Moves, from_frame, moves
+from listing_vibes.run.histories import Event, read_history, to_events
+from listing_vibes_app.app_pages.simulate.history import Moves, moves
 
 EVENTS = [
     Event("l01"),
@@ -29,8 +29,8 @@ def test_histories_in_the_url_are_read_back(tmp_path):
     assert as_text(Event(f"l{number}") for number in range(70)).split(",")[0] == "l20"
     path = tmp_path / "history.json"
     path.write_text(document(EVENTS), encoding="utf-8")
-    assert from_frame(read_history(path)) == text
-    assert from_frame(pd.DataFrame({"listing_id": ["7"], "action": [None]})) == "7"
+    assert as_text(to_events(read_history(path))) == text
+    assert as_text(to_events(pd.DataFrame({"listing_id": ["7"], "action": [None]}))) == "7"
 
 
 def test_moves_name_what_came_rose_fell_and_went():
@@ -105,7 +105,7 @@ def test_ways_to_start_a_persona_a_user_and_a_file(show, trained):
     page = show("simulate", trained)
     persona = personas(Run.open(trained))[0]
     page.button(key="persona-0").click().run()
-    assert page.query_params["h"] == from_frame(persona.history)
+    assert page.query_params["h"] == as_text(to_events(persona.history))
     page.text_input(key="simulate-user").set_value("u2").run()
     events = Market.open(trained.parent / "market").events
     mine = events[events["user_id"] == "u2"]["listing_id"].tolist()

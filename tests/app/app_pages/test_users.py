@@ -15,10 +15,11 @@ from listing_vibes.insight.explain import explain
 from listing_vibes.insight.selection.pages import as_of
 from listing_vibes.market.market import Market
 from listing_vibes.run.fits import save_fits
+from listing_vibes.run.histories import events_at
 from listing_vibes.run.manifest import Manifest
 from listing_vibes_app.app_pages.users.picker import find_users
 from listing_vibes_app.view.formats import ordinal
-from listing_vibes_app.view.history import history_frame, moment_of
+from listing_vibes_app.view.history import moment_of
 from listing_vibes_app.view.market import MarketView
 
 FITS = [
@@ -141,7 +142,7 @@ def test_reasons_name_the_events_and_the_part_that_add_most(show, trained):
     page, run = show("users", trained, **ASKED), Run.open(trained)
     view = MarketView(run.market, lambda: run.log)
     number, shown = view.user_row["u1"], recommended(page)
-    history = history_frame(view, number, 4)
+    history = events_at(run, run.log.start[number] + np.arange(4))
     for column, card, listing in zip(
         carried(run, history, links(shown)).T, shown["cards"], links(shown), strict=True
     ):

@@ -29,9 +29,9 @@ from helpers.driver import scan_once
 from listing_vibes import Run
 from listing_vibes.insight.map.region import read_outline
 from listing_vibes.insight.selection.filters import Filters
-from listing_vibes.insight.selection.histories import document
+from listing_vibes.insight.selection.histories import as_text, document
 from listing_vibes.market.thumbnails import preview
-from listing_vibes.run.histories import read_history
+from listing_vibes.run.histories import read_history, to_events
 from listing_vibes.run.newcomers import new_listings
 from listing_vibes_app.app_pages.cold.draft import draft_of, read_draft
 from listing_vibes_app.app_pages.similar.filters import describe_filters
@@ -195,7 +195,7 @@ def history_of_a_file(folder: Path) -> Callable[[bytes], object]:
     def feed(content: bytes) -> object:
         path = folder / ("history.json" if content.lstrip()[:1] in b"[{" else "history.csv")
         path.write_bytes(content)
-        text = history.from_frame(read_history(path))
+        text = as_text(to_events(read_history(path)))
         text.encode()
         return history.parse_history(opened, text)
 

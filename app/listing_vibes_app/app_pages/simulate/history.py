@@ -4,11 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
-from listing_vibes.insight.selection.histories import EVENT, MOST, as_text, known_events
-from listing_vibes.market.columns import Columns as C
+from listing_vibes.insight.selection.histories import EVENT, MOST, known_events
 from listing_vibes.run.histories import Event
 from listing_vibes_app.server.params import set_params
 from listing_vibes_app.server.runs import OpenRun
@@ -37,20 +35,6 @@ def parse_history(opened: OpenRun, text: str) -> Simulated:
     """Return the history in a URL, without actions that the market does not have."""
     tokens, available = text.split(EVENT)[:MOST] if text else [], known_events(opened.run, text)
     return Simulated(text, available, len(tokens) - len(available))
-
-
-def from_frame(table: pd.DataFrame) -> str:
-    """Format the newest events of a history frame for the URL."""
-    blank = [None] * len(table)
-    actions, seconds = table.get(C.ACTION, blank), table.get(C.DURATION, blank)
-    return as_text(
-        Event(
-            str(listing),
-            None if pd.isna(action) or not action else str(action),
-            None if pd.isna(value) else float(value),
-        )
-        for listing, action, value in zip(table[C.LISTING], actions, seconds, strict=True)
-    )
 
 
 @dataclass(frozen=True)

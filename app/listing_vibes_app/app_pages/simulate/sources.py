@@ -8,11 +8,11 @@ import numpy as np
 import streamlit as st
 
 from listing_vibes.insight.personas import Persona, personas
-from listing_vibes.insight.selection.histories import document
+from listing_vibes.insight.selection.histories import as_text, document
 from listing_vibes.insight.selection.selection import FILE
-from listing_vibes.run.histories import read_history
+from listing_vibes.run.histories import events_at, read_history, to_events
 from listing_vibes.words import capitalize
-from listing_vibes_app.app_pages.simulate.history import Simulated, from_frame
+from listing_vibes_app.app_pages.simulate.history import Simulated
 from listing_vibes_app.app_pages.simulate.history_cards import choice, mark
 from listing_vibes_app.kit.as_code import download
 from listing_vibes_app.kit.controls import SEEDS, any_user, page_of, search_box, shuffle_button
@@ -22,7 +22,6 @@ from listing_vibes_app.server.boundary import describe_error
 from listing_vibes_app.server.params import read_number, set_params
 from listing_vibes_app.server.runs import BY_RUN, OpenRun, embedded, known_rows, search_index
 from listing_vibes_app.view.formats import count, plain
-from listing_vibes_app.view.history import history_frame
 
 PAGE = 12
 IN_ROW = 3  # personas; a fixed number, so that elements below do not move while they load
@@ -75,7 +74,9 @@ def start_from(opened: OpenRun, name: str, target: str) -> None:
                     plain(persona.name),
                     key=f"persona-{number}",
                     help=f"The last {events} of {who}, the most typical of {count(persona.members, 'user')}",
-                    on_click=lambda persona=persona: set_params(**{name: from_frame(persona.history)}),
+                    on_click=lambda persona=persona: set_params(
+                        **{name: as_text(to_events(persona.history))}
+                    ),
                     width="stretch",
                 )
     left, right = st.columns(2, gap="large")
@@ -105,7 +106,8 @@ def _from_user(opened: OpenRun, name: str) -> None:
     length = np.diff(view.log.start)
 
     def fill(user: int) -> None:
-        set_params(**{name: from_frame(history_frame(view, user, int(length[user])))})
+        rows = np.arange(view.log.start[user], view.log.start[user + 1])
+        set_params(**{name: as_text(events_at(opened.run, rows))})
 
     def type_user() -> None:
         typed = str(st.session_state["simulate-user"]).strip()
@@ -130,7 +132,7 @@ def _from_file(name: str) -> None:
         path = Path(folder) / f"history{Path(given.name).suffix.lower()}"
         path.write_bytes(given.getvalue())
         try:
-            set_params(**{name: from_frame(read_history(path)) or None})
+            set_params(**{name: as_text(to_events(read_history(path))) or None})
         except UnicodeDecodeError:
             _warn(f"{given.name} is not a text file; give the file that Save and share made.")
         except Exception as error:

@@ -7,6 +7,7 @@ import streamlit as st
 
 from listing_vibes.insight.explain import Explanation, explain
 from listing_vibes.insight.selection.selection import Selection
+from listing_vibes.run.histories import events_at
 from listing_vibes_app.app_pages.users.history import Known, show_history
 from listing_vibes_app.app_pages.users.picker import choose_user, picker
 from listing_vibes_app.kit.as_code import as_code
@@ -22,7 +23,7 @@ from listing_vibes_app.server.params import set_params
 from listing_vibes_app.server.photos import cover_url, photo_url
 from listing_vibes_app.server.runs import BY_RUN, OpenRun, current_run, known_rows, rank
 from listing_vibes_app.view import formats
-from listing_vibes_app.view.history import history_frame, later_listings
+from listing_vibes_app.view.history import later_listings
 
 EVENTS = 2  # most events in an explanation
 LEAST, TINY = 0.001, 0.005  # smallest gain of a reason, and of a feature of the blend, that is shown
@@ -134,8 +135,9 @@ def describe_hits(known: Known, shown: set[int], later: set[int], today: set[int
 def _reasons(
     opened: OpenRun, user: int, at: int, moment: Any, selection: Selection, listings: list[str]
 ) -> list[Explanation]:
-    history, rules = history_frame(opened.view, user, at), selection.rules
-    return explain(opened.run, history, listings, moment, rules, selection.blend, BUDGET)
+    run, start = opened.run, opened.run.log.start[user]
+    history = events_at(run, np.arange(start, start + at))
+    return explain(run, history, listings, moment, selection.rules, selection.blend, BUDGET)
 
 
 def explain_list(
