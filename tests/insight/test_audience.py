@@ -54,12 +54,13 @@ def test_the_last_active_users_come_by_their_history_before_the_moment(trained):
 
 
 def test_without_a_model_or_a_history_there_is_no_audience(trained, bare):
-    no_events = SimpleNamespace(time=np.zeros(0, np.int64), start=np.zeros(1, np.int64), has_negatives=False)
+    none = np.zeros(0, np.int64)
+    no_events = SimpleNamespace(time=none, user=none, users=[], start=np.zeros(1, np.int64), has_negatives=False)
     long_ago = pd.Timestamp("1980-01-01", tz="UTC").value
     for run, before in (
         (bare, None),
         (trained, long_ago),
-        (SimpleNamespace(has_model=True, log=no_events), None),
+        (SimpleNamespace(needs_model=lambda: None, log=no_events, after_last_event=1), None),
     ):
         with pytest.raises(VibesError):
             Audience.of(run, before=before)
