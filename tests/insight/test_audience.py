@@ -55,7 +55,9 @@ def test_the_last_active_users_come_by_their_history_before_the_moment(trained):
 
 def test_without_a_model_or_a_history_there_is_no_audience(trained, bare):
     none = np.zeros(0, np.int64)
-    no_events = SimpleNamespace(time=none, user=none, users=[], start=np.zeros(1, np.int64), has_negatives=False)
+    no_events = SimpleNamespace(
+        time=none, user=none, users=[], start=np.zeros(1, np.int64), has_negatives=False
+    )
     long_ago = pd.Timestamp("1980-01-01", tz="UTC").value
     for run, before in (
         (bare, None),
