@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.defaults import K
+from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.intervals import SIGNIFICANT, RankedQueries, with_holm
 from listing_vibes.market.io import read_stored_table, require_numbers
 from listing_vibes.scoring.metrics import METRICS
@@ -55,11 +56,13 @@ def read_ablation(path: Path) -> pd.DataFrame | None:
     """Read the table of `vibes ablate`; None if there is none.
 
     Raises:
-        VibesError: the table is damaged, or lacks a column.
+        VibesError: the table is damaged, empty, or lacks a column.
     """
     hint = "create it again with vibes ablate"
     table = read_stored_table(path, COLUMNS, hint)
     if table is not None:
+        if table.empty:
+            raise VibesError(f"{path} is empty; {hint}.")
         require_numbers(table, path, ("value", "queries"), hint)
         require_numbers(
             table, path, ("seed", "k", "low", "high", "difference", "p_value"), hint, missing=True

@@ -19,7 +19,7 @@ from listing_vibes.run.run import Run
 from listing_vibes.scoring.metrics import METRIC
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, ORACLE, method_name, uses_model
 from listing_vibes.tables import write_p
-from listing_vibes.words import capitalize, count, percent
+from listing_vibes.words import capitalize, count, enumerated, percent
 
 BETTER, WORSE, NOT_DIFFERENT = "significantly better", "significantly worse", "not significantly different"
 SLICES = ("warm listings", "cold listings", "warm users", "cold users")
@@ -63,9 +63,8 @@ def quality(metrics: dict[str, Any]) -> dict[str, Any] | None:
             lines.append(
                 f"The best baseline is {method_name(best)} with {share}. {describe_difference(metrics, best)}"
             )
-    verdicts = compare_methods(metrics.get("differences", {}))
-    if words := [f"{word} {', '.join(map(method_name, names))}" for word, names in verdicts.items() if names]:
-        lines.append(f"In paired tests the default ranking is {'; '.join(words)}.")
+    if verdicts := compare_methods(metrics.get("differences", {})):
+        lines.append(f"In paired tests the default ranking is {verdicts}.")
     notes = {name: note for name, note in metrics.get("notes", {}).items() if name != DEFAULT_RANKING}
     lines.append(PROTOCOLS.get(metrics.get("protocol", ""), "") + describe_notes({**metrics, "notes": notes}))
     if best is not None:
@@ -130,7 +129,7 @@ def ablation(run: Run) -> Rows | None:
         low, high = (None if pd.isna(row[end]) else float(row[end]) for end in ("low", "high"))
         rows.append(Row(f"{sign}{variant_name(name)}", float(row["value"]), low, high, kind, note))
     caption = "Recall@30 of every variant, mean over users and trainings, with 95 % intervals."
-    return Rows(rows, caption) if rows else None
+    return Rows(rows, caption)
 
 
 def describe_difference(metrics: dict[str, Any], baseline: str) -> str:
@@ -142,15 +141,18 @@ def describe_difference(metrics: dict[str, Any], baseline: str) -> str:
     return f"Difference: {value} points ({low} to {high}), {_verdict(result)} after the correction for the number of methods."
 
 
-def compare_methods(differences: dict[str, Any], metric: str = METRIC) -> dict[str, list[str]]:
-    """Return the baselines that the default ranking is better than, worse than and not significantly different from."""
-    words = {BETTER: f"{BETTER} than", WORSE: f"{WORSE} than", NOT_DIFFERENT: f"{NOT_DIFFERENT} from"}
-    groups: dict[str, list[str]] = {text: [] for text in words.values()}
+def compare_methods(differences: dict[str, Any]) -> str:
+    """Return the baselines that the default ranking is better than, worse than and not significantly different from, in words."""
+    groups: dict[str, list[str]] = {BETTER: [], WORSE: [], NOT_DIFFERENT: []}
     for pair, result in differences.items():
         subject, _, other = pair.partition(" - ")
-        if subject == DEFAULT_RANKING and other != ORACLE and not uses_model(other) and metric in result:
-            groups[words[_verdict(result[metric])]].append(other)
-    return groups
+        if subject == DEFAULT_RANKING and other != ORACLE and not uses_model(other) and METRIC in result:
+            groups[_verdict(result[METRIC])].append(method_name(other))
+    return "; ".join(
+        f"{verdict} {'from' if verdict == NOT_DIFFERENT else 'than'} {enumerated(names)}"
+        for verdict, names in groups.items()
+        if names
+    )
 
 
 def _verdict(result: dict[str, Any]) -> str:

@@ -18,13 +18,14 @@ from listing_vibes.insight.beats import five_beats
 from listing_vibes.market.market import Market
 from listing_vibes.market.profile import profile
 from listing_vibes.market.writer import write_market
+from listing_vibes.report.text import compare_methods
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.scoring.ranking_names import uses_model
 from listing_vibes.serving.monitor.checks import Check, Monitored, Thresholds, model_of
 from listing_vibes_app.app_pages.overview.data_warnings import data_warnings
-from listing_vibes_app.app_pages.overview.details import figures_table, verdict
+from listing_vibes_app.app_pages.overview.details import figures_table
 
 RECALL = {"recall@30": {"value": 0.3, "low": 0.2, "high": 0.4}}
 
@@ -151,14 +152,14 @@ def test_the_table_is_sorted_and_the_verdict_counts_significant_differences():
     table = figures_table({name: {"recall@30": {"value": value, **share}} for name, value in values.items()})
     assert table["Method"].tolist() == ["Default ranking", "EASE"] and figures_table({}).empty
     differences = {"popularity": (0.1, 0.01), "EASE": (-0.1, 0.01), "ALS": (0.1, 0.2)}
-    found = verdict(
+    found = compare_methods(
         {
             f"default ranking - {name}": {"recall@30": {"value": value, "p_holm": p}}
             for name, (value, p) in differences.items()
         }
     )
     parts = [found.index(name) for name in ("better than Popularity", "worse than EASE", "ALS")]
-    assert parts == sorted(parts) and verdict({}) == ""
+    assert parts == sorted(parts) and compare_methods({}) == ""
 
 
 def warned(events: list[tuple[int, int, int]], listings: int) -> set[str]:

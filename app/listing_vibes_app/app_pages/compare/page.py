@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from listing_vibes.ablation.table import read_ablation
 from listing_vibes_app.app_pages.compare.ablation import show_ablation
 from listing_vibes_app.app_pages.compare.game import show_game
 from listing_vibes_app.app_pages.compare.probes import show_probes
@@ -9,7 +10,6 @@ from listing_vibes_app.app_pages.compare.queries import show_queries
 from listing_vibes_app.app_pages.compare.runs import two_runs
 from listing_vibes_app.kit.controls import switch
 from listing_vibes_app.kit.empty import empty, to_similar
-from listing_vibes_app.kit.measures import load_ablation
 from listing_vibes_app.server.runs import OpenRun, current_run
 
 PARTS = {
@@ -42,7 +42,7 @@ def page() -> None:
 
 def parts_of_the_method(opened: OpenRun) -> None:
     """Show the ablation, or how to create one."""
-    table = load_ablation(opened)
+    table = read_ablation(opened.run.path / "ablation.parquet")
     if table is not None:
         show_ablation(table)
         return

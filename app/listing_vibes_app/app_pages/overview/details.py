@@ -7,14 +7,10 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from listing_vibes.ablation.table import LABELS, Rung, ladder
+from listing_vibes.ablation.table import LABELS, Rung, ladder, read_ablation
 from listing_vibes.insight.rankings import best_baseline
 from listing_vibes.market.profile import MarketProfile, profile
-from listing_vibes.report.text import (
-    compare_methods,
-    describe_difference,
-    describe_notes,
-)
+from listing_vibes.report.text import compare_methods, describe_difference, describe_notes
 from listing_vibes.scoring.metrics import METRIC
 from listing_vibes.scoring.ranking_names import (
     CEILING,
@@ -25,10 +21,10 @@ from listing_vibes.scoring.ranking_names import (
     uses_model,
 )
 from listing_vibes.serving.monitor.checks import Monitored
-from listing_vibes.words import enumerated, percent
+from listing_vibes.words import percent
 from listing_vibes_app.app_pages.overview.data_warnings import data_warnings
 from listing_vibes_app.kit import charts
-from listing_vibes_app.kit.measures import RECALL_HELP, load_ablation, recall_columns
+from listing_vibes_app.kit.measures import RECALL_HELP, recall_columns
 from listing_vibes_app.kit.notices import not_evaluated
 from listing_vibes_app.server.boundary import boundary
 from listing_vibes_app.server.runs import BY_RUN, OpenRun
@@ -65,7 +61,7 @@ def show_details(opened: OpenRun) -> None:
         else:
             not_evaluated(opened)
     with boundary():
-        table = load_ablation(opened)
+        table = read_ablation(opened.run.path / "ablation.parquet")
         if table is not None and (steps := ladder(table)):
             show_stair(steps)
     with boundary():
@@ -89,13 +85,6 @@ def figures_table(results: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["name", "Method", "value", "low", "high"], dtype=object)
 
 
-def verdict(differences: dict[str, Any]) -> str:
-    """Return a sentence on the methods that are significantly worse or better than the default ranking (corrected paired tests)."""
-    groups = compare_methods(differences)
-    parts = [f"{word} {enumerated([*map(method_name, names)])}" for word, names in groups.items() if names]
-    return f"The default ranking is {'; '.join(parts)}." if parts else ""
-
-
 def show_evaluation(metrics: dict[str, Any]) -> None:
     """Show recall@30 and the best baseline, and a chart of all methods with the table of its data."""
     results = metrics["results"]
@@ -109,8 +98,10 @@ def show_evaluation(metrics: dict[str, Any]) -> None:
         lines.append(f"Best baseline: {method_name(baseline)}. {sentence}")
     st.markdown(" ".join(lines))
     queries = count(metrics.get("queries", 0), "test query", "test queries")
+    verdicts = compare_methods(metrics.get("differences", {}))
     st.caption(
-        f"{verdict(metrics.get('differences', {}))} {queries} of {count(metrics.get('users', 0), 'user')}. "
+        (f"The default ranking is {verdicts}. " if verdicts else "")
+        + f"{queries} of {count(metrics.get('users', 0), 'user')}. "
         + PROTOCOLS.get(metrics.get("protocol", ""), "")
         + describe_notes(metrics)
     )
