@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from listing_vibes.ablation.grid import Grid, Plan, Variant, available_inputs, make_plan
+from listing_vibes.ablation.grid import Grid, Variant, available_inputs, left_out
 from listing_vibes.ablation.jobs import JOB, OUTCOME, RANKS, Job, JobSettings, run_jobs, save_ranks
 from listing_vibes.ablation.table import (
     Measured,
@@ -124,26 +124,27 @@ def ablate(
     if not len(split.test):
         raise VibesError(f"{market.path} has no test query, so there is nothing to compare variants on.")
 
-    plan = make_plan(grid, available_inputs(market), oracle is not None)
-    for sentence in plan.left_out.values():
+    without = left_out(grid, available_inputs(market), oracle is not None)
+    for sentence in without.values():
         report(Notice(sentence))
+    variants = [variant for variant in grid.variants if variant.name not in without]
     out.mkdir(parents=True, exist_ok=True)
     with only_writer(out, "vibes ablate"):
         jobs = {}
-        for variant in plan.variants:
+        for variant in variants:
             settings = grid.settings(variant)
             # A baseline hardly depends on the seed.
             each = seeds[:1] if settings is None else seeds
             jobs[variant.name] = [
                 _make_job(variant, settings or base, seed, market, out, photo_encoder) for seed in each
             ]
-        for variant in plan.variants:
+        for variant in variants:
             first = jobs[variant.name][0]
             if variant.baseline == ORACLE and oracle is not None and not first.is_finished:
                 report(Stage("oracle"))
                 save_ranks(first.folder, evaluate([oracle(log)], log, split, catalogue), market, "")
         run_jobs([job for group in jobs.values() for job in group], processes or cores(), report)
-        result = _gather(plan, jobs, market, split)
+        result = _gather(grid, without, jobs, market, split)
         write_table(out / "ablation.parquet", result.table)
         save_figure(result.table, result.measured, out / "ablation.parquet", result.headline)
     return result
@@ -194,15 +195,17 @@ def _make_job(
     return Job(variant.name, seed, folder)
 
 
-def _gather(plan: Plan, jobs: dict[str, list[Job]], market: Market, split: Split) -> Ablation:
+def _gather(
+    grid: Grid, without: dict[str, str], jobs: dict[str, list[Job]], market: Market, split: Split
+) -> Ablation:
     """Collect the saved ranks."""
     measured: dict[str, Measured] = {}
     failed: dict[str, str] = {}
     notes: dict[str, str] = {}
     queries: pd.DataFrame | None = None
-    for variant in plan.variants:
+    for variant in grid.variants:
         ranks, coverage = {}, {}
-        for job in jobs[variant.name]:
+        for job in jobs.get(variant.name, []):
             if not job.is_finished:
                 failed.setdefault(variant.name, f"seed {job.seed}: {job.error}")
                 continue
@@ -217,7 +220,7 @@ def _gather(plan: Plan, jobs: dict[str, list[Job]], market: Market, split: Split
             if outcome["note"]:
                 notes.setdefault(variant.name, outcome["note"])
         if ranks:
-            reference = plan.reference_of(variant, measured)
+            reference = grid.reference_of(variant, measured)
             measured[variant.name] = Measured(variant.name, reference, ranks, variant.question, coverage)
     if queries is None:
         raise VibesError(f"No variant could be measured; the first one failed: {next(iter(failed.values()))}")
@@ -235,7 +238,7 @@ def _gather(plan: Plan, jobs: dict[str, list[Job]], market: Market, split: Split
         "seeds": sorted({seed for variant in measured.values() for seed in variant.ranks}),
     }
     table = ablation_table([*measured.values()], split.test.user, masks)
-    return Ablation(table, [*measured.values()], head, plan.left_out, failed, notes)
+    return Ablation(table, [*measured.values()], head, without, failed, notes)
 
 
 ROW, GAP = 0.26, 1.4  # inches per row; rows between two questions

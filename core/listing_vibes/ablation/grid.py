@@ -5,7 +5,7 @@ listing's photos shows how much of a gain is of that kind.
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -162,6 +162,14 @@ class Grid(BaseModel):
             raise ValueError(f"variant '{variant.name}': {str(error).rstrip('.')}") from error
         return settings
 
+    def reference_of(self, variant: Variant, evaluated: Collection[str]) -> str | None:
+        """Return the evaluated variant to compare with; the reference of one that was not evaluated stands in for it."""
+        references = {item.name: item.reference for item in self.variants}
+        name = variant.reference
+        while name is not None and name not in evaluated:
+            name = references[name]
+        return name
+
 
 def load_grid(source: str | Path) -> Grid:
     """Load a packaged grid by its name, or one from a TOML file.
@@ -190,32 +198,13 @@ def available_inputs(market: Market) -> set[Input]:
     return {name for name, is_present in has.items() if is_present}
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The variants of a grid that are evaluated on a market, and the reason by name for each that is left out."""
-
-    grid: Grid
-    variants: list[Variant]
-    left_out: dict[str, str]
-
-    def reference_of(self, variant: Variant, evaluated: Collection[str]) -> str | None:
-        """Return the evaluated variant to compare with; the reference of one that was not evaluated stands in for it."""
-        references = {item.name: item.reference for item in self.grid.variants}
-        name = variant.reference
-        while name is not None and name not in evaluated:
-            name = references[name]
-        return name
-
-
-def make_plan(grid: Grid, inputs: Collection[Input], has_oracle: bool = False) -> Plan:
-    """Leave out the variants that need an input that a market lacks, and the oracle of a market that is not simulated."""
-    plan = Plan(grid, [], {})
+def left_out(grid: Grid, inputs: Collection[Input], has_oracle: bool = False) -> dict[str, str]:
+    """Return a sentence by variant that needs an input that a market lacks, or the oracle of a market that is not simulated."""
+    sentences = {}
     for variant in grid.variants:
         missing: list[str] = [name for name in variant.needs if name not in inputs]
         if variant.baseline == ORACLE and not has_oracle:
             missing = ["oracle, which only a simulated market has"]
         if missing:
-            plan.left_out[variant.name] = f"'{variant.name}' is left out: the market has no {missing[0]}."
-        else:
-            plan.variants.append(variant)
-    return plan
+            sentences[variant.name] = f"'{variant.name}' is left out: the market has no {missing[0]}."
+    return sentences
