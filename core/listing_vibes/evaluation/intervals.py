@@ -126,6 +126,10 @@ class RankedQueries:
         result: np.ndarray = seeds[0] if len(seeds) == 1 else np.mean(seeds, axis=0)
         return result
 
+    def size(self, mask: np.ndarray) -> dict[str, int]:
+        """Return the numbers of `queries` and `users` where `mask` (Q,) is True."""
+        return {"queries": int(mask.sum()), "users": len(np.unique(self.user[mask]))}
+
     def means(self, mask: np.ndarray | None = None) -> Results:
         """Return value, low and high of every metric of every scorer."""
         return self._by_metric(

@@ -188,11 +188,7 @@ class Evaluation:
         week = week_after_training(self.split, self.queries)
         masks = slice_masks(self.cold_listing, self.cold_user, self.queries.length, week)
         return {
-            name: {
-                "queries": int(mask.sum()),
-                "users": len(np.unique(self.queries.user[mask])),
-                "results": self._ranked.means(mask) if mask.any() else {},
-            }
+            name: self._ranked.size(mask) | {"results": self._ranked.means(mask) if mask.any() else {}}
             for name, mask in masks.items()
         }
 
@@ -201,9 +197,8 @@ class Evaluation:
         """Return recall@30 of every scorer by week after validation, by training events of the target, by length of history."""
         rows = []
         for by, group, mask in stability_masks(self.log, self.split, self.queries):
-            size = {"queries": int(mask.sum()), "users": len(np.unique(self.queries.user[mask]))}
             rows += [
-                {"by": by, "group": group, "scorer": name, **estimates[METRIC], **size}
+                {"by": by, "group": group, "scorer": name, **estimates[METRIC], **self._ranked.size(mask)}
                 for name, estimates in self._ranked.means(mask).items()
             ]
         return rows

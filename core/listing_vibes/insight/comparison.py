@@ -73,12 +73,7 @@ class Comparison:
         masks = {name: mask for name, mask in self._masks().items() if mask.any()}
         pairs = with_holm([self._ranked.differences([SIDES], mask)[PAIR] for mask in masks.values()])
         return {
-            name: {
-                "queries": int(mask.sum()),
-                "users": int(self.queries[C.USER][mask].nunique()),
-                "results": self._ranked.means(mask),
-                "differences": differences,
-            }
+            name: self._ranked.size(mask) | {"results": self._ranked.means(mask), "differences": differences}
             for (name, mask), differences in zip(masks.items(), pairs, strict=True)
         }
 
