@@ -60,7 +60,10 @@ def test_what_several_append_at_once_is_there_once_and_a_reader_misses_none(plac
 def test_a_frozen_holder_of_the_lock_costs_a_deadline(place):
     database = Database(place, "--events", create=True, deadline_s=0.5)
     with locked(place) as holder:
-        for write in (database.check, lambda: append_events(database, [[event(1)]])):
+        for write in (
+            lambda: database.begin_state("name", "1"),
+            lambda: append_events(database, [[event(1)]]),
+        ):
             begin = time.monotonic()
             with pytest.raises(Busy):
                 write()
@@ -70,7 +73,7 @@ def test_a_frozen_holder_of_the_lock_costs_a_deadline(place):
             until = time.monotonic() + 60
             while True:
                 try:
-                    database.check()
+                    database.begin_state("name", "1")
                     break
                 except Busy:
                     assert time.monotonic() < until
@@ -91,7 +94,7 @@ def test_a_process_may_open_a_database_twice_and_another_one_close_it(tmp_path):
     second = Database(tmp_path, "--impressions", create=True)
     assert "e1" in read()
     append_events(first, [[event(2)]])
-    second.check()
+    second.begin_state("name", "1")
     assert "e1" in read() and "e2" in read()
 
 

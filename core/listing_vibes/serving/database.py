@@ -123,16 +123,6 @@ class Database:
         """Close all connections."""
         self.engine.dispose()
 
-    def check(self) -> None:
-        """Acquire the lock of a writer and release it; raise `Busy` where another process holds it.
-
-        Raises:
-            Busy: another process holds it.
-            VibesError: the database cannot be written.
-        """
-        with self.write():
-            pass
-
     @contextmanager
     def read(self) -> Iterator[sql.Connection]:
         """Yield a connection that sees one snapshot."""

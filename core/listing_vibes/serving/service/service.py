@@ -175,7 +175,8 @@ class Service:
     def _check_databases(self, requests: Sequence[None]) -> list[None]:
         for log in (self.events, self.impressions):
             if log is not None:
-                log.database.check()
+                with log.database.write():
+                    pass
         return [None] * len(requests)
 
     def _log(self, error: Exception) -> None:
