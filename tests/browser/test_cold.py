@@ -74,14 +74,14 @@ def test_from_the_overview_to_a_new_listing_with_a_photo(page, explorer):
     near = page.get_by_role("list", name="11 listings by photos, the most alike first")
     cells = {"title": "A new home", "room_type": "Shared room", "price": 160, "amenities": ["Wifi"]}
     found = Newcomers(run).encode(cells | {"built_year": 1998}, [photo.read_bytes()])
-    expected = found.nearest(run, "photos")["listing_id"].tolist()
+    expected = run.nearest(found.scores["photos"])["listing_id"].tolist()
     assert_listings(near, expected)
     painted_covers = [(row_of(one), 0) for one in expected if row_of(one) < LISTINGS - 1]
     assert_photos(page, near, painted_covers, PHOTOS)
     assert_whole(page)
     page.get_by_role("radio", name="Model").click()
     near = page.get_by_role("list", name="12 listings by model, the most alike first")
-    assert_listings(near, found.nearest(run, "model")["listing_id"].tolist())
+    assert_listings(near, run.nearest(found.scores["model"])["listing_id"].tolist())
     page.reload()
     expect(page.get_by_label("Title")).to_have_value("A new home")
 

@@ -47,7 +47,7 @@ def test_an_existing_listing_entered_anew_gets_the_vectors_of_the_run(run, newco
     for space, scores in found.scores.items():
         assert scores[row] == pytest.approx(1, abs=2e-3)
         expected = run.similar(listing, k=4, space=space)
-        mine = found.nearest(run, space, k=12)
+        mine = run.nearest(found.scores[space], 12)
         mine = mine[mine["listing_id"] != listing][:4].reset_index(drop=True)
         np.testing.assert_allclose(mine["score"], expected["score"], atol=0.02, err_msg=space)
 
@@ -64,8 +64,8 @@ def test_photos_and_values_move_it_and_a_broken_photo_is_left_out(run, newcomers
     (cells, photos), other = entered(run, "l04"), entered(run, "l08")[1]
     first, second = (newcomers.encode(cells, shown, ["model", "photos"]) for shown in (photos, other))
     third = newcomers.encode(cells | {"price": 10_000}, photos, ["model"])
-    assert first.nearest(run, "photos", 1)["listing_id"][0] == "l04"
-    assert second.nearest(run, "photos", 1)["listing_id"][0] == "l08"
+    assert run.nearest(first.scores["photos"], 1)["listing_id"][0] == "l04"
+    assert run.nearest(second.scores["photos"], 1)["listing_id"][0] == "l08"
     for changed in (second, third):
         assert not np.allclose(first.vectors["model"], changed.vectors["model"], atol=1e-3)
     broken = newcomers.encode(cells, [photos[0], b"no image", photos[1]], ["photos"])
@@ -78,7 +78,7 @@ def test_without_a_model_and_events_the_other_spaces_answer(tmp_path):
     cells, photos = entered(run, "l04")
     found = Newcomers(run, lambda name: ColourEncoder()).encode(cells, photos)
     assert set(found.vectors) == {"photos", "attributes"}
-    assert found.nearest(run, "attributes", 1)["listing_id"][0] == "l04"
+    assert run.nearest(found.scores["attributes"], 1)["listing_id"][0] == "l04"
 
 
 def test_a_photo_for_a_run_with_the_market_s_own_autoencoder_is_read_by_it(tmp_path, monkeypatch):

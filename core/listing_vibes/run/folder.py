@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 
+from listing_vibes.defaults import K
 from listing_vibes.errors import NotThere, VibesError
 from listing_vibes.market.cached_log import cached_log
 from listing_vibes.market.columns import Columns as C
@@ -372,7 +373,7 @@ class RunFolder:
         """Return the number of each user in the log, by name; if names are hashed, also by id."""
         return NumberedUsers(self.log.users, self.market.names)
 
-    def nearest(self, scores: np.ndarray, k: int) -> pd.DataFrame:
+    def nearest(self, scores: np.ndarray, k: int = K) -> pd.DataFrame:
         """Return the `k` listings with the highest `scores` (L,), best first, as a `frame`; without those of score -inf."""
         rows = np.argsort(-scores, kind="stable")[:k]
         return self.frame(np.where(np.isfinite(scores[rows]), rows, -1), scores[rows])

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.cache import Cache, cached_per_object
-from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError, needs
 from listing_vibes.features.content_spaces import AttributeSpace, attribute_vectors
 from listing_vibes.features.featurizer import Features, text_cache
@@ -51,10 +50,6 @@ class Newcomer:
     vectors: dict[str, np.ndarray]
     scores: dict[str, np.ndarray]
     broken: list[tuple[int, str]]
-
-    def nearest(self, run: Run, space: str, k: int = K) -> pd.DataFrame:
-        """Return the `k` nearest listings of the run, best first, as `listing_id, score`."""
-        return run.nearest(self.scores[space], k)
 
 
 class Newcomers:

@@ -105,7 +105,7 @@ def test_a_draft_from_empty_fields_gets_neighbors_and_an_audience(show, chilly):
     cells["title"] = "A new place"
     assert json.loads(page.query_params["draft"]) == cells
     run = Run.open(chilly)
-    nearest = Newcomers(run).encode(cells, spaces=["model"]).nearest(run, "model")
+    nearest = run.nearest(Newcomers(run).encode(cells, spaces=["model"]).scores["model"])
     assert links(labelled(page, "by model")) == nearest["listing_id"].tolist()
     found = launch(run, cells)
     assert page.metric[0].value == f"{len(found.audience)} of {found.users} users"

@@ -234,7 +234,7 @@ def landing(opened: OpenRun, cells: dict[str, Any], photos: list[tuple[str, byte
                 launched = reach(opened, cells, contents)
             show_audience(opened, launched)
     if space in result.vectors:
-        placed = Placement(title, space, result.vectors[space], result.nearest(opened.run, space))
+        placed = Placement(title, space, result.vectors[space], opened.run.nearest(result.scores[space]))
         with boundary():
             place_on_map(opened, placed)
         neighbors(opened, placed, least=150, started_from=st.query_params.get("like"))

@@ -147,8 +147,8 @@ class RunState:
         cells, photos = check_attributes(listing.attributes), decode_photos(listing.photos)
         encoded = self._newcomers.encode(cells, photos, listing.spaces or spaces)
         similar = {}
-        for space in encoded.scores if listing.k else ():
-            rows = encoded.nearest(self.run, space, listing.k).itertuples()
+        for space, scores in encoded.scores.items() if listing.k else ():
+            rows = self.run.nearest(scores, listing.k).itertuples()
             similar[space] = [RankedListing(listing_id=row.listing_id, score=row.score) for row in rows]
         vectors = {space: vector.tolist() for space, vector in encoded.vectors.items()}
         return Embeddings(vectors=vectors, similar=similar, broken=dict(encoded.broken))
