@@ -8,7 +8,7 @@ import streamlit as st
 
 from listing_vibes.cache import cached_per_object
 from listing_vibes.errors import printable, sentence_of
-from listing_vibes.market.attribute_types import Attribute
+from listing_vibes.market.attribute_types import Attribute, type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.thumbnails import data_address, originals, preview
@@ -39,17 +39,12 @@ def fields(opened: OpenRun) -> list[Attribute]:
     return sorted(items, key=lambda item: order[item.name])
 
 
-def columns_of(item: Attribute) -> tuple[str, ...]:
-    """Return the columns of an attribute."""
-    return (C.LATITUDE, C.LONGITUDE) if item.shown_as == "place" else (item.name,)
-
-
 def cells_of(opened: OpenRun, row: int) -> dict[str, Any]:
     """Return the values of a listing of the market in the format of the form."""
     listing = opened.view.market.listings.iloc[row]
     cells: dict[str, Any] = {}
     for item in opened.view.market.attributes:
-        for name in columns_of(item):
+        for name in type_of(item.kind).columns(item.name):
             value = listing[name]
             if isinstance(value, list):
                 cells[name] = list(value)
@@ -78,9 +73,10 @@ def read_draft(opened: OpenRun, text: str) -> tuple[dict[str, Any], list[str]]:
 
 def _fits(opened: OpenRun, name: str, value: Any) -> bool:
     """Return whether the field of a column can hold a value."""
-    item = next(
-        (attribute for attribute in opened.view.market.attributes if name in columns_of(attribute)), None
+    fitting = (
+        each for each in opened.view.market.attributes if name in type_of(each.kind).columns(each.name)
     )
+    item = next(fitting, None)
     if item is None:
         return False
     if item.shown_as in ("number", "place"):
