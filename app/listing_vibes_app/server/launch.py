@@ -23,16 +23,9 @@ def command(runs: list[Path], port: int | None = None, browser: bool = True) -> 
         browser: open a browser once the server is up.
 
     Raises:
-        VibesError: no run was given, a path is not a run folder, the port is in use, or the token is too short.
+        VibesError: the port is in use, or the token is too short.
     """
     Access.of_environment()
-    if not runs:
-        raise VibesError("No run was given; name the folder of at least one run.")
-    for run in runs:
-        if not (run / "run.toml").is_file():
-            raise VibesError(
-                f"{run} is not a run: it has no run.toml. Create a run with vibes train or vibes embed."
-            )
     script, host = Path(__file__).parents[1] / "asgi.py", os.environ.get("LISTING_VIBES_HOST") or ADDRESS
     number, headless = free_port() if port is None else _check_port(port), str(not browser).lower()
     # -P: the working directory may hold modules with the name of ours or of a library.

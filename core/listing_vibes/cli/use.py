@@ -201,7 +201,7 @@ def _explore(runs: list[Path], port: int, browser: bool) -> None:
 
     with needs("The explorer", "app"):
         from listing_vibes_app.server.launch import command
-    arguments = command([run.resolve() for run in runs], port or None, browser)
+    arguments = command(runs, port or None, browser)
     if os.name == "posix":  # the server replaces this process, so that a signal to one ends both
         os.execv(arguments[0], arguments)
     try:
