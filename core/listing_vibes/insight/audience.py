@@ -81,7 +81,7 @@ class Audience:
         log, at = run.log, run.after_last_event if before is None else before
         user, start, end = last_active(run, at)
         if log.has_negatives:
-            is_wanted = log.positives_before[end] > log.positives_before[start]
+            is_wanted = log.positives_before(end) > log.positives_before(start)
             user, start, end = user[is_wanted], start[is_wanted], end[is_wanted]
         if not len(user):
             raise VibesError(

@@ -133,9 +133,12 @@ class EventLog:
         is_positive = self.is_positive[rows]
         return self.histories(rows[is_positive], np.bincount(owner[is_positive], minlength=len(start)))
 
+    def positives_before(self, rows: np.ndarray) -> np.ndarray:
+        """Return (n,) int64: the number of positive events before each of `rows` (n,), at most N; the row's position in `positives`."""
+        return self._positives_before[rows] if self.has_negatives else rows
+
     @cached_property
-    def positives_before(self) -> np.ndarray:
-        """(N + 1,) int64: the number of positive events before each row, and of all; the row's position in `positives`."""
+    def _positives_before(self) -> np.ndarray:
         return np.append(0, np.cumsum(self.is_positive))
 
     @cached_property
@@ -143,7 +146,7 @@ class EventLog:
         """The log of the same users with positive events only; the same object where all are positive. Users may have no event left."""
         if not self.has_negatives:
             return self
-        return self._select(np.flatnonzero(self.is_positive), start=self.positives_before[self.start])
+        return self._select(np.flatnonzero(self.is_positive), start=self.positives_before(self.start))
 
     def negatives(self, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the histories (n,) and listings (n,) of the unwanted events in the histories `start : end` (B,)."""

@@ -15,7 +15,6 @@ class Examples:
     """E moments. The history of example e is the rows `start[e] : end[e]` of the log, oldest first."""
 
     user: np.ndarray  # (E,) int32
-    start: np.ndarray  # (E,) int64
     end: np.ndarray  # (E,) int64
     at: np.ndarray  # (E,) int64, the moment
     positive: np.ndarray  # (E, P) int32, next listings in order, -1 if there are no more
@@ -23,6 +22,11 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.user)
+
+    @property
+    def start(self) -> np.ndarray:
+        """(E,) int64: the first event of each example's user, computed, since with millions of events memory is short."""
+        return np.asarray(self.train_span[self.user, 0])
 
 
 def make_examples(log: EventLog, split: Split, positives: int, within: bool = False) -> Examples:
@@ -49,7 +53,6 @@ def make_examples(log: EventLog, split: Split, positives: int, within: bool = Fa
         positive[inside[same], column] = log.listing[following[same]]
     return Examples(
         user=log.user[rows],
-        start=log.start[log.user[rows]],
         end=before[rows],
         at=log.time[rows],
         positive=positive,

@@ -77,7 +77,7 @@ def _validation(
         listings = np.zeros((log.listings, model.width), np.float32)  # (L, d); the others are not candidates
         listings[needed] = gather(part, len(needed))
         mine = queries.take(processes.mine(len(queries)))  # Each process ranks a part.
-        start, end = log.positives_before[mine.start], log.positives_before[mine.end]
+        start, end = log.positives_before(mine.start), log.positives_before(mine.end)
         users = encode_histories(model, now, start, end, listings=listings, dtype=training.dtype)
         ranks = np.zeros(len(mine), np.int64)
         for rows, batch, allowed in batches(log, mine, data.catalogue, 256):
