@@ -7,7 +7,7 @@ import streamlit as st
 
 from listing_vibes_app.kit.gallery import gallery, listing_card
 from listing_vibes_app.server.pages import page_file
-from listing_vibes_app.server.runs import OpenRun, known_rows
+from listing_vibes_app.server.runs import OpenRun, rows_of
 from listing_vibes_app.view.formats import plain
 
 
@@ -33,12 +33,6 @@ def unknown(what: str, name: str, action: str, on_click: Callable[[], Any]) -> N
     empty(f"There is no {what} “{name}” in this market", why, action, on_click, icon="link_off")
 
 
-def newer_than_run() -> None:
-    """Show that the run has no vectors of a listing."""
-    why = "The market changed since the run was made. Embed the market again with vibes embed."
-    empty("This listing is newer than the run", why)
-
-
 def to_similar() -> None:
     """Draw a link to similar listings, for a page that has nothing to show for this run or market."""
     st.page_link(page_file("similar"), label="Go to similar listings", icon=":material/grid_view:")
@@ -48,6 +42,6 @@ def popular(opened: OpenRun) -> None:
     """Show popular and recent listings."""
     st.header("Recommended", anchor=False)
     st.caption("There is no history to go by, so these are popular and recent listings.")
-    rows = known_rows(opened, opened.run.recommend([])["listing_id"])
-    cards = [listing_card(opened, row) for _, row in rows]
+    rows = rows_of(opened, opened.run.recommend([])["listing_id"])
+    cards = [listing_card(opened, row) for row in rows]
     gallery(opened, cards, key="popular", label="Popular and recent listings")

@@ -10,7 +10,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -140,22 +139,12 @@ def search_index(opened: OpenRun) -> SearchIndex:
     return SearchIndex.build(opened.view)
 
 
-@st.cache_resource(show_spinner=False, max_entries=MOST, hash_funcs=BY_RUN)
-def embedded(opened: OpenRun) -> np.ndarray:
-    """Return (L,) bool: the listings of the market for which the run has vectors; the market may have changed since."""
-    available = opened.run.listing_row
-    return np.array([listing in available for listing in opened.view.ids], bool)
-
-
 @st.cache_resource(show_spinner=False, max_entries=256, hash_funcs=BY_RUN)
 def rank(opened: OpenRun, selection: Selection) -> pd.DataFrame:
     """Return the list that `selection` describes as a table, best first; it is cached for a run."""
     return selection.frame(opened.run)
 
 
-def known_rows(opened: OpenRun, listings: Iterable[str]) -> list[tuple[int, int]]:
-    """Return (position in `listings`, row in the market) of the listings that the market still has."""
-    rows = (
-        (position, opened.view.market.listing_row.get(listing)) for position, listing in enumerate(listings)
-    )
-    return [(position, row) for position, row in rows if row is not None]
+def rows_of(opened: OpenRun, listings: Iterable[str]) -> list[int]:
+    """Return the rows of listings of a run, which are those of its market."""
+    return [opened.run.listing_row[listing] for listing in listings]

@@ -1,7 +1,7 @@
 """The display view of a market: titles, photos, values with labels and units."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,6 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.titles import is_code
-from listing_vibes.market.user_names import NumberedUsers
 from listing_vibes_app.view import formats
 
 HEADLINE = 3  # attributes on a card
@@ -44,11 +43,6 @@ class MarketView:
     def log(self) -> EventLog:
         """The events as arrays."""
         return self.load_log()
-
-    @cached_property
-    def user_row(self) -> Mapping[str, int]:
-        """Number of a user in `log.users` by name; where names are hashed, also by the id."""
-        return NumberedUsers(self.log.users, self.market.names)
 
     @property
     def has_photos(self) -> bool:

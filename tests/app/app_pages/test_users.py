@@ -59,10 +59,10 @@ def test_choosing_by_table_part_of_the_id_and_chance(show, trained):
 def test_an_exact_name_comes_first_then_long_histories(tiny_market):
     names = ["a1", "a12", "A11", "b1"]
     log = SimpleNamespace(users=names, start=np.array([0, 3, 4, 9, 11]))
-    view = SimpleNamespace(log=log, user_row={name: row for row, name in enumerate(names)})
-    assert find_users(view, "a1", 1).tolist() == [0, 2, 1]
-    assert find_users(view, "a1", 3).tolist() == [0, 2]
-    assert find_users(view, "", 1).tolist() == [2, 0, 3, 1]
+    run = SimpleNamespace(log=log, user_number={name: row for row, name in enumerate(names)})
+    assert find_users(run, "a1", 1).tolist() == [0, 2, 1]
+    assert find_users(run, "a1", 3).tolist() == [0, 2]
+    assert find_users(run, "", 1).tolist() == [2, 0, 3, 1]
 
 
 def test_the_timeline_and_the_list_as_of_an_event(show, trained):
@@ -141,7 +141,7 @@ def test_states_in_which_something_is_missing(show, trained, bare, eventless, tm
 def test_reasons_name_the_events_and_the_part_that_add_most(show, trained):
     page, run = show("users", trained, **ASKED), Run.open(trained)
     view = MarketView(run.market, lambda: run.log)
-    number, shown = view.user_row["u1"], recommended(page)
+    number, shown = run.user_number["u1"], recommended(page)
     history = events_at(run, run.log.start[number] + np.arange(4))
     for column, card, listing in zip(
         carried(run, history, links(shown)).T, shown["cards"], links(shown), strict=True

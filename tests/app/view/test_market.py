@@ -144,20 +144,6 @@ def test_years_are_told_by_their_values(tmp_path):
     assert (row["Built in"], row["Area"], row["Lots"]) == ("1975", "1,800", "1,900")
 
 
-def test_a_hashed_user_is_found_by_name_and_by_id(tiny_market):
-    path = tiny_market(photos=0)
-    plain = Market.open(path)
-    user = EventLog.from_market(plain).users[0]
-    with (path / "market.toml").open("a") as stream:
-        stream.write('\n[privacy]\nusers = "hashed"\n')
-    market = Market.open(path)
-    view = MarketView(market, lambda: EventLog.from_market(market))
-    name = market.names.of(user)
-    assert name != user and user not in view.log.users
-    assert view.user_row[user] == view.user_row[name] == view.log.users.index(name)
-    assert view.user_row.get("nobody") is None
-
-
 def test_a_refusal_is_no_later_interaction(make_log):
     view = SimpleNamespace(log=make_log([0, 0, 0, 0, 1], [0, 1, 2, 0, 4], range(5), 5, 2, hides=[1]))
     assert later_listings(view, 0, 1) == {2}

@@ -21,7 +21,7 @@ from listing_vibes_app.kit.map_points import load_maps
 from listing_vibes_app.kit.notices import untrained_caption
 from listing_vibes_app.kit.people import people_table
 from listing_vibes_app.kit.spaces import label_of
-from listing_vibes_app.server.runs import BY_RUN, OpenRun, known_rows
+from listing_vibes_app.server.runs import BY_RUN, OpenRun, rows_of
 from listing_vibes_app.view.formats import count, plain
 
 DOTS = 1500  # most listings on the map
@@ -51,15 +51,15 @@ def similar_gallery(
     opened: OpenRun, near: pd.DataFrame, key: str, label: str, started_from: str | None = None, **more: Any
 ) -> bool:
     """Show listings (`listing_id, score`) with their similarity; return False if there are none."""
-    rows = known_rows(opened, near[C.LISTING])
+    rows = rows_of(opened, near[C.LISTING])
     cards = [
         listing_card(
             opened,
             row,
-            score=f"Similarity {near['score'].iloc[place]:.2f}",
+            score=f"Similarity {score:.2f}",
             badge="started from" if opened.view.ids[row] == started_from else "",
         )
-        for place, row in rows
+        for row, score in zip(rows, near["score"], strict=True)
     ]
     meaning = describe_score(opened, Selection("similar", "", K))[1]
     label = f"{count(len(rows), 'listing')} {label}"
@@ -107,16 +107,14 @@ def dots(
         places: (n, 2) positions of these listings.
         at: (2,) position of the listing itself.
     """
-    run = opened.run
-    nearest = np.array([run.listing_row[name] for name in placed.nearest[C.LISTING]], np.int64)
+    nearest = rows_of(opened, placed.nearest[C.LISTING])
     neighbors = np.flatnonzero(np.isin(rows, nearest))
     others = np.flatnonzero(~np.isin(rows, [*nearest, -1 if placed.row is None else placed.row]))
     if len(others) > DOTS:
         others = np.sort(np.random.default_rng(0).choice(others, DOTS, replace=False))
     shown = np.concatenate([others, neighbors])
     points = np.vstack([places[shown], at])
-    of_market = (opened.view.market.listing_row.get(run.listing_ids[row]) for row in rows[shown])
-    names = ["" if row is None else opened.view.title(row) for row in of_market]
+    names = [opened.view.title(row) for row in rows[shown]]
     kinds = ["Other listings"] * len(others) + ["Neighbors"] * len(neighbors) + ["This listing"]
     return pd.DataFrame(
         {"x": points[:, 0], "y": points[:, 1], "Listing": [*names, placed.title], "Kind": kinds}
@@ -181,7 +179,7 @@ def first_users(opened: OpenRun, listing: str, before: int | None, later: set[st
 
 def show_users(opened: OpenRun, ranked_users: pd.DataFrame, later: set[str]) -> None:
     """Show `ranked_users` (user_id, rank, events) in a table."""
-    users = [opened.view.user_row[name] for name in ranked_users[C.USER]]
+    users = [opened.run.user_number[name] for name in ranked_users[C.USER]]
     table = pd.DataFrame(
         {
             "User": [opened.view.user_name(user) for user in users],

@@ -28,7 +28,7 @@ from listing_vibes_app.app_pages.cold.launching import (
 )
 from listing_vibes_app.kit.as_code import as_code
 from listing_vibes_app.kit.controls import any_listing, beside, button, page_of, switch
-from listing_vibes_app.kit.empty import empty, newer_than_run, unknown
+from listing_vibes_app.kit.empty import empty, unknown
 from listing_vibes_app.kit.gallery import gallery, listing_card, listing_panel, page_url
 from listing_vibes_app.kit.list_options import read_selections
 from listing_vibes_app.kit.spaces import label_of, space_switch
@@ -137,22 +137,18 @@ def show_landing(opened: OpenRun, row: int, end: int | None) -> None:
         end: the end of the training if all events of the listing came later.
     """
     view, listing = opened.view, opened.view.ids[row]
-    place = opened.run.listing_row.get(listing)
-    if place is None:
-        newer_than_run()
-        return
     first_users(opened, listing, end, set() if end is None else later_users(opened, row, end))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         space = space_switch(opened)
         export = st.container(width="content")
     if space is None:
         return
-    vector = opened.run.vectors(space)[place]
+    vector = opened.run.vectors(space)[row]
     if not np.any(vector):
         st.caption(f"This listing has nothing in the space “{label_of(space)}”. Choose another.")
         return
     selections = read_selections(opened, "cold")
-    placed = Placement(view.title(row), space, vector, rank(opened, selections[0]), place)
+    placed = Placement(view.title(row), space, vector, rank(opened, selections[0]), row)
     neighbors(opened, placed)
     place_on_map(opened, placed)
     with export:

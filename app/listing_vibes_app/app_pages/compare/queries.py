@@ -28,7 +28,7 @@ from listing_vibes_app.kit.notices import not_evaluated
 from listing_vibes_app.server.boundary import describe_error
 from listing_vibes_app.server.pages import page_file
 from listing_vibes_app.server.params import read_number, set_params
-from listing_vibes_app.server.runs import OpenRun, known_rows, open_run, run_params, run_title
+from listing_vibes_app.server.runs import OpenRun, open_run, run_params, run_title
 from listing_vibes_app.view import formats
 from listing_vibes_app.view.formats import count, plain
 
@@ -194,7 +194,7 @@ def _show_query(
     if query is None:
         return None
     view, rows = opened.view, opened.view.market.listing_row
-    user = view.user_name(view.user_row[query.user])
+    user = view.user_name(opened.run.user_number[query.user])
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             ranks = [f"{name} {formats.ordinal(rank)}" for name, rank in zip(names, query.ranks, strict=True)]
@@ -219,7 +219,9 @@ def _show_list(opened: OpenRun, name: str, listed: list[str] | str, target: str,
         st.caption(plain(f"First by {name}: {listed or 'nothing'}"))
         return
     cards = []
-    for place, row in known_rows(opened, listed):
-        tone = "hit" if listed[place] == target else ""
-        cards.append(listing_card(opened, row, facts=[], step=f"{name}: {place + 1}", tone=tone))
+    for place, listing in enumerate(listed, 1):
+        row = opened.view.market.listing_row.get(listing)  # None: only the other run has it
+        if row is not None:
+            tone = "hit" if listing == target else ""
+            cards.append(listing_card(opened, row, facts=[], step=f"{name}: {place}", tone=tone))
     gallery(opened, cards, key=key, label=f"First by {name}", **STRIP)

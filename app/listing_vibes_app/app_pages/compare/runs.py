@@ -18,9 +18,9 @@ from listing_vibes_app.server.boundary import describe_error
 from listing_vibes_app.server.params import hold, set_params
 from listing_vibes_app.server.runs import (
     OpenRun,
-    known_rows,
     open_run,
     rank,
+    rows_of,
     run_facts,
     run_label,
     run_paths,
@@ -100,7 +100,7 @@ def of_user(opened: OpenRun, other: OpenRun) -> None:
     if not user:
         st.caption("Name a user, or take any; what both runs recommend is shown here.")
         return
-    number = opened.view.user_row.get(user)
+    number = opened.run.user_number.get(user)
     if number is None:
         unknown("user", user, "Choose a user", lambda: set_params(user=None))
         return
@@ -128,7 +128,7 @@ def show_lists(opened: OpenRun, other: OpenRun, **params: str) -> None:
             ranks = {listing: place for place, listing in enumerate(ids[1 - number], 1)}
             lines, meaning = score_lines(item, selection, result)
             cards = []
-            for place, row in known_rows(item, ids[number]):
+            for place, row in enumerate(rows_of(item, ids[number])):
                 other_rank = ranks.get(ids[number][place])
                 badge = f"{ordinal(other_rank)} in the other list" if other_rank else ""
                 tone = "hit" if other_rank else ""

@@ -24,7 +24,7 @@ from listing_vibes_app.app_pages.similar.picker import choose, picker
 from listing_vibes_app.kit.as_code import as_code
 from listing_vibes_app.kit.controls import any_listing, beside, button, load_more, switch
 from listing_vibes_app.kit.dials import dial_sliders, new_dial
-from listing_vibes_app.kit.empty import empty, newer_than_run, unknown
+from listing_vibes_app.kit.empty import empty, unknown
 from listing_vibes_app.kit.gallery import (
     MAKING,
     SIDES,
@@ -39,7 +39,7 @@ from listing_vibes_app.kit.people import selectable_table
 from listing_vibes_app.kit.spaces import label_of, missing_spaces, space_switch
 from listing_vibes_app.server.params import read_choice, set_params
 from listing_vibes_app.server.photos import cover_url
-from listing_vibes_app.server.runs import OpenRun, current_run, known_rows, rank
+from listing_vibes_app.server.runs import OpenRun, current_run, rank, rows_of
 from listing_vibes_app.view.formats import count, numbered, plain, shorten
 
 VIEWS = {"cards": "Cards", "lineup": "Line up", "spaces": "All spaces"}
@@ -94,13 +94,9 @@ def show_neighbors(opened: OpenRun, row: int) -> None:
 
 def list_neighbors(opened: OpenRun, row: int, space: str, view: str, export: DeltaGenerator) -> list[int]:
     """Show the neighbors, or why there are none; return their rows."""
-    place = opened.run.listing_row.get(opened.view.ids[row])
-    if place is None:
-        newer_than_run()
-        return []
     if line := filters_line(opened, read_filters(opened).mask(opened.view.market, row), row):
         st.caption(line)
-    available = [name for name in opened.run.spaces if np.any(opened.run.vectors(name)[place])]
+    available = [name for name in opened.run.spaces if np.any(opened.run.vectors(name)[row])]
     if space not in available and view != "spaces":
         action = f"Compare by {label_of(available[0]).lower()}" if available else ""
         what = "None of its photos can be used." if space == "photos" else "None of its values is known."
@@ -139,9 +135,8 @@ def nothing_similar(rules: Rules) -> None:
 def show_space(opened: OpenRun, row: int, selection: Selection, view: str) -> list[int]:
     """Show the neighbors in a space, as cards or as a line-up; return their rows."""
     neighbors = rank(opened, selection)
-    lines, meaning = score_lines(opened, selection, neighbors)
-    rows = known_rows(opened, neighbors["listing_id"])
-    others, scores = [other for _, other in rows], [lines[place] for place, _ in rows]
+    scores, meaning = score_lines(opened, selection, neighbors)
+    others = rows_of(opened, neighbors["listing_id"])
     if view == "lineup":
         lineup(opened, row, others, scores)
         return others
@@ -161,8 +156,7 @@ def show_space(opened: OpenRun, row: int, selection: Selection, view: str) -> li
 def side_by_side(opened: OpenRun, selections: Sequence[Selection]) -> list[int]:
     """Show the neighbors in each space in columns, and mark those in several spaces; return their rows."""
     lists = {
-        selection.label: [row for _, row in known_rows(opened, rank(opened, selection)["listing_id"])]
-        for selection in selections
+        selection.label: rows_of(opened, rank(opened, selection)["listing_id"]) for selection in selections
     }
     labels_of: dict[int, list[str]] = {}
     for label, rows in lists.items():

@@ -29,7 +29,7 @@ from listing_vibes_app.kit.list_options import read_selections
 from listing_vibes_app.server.params import hold, read_choice, read_number, set_params
 from listing_vibes_app.server.photo_search import photo_search, prepare_search
 from listing_vibes_app.server.photos import photo_url
-from listing_vibes_app.server.runs import BY_RUN, OpenRun, known_rows, search_index
+from listing_vibes_app.server.runs import BY_RUN, OpenRun, rows_of, search_index
 from listing_vibes_app.view.formats import plain
 
 PAGE = 24
@@ -146,7 +146,7 @@ def _show_photo_matches(
     opened: OpenRun, result: pd.DataFrame, passing: np.ndarray, line: str, score_help: str = ""
 ) -> None:
     """Show the rows of a search of photos that are `passing` (L,) bool the filters, a page at a time."""
-    rows = [(place, row) for place, row in known_rows(opened, result["listing_id"]) if passing[row]]
+    rows = [(place, row) for place, row in enumerate(rows_of(opened, result["listing_id"])) if passing[row]]
     if not rows:
         why = "Remove a filter, or describe something else."
         empty("No photo passes the filters", why, "No filters", clear_filters)

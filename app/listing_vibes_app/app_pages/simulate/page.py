@@ -27,7 +27,7 @@ from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.list_options import list_options, nothing_listed, read_selections, score_lines
 from listing_vibes_app.kit.notices import untrained_caption
 from listing_vibes_app.server.params import hold, read_choice, set_params
-from listing_vibes_app.server.runs import OpenRun, current_run, known_rows, rank
+from listing_vibes_app.server.runs import OpenRun, current_run, rank, rows_of
 from listing_vibes_app.view.formats import count, moment, plain
 
 DEEP = 100  # ranks in which a listing that moved out is searched
@@ -78,11 +78,7 @@ def show_lists(
     dials = dial_sliders(opened, rules)
     selections = read_selections(opened, "simulate")
     lists = {name: (item, deep_list(opened, item)) for name, item in zip(filled, selections, strict=True)}
-    rows = [
-        row
-        for item, result in lists.values()
-        for _, row in known_rows(opened, result["listing_id"][: item.k])
-    ]
+    rows = [row for item, result in lists.values() for row in rows_of(opened, result["listing_id"][: item.k])]
     new_dial(opened, dials, list(dict.fromkeys(rows)), rules)
     for column, name in zip(st.columns(len(filled), gap="large"), filled, strict=True):
         other = lists.get("h2" if name == "h" else "h")
@@ -164,30 +160,28 @@ def recommended(
         line += f" {len(shared & set(now[:k]))} of {len(now[:k])} are in both."
     st.markdown(plain(line.strip() or as_of(opened)))
     lines, meaning = score_lines(opened, selection, result)
-    rows = known_rows(opened, now[:k])
     choice(
         opened,
-        [row for _, row in rows],
+        rows_of(opened, now[:k]),
         key=f"recommended-{name}",
         label=f"Recommended for {target}, the best first",
         marks=[
-            move_mark(moved.marks[place]) + [mark("both", "in both")] * (now[place] in shared)
-            for place, _ in rows
+            move_mark(move) + [mark("both", "in both")] * (listing in shared)
+            for move, listing in zip(moved.marks, now[:k], strict=True)
         ],
-        scores=[lines[place] for place, _ in rows],
+        scores=lines[:k],
         score_help=meaning,
         spoken=line if past else "",
         **shown,
     )
-    gone = known_rows(opened, [listing for listing, _ in moved.out])
-    if gone:
-        st.markdown(f"**Moved out** since the last change: {count(len(gone), 'listing')}")
+    if moved.out:
+        st.markdown(f"**Moved out** since the last change: {count(len(moved.out), 'listing')}")
         choice(
             opened,
-            [row for _, row in gone],
+            rows_of(opened, [listing for listing, _ in moved.out]),
             key=f"out-{name}",
             label=f"Moved out of the recommendations for {target}",
-            scores=[capitalize(moved.out[place][1]) for place, _ in gone],
+            scores=[capitalize(words) for _, words in moved.out],
             strip=True,
             **shown,
         )

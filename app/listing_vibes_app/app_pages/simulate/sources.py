@@ -20,7 +20,7 @@ from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.gallery import gallery, listing_card, matches_line
 from listing_vibes_app.server.boundary import describe_error
 from listing_vibes_app.server.params import read_number, set_params
-from listing_vibes_app.server.runs import BY_RUN, OpenRun, embedded, known_rows, search_index
+from listing_vibes_app.server.runs import BY_RUN, OpenRun, rows_of, search_index
 from listing_vibes_app.view.formats import count, plain
 
 PAGE = 12
@@ -45,8 +45,7 @@ def add_listings(opened: OpenRun, name: str, target: str, history: Simulated, ex
     else:
         rows = np.random.default_rng(read_number("sample", 1, 1, SEEDS)).permutation(len(opened.view))
         line = "Listings in a random order"
-    rows = np.asarray(rows, np.int64)
-    shown = page_of(rows[embedded(opened)[rows]], PAGE, line).tolist()
+    shown = page_of(rows, PAGE, line).tolist()
     chosen = {event.listing for event in history.known}
     marks = [[mark("held", "in the history")] if opened.view.ids[row] in chosen else [] for row in shown]
     label = f"Listings to add to {target}"
@@ -62,9 +61,9 @@ def start_from(opened: OpenRun, name: str, target: str) -> None:
     for start in range(0, len(result), IN_ROW):
         for column, number in zip(st.columns(IN_ROW), range(start, len(result)), strict=False):
             persona = result[number]
-            rows = [row for _, row in known_rows(opened, persona.history["listing_id"].tail(STRIP))]
+            rows = rows_of(opened, persona.history["listing_id"].tail(STRIP))
             events = count(len(persona.history), "listing")
-            who = plain(opened.view.user_name(opened.view.user_row[persona.user]))
+            who = plain(opened.view.user_name(opened.run.user_number[persona.user]))
             with column, st.container(border=True):
                 cards = [listing_card(opened, row, facts=[], title="", href="", photos=[]) for row in rows]
                 if opened.view.has_photos:
@@ -111,7 +110,7 @@ def _from_user(opened: OpenRun, name: str) -> None:
 
     def type_user() -> None:
         typed = str(st.session_state["simulate-user"]).strip()
-        if (number := view.user_row.get(typed)) is not None:
+        if (number := opened.run.user_number.get(typed)) is not None:
             st.session_state["simulate-user"] = ""
             fill(number)
         elif typed:

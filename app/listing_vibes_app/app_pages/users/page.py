@@ -21,7 +21,7 @@ from listing_vibes_app.kit.notices import untrained_caption
 from listing_vibes_app.server.pages import page_file
 from listing_vibes_app.server.params import set_params
 from listing_vibes_app.server.photos import cover_url, photo_url
-from listing_vibes_app.server.runs import BY_RUN, OpenRun, current_run, known_rows, rank
+from listing_vibes_app.server.runs import BY_RUN, OpenRun, current_run, rank, rows_of
 from listing_vibes_app.view import formats
 from listing_vibes_app.view.history import later_listings
 
@@ -39,7 +39,7 @@ def page() -> None:
     """Draw the page."""
     opened = current_run()
     view, user = opened.view, st.query_params.get("user")
-    number = view.user_row.get(user) if view.has_events and user is not None else None
+    number = opened.run.user_number.get(user) if view.has_events and user is not None else None
     if number is not None:
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.title(formats.plain(view.user_name(number)), anchor=False, width="content")
@@ -84,8 +84,8 @@ def show_recommendations(opened: OpenRun, user: int, known: Known) -> None:
     (selection,) = read_selections(opened, "users")
     with st.spinner("Ranking listings …"):
         result = rank(opened, selection)
-    rows = known_rows(opened, result["listing_id"])
-    new_dial(opened, dials, [row for _, row in rows], rules)
+    rows = rows_of(opened, result["listing_id"])
+    new_dial(opened, dials, rows, rules)
     if not rows:
         total = int(np.diff(opened.view.log.start)[user])
         why = "No listing active at that moment passes the rules, or all are in the history already."
@@ -94,7 +94,7 @@ def show_recommendations(opened: OpenRun, user: int, known: Known) -> None:
         return
     later = later_listings(opened.view, user, known.events)
     today = later_listings(opened.view, user, known.events, known.of_day)
-    st.markdown(describe_hits(known, {row for _, row in rows}, later, today), help=REASONS)
+    st.markdown(describe_hits(known, set(rows), later, today), help=REASONS)
     reasons: list[list[Reason]] = [[] for _ in result.index]
     if opened.run.has_model:  # the explanation is of the model's similarity
         with st.spinner("Leaving out one part at a time …"):
@@ -109,7 +109,7 @@ def show_recommendations(opened: OpenRun, user: int, known: Known) -> None:
             tone="hit" if row in later else "",
             reasons=reasons[place],
         )
-        for place, row in rows
+        for place, row in enumerate(rows)
     ]
     label = "Recommendations, the best first"
     gallery(opened, cards, key="recommended", label=label, score_help=meaning, examples=True)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from listing_vibes.run.run import Run
 from listing_vibes_app.kit.controls import any_user, search_box
 from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.people import people_table
@@ -20,17 +21,17 @@ def choose_user(user: str | None) -> None:
     set_params(user=user, at=None)
 
 
-def find_users(view: MarketView, text: str, least: int) -> np.ndarray:
+def find_users(run: Run, text: str, least: int) -> np.ndarray:
     """Return users whose name contains `text`, with at least `least` events: an exact match first, then the longest histories.
 
     If names are hashed, the user with the id `text` also matches.
     """
-    length = np.diff(view.log.start)
+    length = np.diff(run.log.start)
     hit, exact = length >= least, np.zeros(len(length), bool)
     if text:
-        if (number := view.user_row.get(text)) is not None:
+        if (number := run.user_number.get(text)) is not None:
             exact[number] = True
-        hit &= exact | np.array([text.lower() in user.lower() for user in view.log.users], bool)
+        hit &= exact | np.array([text.lower() in user.lower() for user in run.log.users], bool)
     rows = np.flatnonzero(hit)
     return rows[np.lexsort((rows, -length[rows], ~exact[rows]))]
 
@@ -55,7 +56,7 @@ def picker(opened: OpenRun) -> None:
         text = search_box("who", "User id", "An id or a part of it")
         st.number_input("Events at least", 1, longest, width=150, **bind("least", least, 1))
         any_user(opened, lambda user: choose_user(view.log.users[user]), least)
-    rows = find_users(view, text, least)
+    rows = find_users(opened.run, text, least)
     if not len(rows):
         title = f"No user matches “{text}”" if text else "No user has so many events"
         why = "Try a shorter part of the id, or fewer events."
