@@ -25,7 +25,6 @@ from listing_vibes.ablation.table import (
 )
 from listing_vibes.cores import cores
 from listing_vibes.errors import VibesError, needs
-from listing_vibes.evaluation.intervals import SIGNIFICANT
 from listing_vibes.evaluation.protocol import evaluate
 from listing_vibes.evaluation.result import slice_masks, week_after_training
 from listing_vibes.market.caches import user_cache
@@ -242,7 +241,7 @@ def _gather(
 
 
 ROW, GAP = 0.26, 1.4  # inches per row; rows between two questions
-BETTER, WORSE, PLAIN = "#0b7a75", "#b5452c", "#5f6b76"
+COLORS, PLAIN = {"better": "#0b7a75", "worse": "#b5452c"}, "#5f6b76"
 XLABEL = (
     "recall@30: mean over users and seeds, 95 % interval over users, rings: single seeds;\n"
     "filled: differs from its reference, p < .05 after Holm, green above, red below"
@@ -268,17 +267,15 @@ def save_figure(table: pd.DataFrame, measured: Sequence[Measured], path: Path, h
     axes = figure.add_subplot()
     beside = axes.get_yaxis_transform()  # x in parts of the axes, y in rows
     for name, row in figures_of(table).loc[heights.index].iterrows():
-        height, has_difference = heights[name], pd.notna(row["difference"])
-        is_significant = has_difference and row["p_value"] < SIGNIFICANT
-        color = PLAIN if not is_significant else BETTER if row["difference"] > 0 else WORSE
+        height, color = heights[name], COLORS.get(row["verdict"], PLAIN)
         axes.hlines(height, row["low"], row["high"], color=color, linewidth=1.8)
         seeds = [*variant_results(table, str(name))[METRIC]["seeds"].values()]
         if len(seeds) > 1:
             axes.plot(seeds, [height] * len(seeds), "o", mfc="none", mec=color, ms=3.5, mew=0.7, alpha=0.7)
-        fill = color if is_significant else "white"
+        fill = "white" if color == PLAIN else color
         axes.plot([row["value"]], [height], "o", mfc=fill, mec=color, ms=6.5, mew=1.5)
         text = f"{row['value']:.3f}".replace("0.", ".", 1)
-        if has_difference:
+        if pd.notna(row["difference"]):
             text += f"   {row['difference']:+.3f}  p {write_p(row['p_value'])}  to {row['reference']}"
         axes.text(1.01, height, text, va="center", fontsize=8, color=color, transform=beside)
     for name, question in questions[is_first].items():

@@ -134,13 +134,25 @@ def _coverage_rows(variant: Measured, seed: int | None, queries: int) -> Iterato
         }  # fmt: skip
 
 
-def figures_of(table: pd.DataFrame, metric: str = "recall", k: int | None = K) -> pd.DataFrame:
-    """Return one row per variant: the mean over seeds of one metric on all queries, and the `lowest` and `highest` seed."""
-    rows = table[(table["slice"] == ALL) & (table["metric"] == metric)]
+def figures_of(
+    table: pd.DataFrame, metric: str = "recall", k: int | None = K, part: str = ALL
+) -> pd.DataFrame:
+    """Return one row per variant: the mean over seeds of one metric on a slice, the `lowest` and `highest` seed, and the `verdict`."""
+    rows = table[(table["slice"] == part) & (table["metric"] == metric)]
     rows = rows[rows["k"] == k] if k is not None else rows[rows["k"].isna()]
     seeds = rows[rows["seed"].notna()].groupby("variant")["value"].agg(["min", "max"])
     means = rows[rows["seed"].isna()].set_index("variant")
-    return means.join(seeds.rename(columns={"min": "lowest", "max": "highest"}))
+    verdicts = [_verdict(row) for row in means.to_dict("records")]
+    return means.join(seeds.rename(columns={"min": "lowest", "max": "highest"})).assign(verdict=verdicts)
+
+
+def _verdict(row: Mapping[Any, Any]) -> str:
+    """Return "better" or "worse" than the reference if the difference is significant after Holm's correction."""
+    if pd.isna(row["difference"]) or pd.isna(row["p_value"]):
+        return "no reference"
+    if row["p_value"] >= SIGNIFICANT:
+        return "not significant"
+    return "better" if row["difference"] > 0 else "worse"
 
 
 def variant_results(table: pd.DataFrame, variant: str) -> dict[str, dict[str, Any]]:
@@ -202,8 +214,7 @@ def ladder(table: pd.DataFrame) -> list[Rung]:
     is_chain = chain["reference"].iloc[1:].tolist() == chain.index[:-1].tolist()
     if GROUND not in chain.index or not chain.index.isin(INGREDIENTS).any() or not is_chain:
         return []
-    numbers = chain[["value", "low", "high", "difference", "p_value"]].astype(object)
-    rows = numbers.where(chain.notna(), None).to_dict("index")
+    rows = chain.astype(object).where(chain.notna(), None).to_dict("index")
     return [
         Rung(
             LABELS[str(name)],
@@ -211,7 +222,7 @@ def ladder(table: pd.DataFrame) -> list[Rung]:
             row["low"],
             row["high"],
             None if name == GROUND else row["difference"],
-            name != GROUND and row["p_value"] is not None and row["p_value"] < SIGNIFICANT,
+            name != GROUND and row["verdict"] in ("better", "worse"),
         )
         for name, row in rows.items()
     ]

@@ -22,6 +22,8 @@ from listing_vibes.tables import write_p
 from listing_vibes.words import capitalize, count, enumerated, percent
 
 BETTER, WORSE, NOT_DIFFERENT = "significantly better", "significantly worse", "not significantly different"
+#: Class of the style sheet and sign of a variant of an ablation.
+VERDICTS = {"better": ("better", "▲ "), "worse": ("worse", "▼ ")}
 SLICES = ("warm listings", "cold listings", "warm users", "cold users")
 TITLES = {"ndcg": "NDCG", "mrr": "MRR", "recall": "Recall", "coverage": "Coverage"}
 USED_UP = (
@@ -121,11 +123,9 @@ def ablation(run: Run) -> Rows | None:
         return None
     rows = []
     for name, row in figures_of(table).iterrows():
-        kind, sign, note = "plain", "", ""
+        kind, sign, note = *VERDICTS.get(row["verdict"], ("plain", "")), ""
         if not pd.isna(row["difference"]):
             note = f"{100 * row['difference']:+.1f} points against {variant_name(row['reference'])}, p {write_p(row['p_value'])}"
-            if row["p_value"] < SIGNIFICANT:
-                kind, sign = ("better", "▲ ") if row["difference"] > 0 else ("worse", "▼ ")
         low, high = (None if pd.isna(row[end]) else float(row[end]) for end in ("low", "high"))
         rows.append(Row(f"{sign}{variant_name(name)}", float(row["value"]), low, high, kind, note))
     caption = "Recall@30 of every variant, mean over users and trainings, with 95 % intervals."

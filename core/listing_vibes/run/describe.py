@@ -72,9 +72,8 @@ def describe_listings(run: RunFolder, ranked: pd.DataFrame) -> pd.DataFrame:
         columns = [column for column in columns if column[1] != cost.name]
         columns.append((f"{cost.label} ({unit})" if unit else cost.label, cost.name))
     for label, name in columns:
-        values = market.listings[name]
-        grouped = name not in years_of(market)
-        table[label] = [cut(cell_text(values.iat[row], grouped), 48) if row >= 0 else "" for row in rows]
+        values, grouped = market.listings[name].iloc[rows], name not in years_of(market)
+        table[label] = [cut(cell_text(value, grouped), 48) for value in values]
     table["score"] = [f"{score:.3f}" for score in ranked["score"]]
     if "rule" in ranked:
         table["rule"] = ranked["rule"].tolist()
@@ -93,9 +92,8 @@ def with_titles(run: RunFolder, ranked: pd.DataFrame) -> pd.DataFrame:
         ranked.attrs["market_changed"] = True
     if market.title is None:
         return ranked
-    titles = market.listings[market.title]
-    rows = market.rows(ranked[C.LISTING])
-    return ranked.assign(title=[titles.iat[row] if row >= 0 else None for row in rows])
+    titles = market.listings[market.title].iloc[market.rows(ranked[C.LISTING])]
+    return ranked.assign(title=titles.tolist())
 
 
 def _market(run: RunFolder) -> Market | None:

@@ -1,12 +1,9 @@
 """The ablation: every variant with its interval, and whether the difference to its reference is significant."""
 
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
-from listing_vibes.ablation.table import ALL, variant_name
-from listing_vibes.evaluation.intervals import SIGNIFICANT
+from listing_vibes.ablation.table import ALL, figures_of, variant_name
 from listing_vibes.tables import write_p
 from listing_vibes.words import percent
 from listing_vibes_app.kit import charts
@@ -44,7 +41,7 @@ def show_ablation(table: pd.DataFrame) -> None:
         part = ALL
         if len(slices) > 1:
             part = select("Queries", "slice", slices, ALL, width=240)
-    shown = rows_of(table, metric, k, part)
+    shown = figures_of(table, metric, int(k) if k else None, part).reset_index()
     name = METRICS[metric][0] + (f"@{k}" if k and metric != "mrr" else "")
     queries, seeds = int(shown["queries"].iloc[0]), table["seed"].dropna().nunique()
     st.caption(
@@ -65,21 +62,6 @@ def show_ablation(table: pd.DataFrame) -> None:
     height = charts.rows_height(len(shown), legend=True)
     charts.show_chart(figure, key="ablation", alt=alt, height=height)
     charts.show_figures(lines, f"{name} of every variant with its interval and difference")
-
-
-def rows_of(table: pd.DataFrame, metric: str, k: str, part: str) -> pd.DataFrame:
-    """Return a row for each variant in the order of the grid: the mean over seeds and the verdict against its reference."""
-    result = table[(table["metric"] == metric) & (table["slice"] == part) & table["seed"].isna()]
-    result = result[result["k"].isna()] if not k else result[result["k"] == int(k)]
-    return result.assign(verdict=[_verdict(row) for row in result.to_dict("records")]).reset_index(drop=True)
-
-
-def _verdict(row: dict[str, Any]) -> str:
-    if pd.isna(row["difference"]) or pd.isna(row["p_value"]):
-        return "no reference"
-    if row["p_value"] >= SIGNIFICANT:
-        return "not significant"
-    return "better" if row["difference"] > 0 else "worse"
 
 
 def figures(shown: pd.DataFrame) -> pd.DataFrame:

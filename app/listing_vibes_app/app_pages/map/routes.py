@@ -102,13 +102,9 @@ def _cards(request: Request, opened: OpenRun, drawn: SpaceMap) -> Response:
     for number in _numbers(request, drawn):
         group = int(drawn.cluster[number])
         step = names[group] if group >= 0 else ""
-        card = listing_card(opened, int(drawn.rows[number]), {"space": _space(drawn)}, step=step)
+        card = listing_card(opened, int(drawn.rows[number]), {"space": drawn.vector_space}, step=step)
         cards.append(asdict(card) | {"simulate": page_url(opened, "simulate", h=token(Event(card.id)))})
     return _json(cards)
-
-
-def _space(drawn: SpaceMap) -> str:
-    return drawn.space if drawn.grouped_by is None else drawn.grouped_by.space
 
 
 def _unmet(request: Request, opened: OpenRun, drawn: SpaceMap) -> Response:

@@ -95,4 +95,4 @@ def end_of_day(opened: OpenRun, day: str | None) -> int | None:
         raise VibesError(f"There is no day '{day[:20]}' in this market.")
     if days is None or number is None or number == len(days) - 1:
         return None
-    return (days.first + number + 1) * 86_400_000_000_000
+    return days.begin(number + 1)

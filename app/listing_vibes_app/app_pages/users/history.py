@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from listing_vibes.market.log import DAY
 from listing_vibes_app.kit.days import NAME, event_slider, market_days, read_day
 from listing_vibes_app.kit.gallery import Card, gallery, listing_card
 from listing_vibes_app.server.params import hold, read_number, set_params
@@ -15,7 +16,6 @@ from listing_vibes_app.view import formats
 from listing_vibes_app.view.history import moment_of
 
 BEFORE, AFTER = 50, 20  # events shown around the moment; a model uses at most 50 events
-DAY = 86_400_000_000_000
 EVENT_HELP = "The recommendations know the history up to this event; later events are held out."
 DAY_HELP = "The list on the morning of this day: from the events before it, of the listings active then."
 

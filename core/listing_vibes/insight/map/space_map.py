@@ -83,13 +83,13 @@ class SpaceMap:
     @property
     def names(self) -> list[str]:
         """The name of each cluster: the one that a user gave, else that of its portrait."""
-        given = given_names(self.run, self._vector_space, self.ids, self.cluster)
+        given = given_names(self.run, self.vector_space, self.ids, self.cluster)
         return [given.get(number, portrait.name) for number, portrait in enumerate(self.portraits)]
 
     def typical(self, number: int, k: int) -> np.ndarray:
         """Return the numbers on the map of a cluster's `k` most typical listings."""
         members = self.members(number)
-        vectors = self.run.vectors(self._vector_space)[self.rows[members]]
+        vectors = self.run.vectors(self.vector_space)[self.rows[members]]
         return np.asarray(members[most_typical(vectors, k)])
 
     def standing(self, row: int) -> tuple[np.ndarray, int] | None:
@@ -167,7 +167,7 @@ class SpaceMap:
     def name(self, group: int, name: str) -> None:
         """Name a group, see `name_group`."""
         self._check(group)
-        save_name(self.run, self._vector_space, self.ids[self.typical(group, len(self.rows))], name)
+        save_name(self.run, self.vector_space, self.ids[self.typical(group, len(self.rows))], name)
 
     def _check(self, group: int) -> None:
         if group not in self.groups:
@@ -190,7 +190,8 @@ class SpaceMap:
         return pd.concat([head, listings.drop(columns=C.LISTING)], axis=1)
 
     @property
-    def _vector_space(self) -> str:
+    def vector_space(self) -> str:
+        """The space that groups and vectors are of."""
         return self.space if self.grouped_by is None else self.grouped_by.space
 
     def middle(self, members: np.ndarray) -> np.ndarray:

@@ -26,6 +26,7 @@ from listing_vibes.model.export.inputs import Arrays, history_inputs, listing_in
 from listing_vibes.progress import Counted, Report, silent
 from listing_vibes.run.engine import Engine, weights_digest
 from listing_vibes.run.run import Run
+from listing_vibes.search.index import best
 
 MANIFEST = "export.json"
 SAMPLE = 8  # rows that a graph is traced with
@@ -176,15 +177,10 @@ def check_export(run: Run, out: Path, format: str) -> ExportCheck:
     eager[rows] = engine.encode_listings(rows=rows)
     other[rows] = exported.encode_listings(rows)
     histories = engine.encode_histories(log, start, end, eager), exported.encode_histories(start, end, other)
-    best = _best(histories[0] @ eager[rows].T), _best(histories[1] @ other[rows].T)
+    tables, k = (eager[rows], other[rows]), min(K, len(rows))
+    lists = [best(vectors @ table.T, k)[0] for vectors, table in zip(histories, tables, strict=True)]
     return ExportCheck(
         listing_cosine=float((eager[rows] * other[rows]).sum(axis=1).mean()),
         history_cosine=float((histories[0] * histories[1]).sum(axis=1).mean()),
-        overlap=float(np.mean([np.isin(*pair).mean() for pair in zip(*best, strict=True)])),
+        overlap=float(np.mean([np.isin(*pair).mean() for pair in zip(*lists, strict=True)])),
     )
-
-
-def _best(scores: np.ndarray) -> np.ndarray:
-    """Return the columns (B, 30) of the largest scores (B, n)."""
-    count = min(K, scores.shape[1])
-    return np.argpartition(-scores, count - 1, axis=1)[:, :count]
