@@ -255,8 +255,8 @@ def recent(request) -> RecentEvents:
     time = np.sort(rng.integers(0, 30, 60)) * DAY
     listing = rng.integers(0, LISTINGS - 2, 60).astype(np.int32)  # the last two listings have no event
     if request.param == "timed":
-        return RecentEvents(7, None, time, listing, LISTINGS)
-    return RecentEvents(None, 3, np.zeros(60, np.int64), listing, LISTINGS)
+        return RecentEvents(7, time, listing, LISTINGS)
+    return RecentEvents(None, np.zeros(60, np.int64), listing, LISTINGS)
 
 
 def test_counts_are_those_of_the_days_strictly_before(recent):

@@ -22,11 +22,6 @@ def label_of(space: str) -> str:
     return LABELS.get(space, space)
 
 
-def meaning_of(space: str) -> str:
-    """Return a phrase that says what a space compares by."""
-    return MEANINGS.get(space, f"the market's own vectors “{space}”")
-
-
 def in_order(spaces: Iterable[str]) -> list[str]:
     """Return the spaces in the order of the switch: those of the run, then those of the market."""
     rank = {name: place for place, name in enumerate(LABELS)}
@@ -35,7 +30,8 @@ def in_order(spaces: Iterable[str]) -> list[str]:
 
 def spaces_help(spaces: Iterable[str]) -> str:
     """Return a sentence that says what each space compares by."""
-    return " · ".join(f"**{label_of(name)}**: {meaning_of(name)}" for name in in_order(spaces))
+    meanings = {name: MEANINGS.get(name, f"the market's own vectors “{name}”") for name in in_order(spaces)}
+    return " · ".join(f"**{label_of(name)}**: {meaning}" for name, meaning in meanings.items())
 
 
 def space_switch(opened: OpenRun) -> str | None:

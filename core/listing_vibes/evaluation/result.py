@@ -129,11 +129,6 @@ class Evaluation:
     fits: "list[BlendWeights]" = field(default_factory=list)  # the blends as fitted on validation
 
     @property
-    def protocol(self) -> str:
-        """Return the protocol of the split."""
-        return self.split.protocol
-
-    @property
     def names(self) -> list[str]:
         """Return the scorers, the subject first."""
         return list(self.ranks)
@@ -206,7 +201,7 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """Return the document of `vibes evaluate --json`; None for an interval of fewer than two users."""
         return {
-            "protocol": self.protocol,
+            "protocol": self.split.protocol,
             "history_hidden": self.queries.masked,
             "queries": len(self.queries),
             "users": len(self.users),
@@ -283,12 +278,12 @@ class Evaluation:
     @property
     def headline(self) -> str:
         """Return protocol and size in one line, and the recalls that are trivial because few listings were ranked."""
-        hidden = ", history hidden" if self.queries.masked and self.protocol == "leave-one-out" else ""
+        hidden = ", history hidden" if self.queries.masked and self.split.protocol == "leave-one-out" else ""
         size = f"{count(len(self.queries), 'query', 'queries')} of {count(len(self.users), 'user')}"
         most = int(self.candidates.max(initial=0))
         trivial = " and ".join(f"recall@{k}" for k in RECALL if k >= most)
         note = f"; with {count(most, 'candidate')} at most, {trivial} is 1 in any order" if trivial else ""
-        return f"{self.protocol}{hidden}: {size}{note}"
+        return f"{self.split.protocol}{hidden}: {size}{note}"
 
 
 def results_frame(results: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:

@@ -135,11 +135,6 @@ class Audience:
             result[users] = best(self.scores(users, candidates, rows), k, rows)[0]
         return result
 
-    def has_in_history(self, row: int) -> np.ndarray:
-        """Return which users have the listing `row` in their history, (U,) bool."""
-        events = np.flatnonzero(self.run.log.listing == row)
-        return np.asarray(np.searchsorted(events, self.start) < np.searchsorted(events, self.end))
-
     def table(self, rank: np.ndarray, score: np.ndarray, shown: np.ndarray) -> pd.DataFrame:
         """Return the users with `shown` (U,) True by rank (U,) and score (U,): `user_id, rank, score, events`."""
         order = np.lexsort((self.user, -score, rank))

@@ -26,7 +26,7 @@ from listing_vibes.insight.map.cluster_names import (
 )
 from listing_vibes.insight.map.tones import COLUMNS
 from listing_vibes.insight.map.vibe_map import read_map
-from listing_vibes.insight.photo_search import PhotoSearch
+from listing_vibes.insight.photo_search import looks_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import DAY, ranges
 from listing_vibes.market.moments import Moment
@@ -287,13 +287,11 @@ def select_regions(low: np.ndarray, regions: list[np.ndarray], rows: int, least:
 
 def _values(run: Run) -> ListingValues:
     """Return the values of all listings for portraits: attributes, and photo classes if available."""
-    drawn, search = read_map(run), PhotoSearch.open(run) if len(run.market.photos) else None
-    tones = pd.DataFrame(columns=list(COLUMNS))
+    drawn, tones = read_map(run), pd.DataFrame()
     if drawn is not None:
         tones = drawn.drop_duplicates(C.LISTING).set_index(C.LISTING)
     tones = tones.reindex(index=run.listing_ids, columns=list(COLUMNS))
-    rows = np.arange(len(run.market.listings))
-    return attribute_values(run.market, rows, tones, None if search is None else search.looks)
+    return attribute_values(run.market, np.arange(len(tones)), tones, looks_of(run))
 
 
 def _describe(

@@ -70,7 +70,8 @@ class Crowd:
         above = [(others >= column[:, None]).sum(axis=1) for column in score.T]
         rank = 1 + np.minimum(np.stack(above, axis=1), self.k)
         if row is not None:
-            rank[self.people.has_in_history(row)] = 0
+            events = np.flatnonzero(self.people.run.log.listing == row)
+            rank[np.searchsorted(events, self.people.start) < np.searchsorted(events, self.people.end)] = 0
         return rank, score
 
     def typical_audience(self) -> int | None:

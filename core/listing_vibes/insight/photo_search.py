@@ -179,6 +179,12 @@ def photo_scores(run: Run, photo: Path | str | bytes, newcomers: Newcomers | Non
     return encoded.scores["photos"]
 
 
+def looks_of(run: Run) -> Looks | None:
+    """Return the classes of the run's photos; None if they were not classified yet."""
+    search = PhotoSearch.open(run)
+    return None if search is None else search.looks
+
+
 def prepare_looks(run: Run, report: Report) -> None:
     """Classify the photos if they are embedded by `ENCODER` already, so that it is cheap. The names of the map's groups then use
     photo classes, and the first search is fast. A failure is reported by the search.

@@ -79,17 +79,14 @@ def quality(metrics: dict[str, Any]) -> dict[str, Any] | None:
     return {
         "lines": lines,
         "figure": Rows(rows, caption),
-        "titles": [_title(name) for name in names],
+        "titles": [
+            TITLES.get(name, name) + at + k for name, at, k in (name.partition("@") for name in names)
+        ],
         "table": [
             (method_name(name), [results[name].get(metric, {}).get("value") for metric in names])
             for name in ranked
         ],
     }
-
-
-def _title(metric: str) -> str:
-    name, at, k = metric.partition("@")
-    return TITLES.get(name, name) + at + k
 
 
 def bars(figures: Sequence[Bar]) -> Rows:

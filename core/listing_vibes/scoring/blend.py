@@ -154,11 +154,8 @@ def fit_blend(
     features, valid, scales = _candidates(scorers, moments, log, measured, catalogue, seed)
     names = [*scorers, *moments]
     mean, spread = prior_of(names, np.bincount(log.user[split.train]))
-    if not len(queries):
-        features, valid = features[:0], valid[:0]
-    share = user_shares(queries.user)  # (Q,)
-    kept = valid[:, 0] if len(queries) else np.zeros(0, bool)
-    features, valid, share = features[kept], valid[kept], share[kept]
+    kept = valid[:, 0] & (len(queries) > 0)
+    features, valid, share = features[kept], valid[kept], user_shares(measured.user)[kept]
     size = overall_scale(features, valid, share, mean)
     least = np.array([0.0 if name == RECENT else -np.inf for name in names])
     weights, errors = fit_logit(features, valid, share, size * mean, (max(size, 1.0) * spread) ** -2.0, least)

@@ -20,11 +20,10 @@ RECENT_EVENTS = 5
 class RecentEvents:
     """Counts the wanted events of each listing, by all users, in the `days` strictly before a moment.
 
-    Without timestamps the last `events` events of each user count as recent, and the counts are the same at all moments.
+    Without timestamps the last events of each user count as recent, and the counts are the same at all moments.
     """
 
-    days: int | None  # of logs with timestamps
-    events: int | None  # of logs without timestamps
+    days: int | None  # None: of a log without timestamps
     time: np.ndarray = field(repr=False)  # (N,) int64, ascending
     listing: np.ndarray = field(repr=False)  # (N,) int32, in the same order
     listings: int
@@ -35,7 +34,7 @@ class RecentEvents:
         order = np.argsort(log.time, kind="stable")
         if log.has_negatives:
             order = order[log.is_positive[order]]
-        return cls(days, None, log.time[order], log.listing[order], log.listings)
+        return cls(days, log.time[order], log.listing[order], log.listings)
 
     @classmethod
     def over_events(cls, log: EventLog, counted: np.ndarray, events: int = RECENT_EVENTS) -> RecentEvents:
@@ -43,7 +42,7 @@ class RecentEvents:
         rows = np.flatnonzero(counted & log.is_positive)
         end = np.bincount(log.user[rows], minlength=len(log.users)).cumsum()[log.user[rows]]
         recent = rows[end - np.arange(len(rows)) <= events]  # The difference is 1 at a user's last event.
-        return cls(None, events, np.zeros(len(recent), np.int64), log.listing[recent], log.listings)
+        return cls(None, np.zeros(len(recent), np.int64), log.listing[recent], log.listings)
 
     def counts(self, at: np.ndarray, listings: np.ndarray | None = None) -> np.ndarray:
         """Return counts (B, L) float32 at the moments `at` (B,), or (B, C) of `listings` (C,), which may have duplicates."""

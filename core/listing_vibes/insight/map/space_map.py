@@ -24,7 +24,7 @@ from listing_vibes.insight.map.cluster_names import (
 from listing_vibes.insight.map.region import grid_places, inside, read_outline
 from listing_vibes.insight.map.tones import COLUMNS
 from listing_vibes.insight.map.vibe_map import LEAST, coarse_layout, place_among, read_map
-from listing_vibes.insight.photo_search import PhotoSearch
+from listing_vibes.insight.photo_search import looks_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.conditions import read_condition
 from listing_vibes.run.run import Run
@@ -251,10 +251,6 @@ def drawable_spaces(run: Run) -> list[str]:
 
 
 def _of_frame(run: Run, space: str, frame: pd.DataFrame, rows: np.ndarray) -> SpaceMap:
-    def looks() -> Looks | None:
-        search = PhotoSearch.open(run)
-        return None if search is None else search.looks
-
     return SpaceMap(
         run=run,
         space=space,
@@ -262,7 +258,7 @@ def _of_frame(run: Run, space: str, frame: pd.DataFrame, rows: np.ndarray) -> Sp
         places=grid_places(frame[["x", "y"]].to_numpy()),
         cluster=frame["cluster"].to_numpy(np.int16),
         tones=frame.reindex(columns=list(COLUMNS)).reset_index(drop=True),
-        looks=looks,
+        looks=lambda: looks_of(run),
     )
 
 
