@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.photos.looks import Looks
 from listing_vibes.insight.days import MarketDays
 from listing_vibes.insight.map.cluster_names import (
     ListingValues,
@@ -45,7 +44,6 @@ class SpaceMap:
     places: np.ndarray  # (n, 2) uint16, on the grid of `listing_vibes.insight.map.region`
     cluster: np.ndarray  # (n,) int16, -1 between clusters
     tones: pd.DataFrame  # n rows, see `listing_vibes.insight.map.tones`
-    looks: Callable[[], Looks | None] = field(default=lambda: None, repr=False)
     grouped_by: SpaceMap | None = None  # the map that groups and vectors are of, if not this one
 
     @property
@@ -71,7 +69,7 @@ class SpaceMap:
     @cached_property
     def values(self) -> ListingValues:
         """The values of all attributes, and the photo classes if the photos were classified."""
-        return attribute_values(self.run.market, self.rows, self.tones, self.looks())
+        return attribute_values(self.run.market, self.rows, self.tones, looks_of(self.run))
 
     @cached_property
     def portraits(self) -> list[Portrait]:
@@ -258,7 +256,6 @@ def _of_frame(run: Run, space: str, frame: pd.DataFrame, rows: np.ndarray) -> Sp
         places=grid_places(frame[["x", "y"]].to_numpy()),
         cluster=frame["cluster"].to_numpy(np.int16),
         tones=frame.reindex(columns=list(COLUMNS)).reset_index(drop=True),
-        looks=lambda: looks_of(run),
     )
 
 
@@ -284,7 +281,6 @@ def with_street_map(maps: dict[str, SpaceMap]) -> dict[str, SpaceMap]:
         places=grid_places(np.clip(places, low - margin, high + margin)),
         cluster=base.cluster[known],
         tones=base.tones.iloc[known].reset_index(drop=True),
-        looks=base.looks,
         grouped_by=base,
     )
     return {**maps, LOCATION: street}
