@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable
 
-import streamlit as st
-
 from listing_vibes.insight.map.space_map import LOCATION
 from listing_vibes_app.kit.controls import switch
 from listing_vibes_app.server.runs import OpenRun
@@ -34,14 +32,9 @@ def spaces_help(spaces: Iterable[str]) -> str:
     return " · ".join(f"**{label_of(name)}**: {meaning}" for name, meaning in meanings.items())
 
 
-def space_switch(opened: OpenRun) -> str | None:
-    """Draw a switch of a run's spaces and return the chosen one; None if it has none."""
+def space_switch(opened: OpenRun) -> str:
+    """Draw a switch of a run's spaces and return the chosen one."""
     spaces = in_order(opened.run.spaces)
-    if not spaces:
-        st.info(
-            "This run has no embedding, so nothing can be compared. Create one with vibes train or vibes embed."
-        )
-        return None
     if len(spaces) == 1:
         return spaces[0]
     offered = {name: label_of(name) for name in spaces}

@@ -156,9 +156,9 @@ def _vibes(run: Run) -> Beat | None:
 
 def _similar(run: Run) -> Beat | None:
     """Return one of the listings opened most: the one whose neighbors stand out most, unless they have the same photos."""
-    space = "photos" if "photos" in run.spaces and run.market.cover else next(iter(run.spaces), None)
-    rows = np.zeros(0, int) if space is None else _with_cover(run, space)
-    if space is None or len(rows) <= SIX:
+    space = "photos" if "photos" in run.spaces and run.market.cover else run.spaces[0]
+    rows = _with_cover(run, space)
+    if len(rows) <= SIX:
         return None
     queries = rows[np.argsort(-run.log.counts()[rows], kind="stable")[:QUERIES]]
     if space == "photos":  # plain photos are nearest to each other, but show little
@@ -225,7 +225,7 @@ def _visitor(run: Run) -> Beat | None:
 
 def _moments(run: Run) -> list[tuple[int, int]]:
     """Return (user, moment in the log's time) of a few test queries, those that the default ranking answered best first."""
-    if not len(run.log) or not run.spaces:
+    if not len(run.log):
         return []
     frame = load_rankings(run)
     if frame is None:
@@ -249,7 +249,7 @@ def _moments(run: Run) -> list[tuple[int, int]]:
 def _newcomer(run: Run) -> Beat | None:
     """Return the listing without events that is in the lists of most of the visitors who were active last."""
     log = run.log
-    if not len(log) or not run.spaces:
+    if not len(log):
         return None
     names = np.array(run.listing_ids, object)
     unseen, at = "Nobody has opened it yet", None

@@ -41,7 +41,7 @@ def quiz(run: Run, rounds: int = ROUNDS, seed: int = 0) -> list[Round]:
     Raises:
         VibesError: the market has no events, or too few test queries or listings.
     """
-    if not len(run.log) or not run.spaces:
+    if not len(run.log):
         raise VibesError("This market has no events, so there is no next listing to guess.")
     split, rng = split_of(run), np.random.default_rng(seed)
     test, has_cover = split.test, np.ones(len(run.listing_ids), bool)

@@ -61,7 +61,9 @@ def test_the_page_has_the_map_of_a_space_in_one_row_of_controls(show, mapped, ba
     page = show("map", tmp_path / "bare" / "run", group="0")
     assert (drawn(page)["photos"], drawn(page)["days"]) == (False, None)
     few = embed_run(paint_market(tmp_path / "few" / "market", listings=3, users=0), tmp_path / "few" / "run")
-    assert "A map needs at least 5 listings; this market has 3." in texts(show("map", few))
+    assert "A map needs at least 5 listings that are known in one space; this market has 3." in texts(
+        show("map", few)
+    )
 
 
 def until(what, seconds=30.0):

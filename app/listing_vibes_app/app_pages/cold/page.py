@@ -141,8 +141,6 @@ def show_landing(opened: OpenRun, row: int, end: int | None) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         space = space_switch(opened)
         export = st.container(width="content")
-    if space is None:
-        return
     vector = opened.run.vectors(space)[row]
     if not np.any(vector):
         st.caption(f"This listing has nothing in the space “{label_of(space)}”. Choose another.")
@@ -209,8 +207,6 @@ def landing(opened: OpenRun, cells: dict[str, Any], photos: list[tuple[str, byte
     launches = can_launch(opened)
     contents, top = [content for _, content in photos], st.container()
     space = space_switch(opened)
-    if space is None:
-        return
     with st.spinner("Encoding the listing …"):
         try:
             result = encode_draft(opened, space, cells, contents)

@@ -25,18 +25,12 @@ STYLE = """<style>
 def page() -> None:
     """Draw the page."""
     opened = current_run()
-    if not opened.run.spaces:
-        empty("There is nothing to draw", "This run has no embedding. Create one with vibes embed.")
-        return
-    if (number := len(opened.run.listing_ids)) < LEAST:
-        why = f"A map needs at least {LEAST} listings; this market has {number}."
-        empty("There are too few listings for a map", why)
-        return
     with st.spinner("Opening the map …"):
         names = map_spaces(opened)
     if not names:
-        why = f"In each space fewer than {LEAST} listings are known, or the market no longer has those of the run."
-        empty("No listing can be drawn", why)
+        number = len(opened.run.listing_ids)
+        why = f"A map needs at least {LEAST} listings that are known in one space; this market has {number}."
+        empty("There are too few listings for a map", why)
         return
     show_map(opened, names)
 

@@ -88,7 +88,7 @@ def show_neighbors(opened: OpenRun, row: int) -> None:
     for reason in missing_spaces(opened):
         st.caption(reason)
     view = read_choice("view", list(VIEWS), "cards")
-    rows = list_neighbors(opened, row, space, view, export) if space is not None else []
+    rows = list_neighbors(opened, row, space, view, export)
     new_dial(opened, dials, rows, rules)
 
 

@@ -23,7 +23,6 @@ from listing_vibes_app.app_pages.simulate.sources import add_listings, save_hist
 from listing_vibes_app.kit.as_code import as_code
 from listing_vibes_app.kit.controls import beside, button, load_more, switch
 from listing_vibes_app.kit.dials import dial_sliders, new_dial
-from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.list_options import list_options, nothing_listed, read_selections, score_lines
 from listing_vibes_app.kit.notices import untrained_caption
 from listing_vibes_app.server.params import hold, read_choice, set_params
@@ -37,10 +36,6 @@ SIDES = {"h": "history A", "h2": "history B"}
 def page() -> None:
     """Draw the page."""
     opened = current_run()
-    if not opened.run.spaces:
-        st.title("Simulate a user", anchor=False)
-        empty("There is nothing to compare", "This run has no embedding. Create one with vibes embed.")
-        return
     two = st.query_params.get("two") == "1"
     targets = SIDES if two else {"h": "the history"}
     histories = {name: parse_history(opened, st.query_params.get(name, "")) for name in SIDES}

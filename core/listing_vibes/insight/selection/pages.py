@@ -191,13 +191,7 @@ def _recommended(
 
 
 def space(run: Run, params: Params) -> str:
-    """Return the space of a URL: the run's first, where it names none that the run has.
-
-    Raises:
-        VibesError: the run has none.
-    """
-    if not run.spaces:
-        raise VibesError(f"{run.path} holds no embedding; make one with `vibes train` or `vibes embed`.")
+    """Return the space of a URL: the run's first, where it names none that the run has."""
     return params.choice("space", run.spaces, run.spaces[0])
 
 
