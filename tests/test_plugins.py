@@ -221,9 +221,3 @@ def test_a_setting_refuses_what_no_file_is_called(package):
     assert Setting(source="two").source == "two"
     with pytest.raises(ValidationError, match="Input should be 'one', 'three' or 'two'"):
         Setting(source="four")
-
-
-def test_the_command_line_starts_without_what_its_extensions_need():
-    heavy = "{'pandas', 'numpy', 'torch', 'implicit'}"
-    code = f"import listing_vibes.cli, sys; print(sorted({heavy} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"

@@ -1,15 +1,23 @@
-"""The table of an ablation against loops, its document, its text, its figure and its ladder."""
+"""Grids, controls and the table of an ablation."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from listing_vibes.ablation.ablate import Ablation, save_figure
+from helpers.tiny import random_photos
+from listing_vibes.ablation.ablate import Ablation, check_seeds, save_figure
+from listing_vibes.ablation.grid import CONTROLS, PACKAGED, available_inputs, donors, left_out, load_grid
 from listing_vibes.ablation.table import COLUMNS, Measured, ablation_table, ladder, read_ablation
+from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.intervals import holm, sign_flip_p
+from listing_vibes.features.photos.vectors import PhotoVectors
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.market import Market
+from listing_vibes.model.settings import Settings
 
 rng = np.random.default_rng(0)
 USER = np.sort(rng.integers(0, 40, 120))
@@ -137,3 +145,144 @@ def test_each_rung_of_the_ladder_is_what_it_adds_to_the_one_before():
     broken = chain()
     broken.loc[broken["variant"] == "full", "reference"] = "popularity"
     assert ladder(chain("best id model")) == ladder(broken) == []
+
+
+EVERYTHING = {"photos", "text", "event features", "times"}
+
+
+def test_variants_share_the_base_and_keep_their_order(tmp_path):
+    path = tmp_path / "grid.toml"
+    path.write_text(
+        'base.training.max_steps = 7\n[[variant]]\nname = "b"\nset = { features.photos = 0, training.loss = "next" }\n'
+        '[[variant]]\nname = "a"\nreference = "b"\n'
+    )
+    loaded = load_grid(path)
+    assert [variant.name for variant in loaded.variants] == ["b", "a"]
+    first, second = (loaded.settings(variant) for variant in loaded.variants)
+    assert (first.features.photos, first.training.loss, first.training.max_steps) == (0, "next", 7)
+    assert second == Settings.of({"training": {"max_steps": 7}})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[[variant]\n",
+        "variant = []\n",
+        '[[variant]]\nname = "a"\nspeed = 1\n',
+        '[[variant]]\nname = "a"\nset.training.speed = 1\n',
+        '[[variant]]\nname = "a"\nset.encoder.width = 33\n',
+        '[[variant]]\nname = "a"\nset.seed = 1\n',
+        '[[variant]]\nname = "a"\nset.split.t1 = 1\n',
+        '[[variant]]\nname = "a"\n[[variant]]\nname = "a"\n',
+        '[[variant]]\nname = "a"\nreference = "b"\n',
+        '[[variant]]\nname = "a"\nbaseline = "sasrec"\n',
+        '[[variant]]\nname = "a"\nbaseline = "ease"\ncontrol = "shuffled-photos"\n',
+        '[[variant]]\nname = "a"\nneeds = ["luck"]\n',
+        '[[variant]]\nname = "a"\ncontrol = "luck"\n',
+        'base.seed = 3\n[[variant]]\nname = "a"\n',
+        None,
+    ],
+)
+def test_a_bad_grid_is_one_sentence(tmp_path, text):
+    path = tmp_path / "grid.toml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(VibesError) as raised:
+        load_grid(path)
+    assert str(path) in str(raised.value) and "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", PACKAGED)
+def test_packaged_grids_name_settings_that_exist(name):
+    loaded = load_grid(name)
+    assert not left_out(loaded, EVERYTHING, has_oracle=True)
+    assert all(variant.question for variant in loaded.variants)
+    full = next(variant for variant in loaded.variants if variant.name == "full")
+    assert loaded.settings(full) == Settings(), "the full model is what `vibes train` makes"
+
+
+@pytest.mark.parametrize("name", PACKAGED)
+@pytest.mark.parametrize("inputs", [set(), {"text", "times"}, EVERYTHING - {"photos"}])
+def test_a_variant_whose_input_is_missing_is_left_out_and_its_reference_stands_in(name, inputs):
+    loaded = load_grid(name)
+    without = left_out(loaded, inputs)
+    variants = [variant for variant in loaded.variants if variant.name not in without]
+    names = [variant.name for variant in variants]
+    assert "oracle" in without and ("full" in names) == ("photos" in inputs)
+    for number, variant in enumerate(variants):
+        assert set(variant.needs) <= inputs
+        assert loaded.reference_of(variant, names) in (None, *names[:number])
+    if name == "default":
+        best = "full" if "photos" in inputs else "+ meta" if "event features" in inputs else "attributes"
+        losses = next(variant for variant in variants if variant.name == "loss log_in")
+        assert loaded.reference_of(losses, names) == best
+
+
+@pytest.mark.parametrize("seeds", [(), (1, 1), (0, -1)])
+def test_seeds_are_those_of_trainings(seeds):
+    with pytest.raises(VibesError):
+        check_seeds(seeds)
+
+
+def test_inputs_are_what_the_tables_hold(tiny_market):
+    assert available_inputs(Market.open(tiny_market(photos=3))) == EVERYTHING
+    bare = Market.open(tiny_market("bare", photos=0))
+    events = bare.events.drop(columns=["action", "duration_s"])
+    assert available_inputs(replace(bare, events=events)) == {"text", "times"}
+
+
+def test_everybody_with_content_gets_anothers_and_nobody_else_does():
+    has = np.random.default_rng(0).random(50) < 0.6
+    donor = donors(has, seed=3)
+    with_content = np.flatnonzero(has)
+    assert sorted(donor[with_content]) == with_content.tolist()
+    assert (donor[with_content] != with_content).all()
+    assert (donor[~has] == np.flatnonzero(~has)).all()
+    np.testing.assert_array_equal(donor, donors(has, seed=3))
+    assert not np.array_equal(donor, donors(has, seed=4))
+    assert donors(np.array([False, True, False]), 0).tolist() == [0, 1, 2]  # one alone keeps its content
+    assert donors(np.zeros(0, bool), 0).tolist() == []
+
+
+@pytest.fixture
+def market(tiny_market) -> Market:
+    return Market.open(tiny_market(listings=20, photos=3))
+
+
+@pytest.fixture
+def photos(market) -> PhotoVectors:
+    return random_photos(market, 8, broken=range(0, 60, 7))
+
+
+def shown(market: Market, photos: PhotoVectors) -> list[bytes]:
+    """The vectors of each listing's photos, in order."""
+    owner = market.photos[C.LISTING].map(market.listing_row)
+    return [photos.vectors[(owner == row).to_numpy()].tobytes() for row in range(len(market.listings))]
+
+
+def test_photos_move_together_from_listing_to_listing(market, photos):
+    found, moved = CONTROLS["shuffled-photos"](market, photos)
+    before, after = shown(market, photos), shown(found, moved)
+    assert sorted(before) == sorted(after) and before != after
+    owner = found.photos[C.LISTING].map(found.listing_row).to_numpy()
+    assert (np.diff(owner) >= 0).all() and moved.ok.sum() == photos.ok.sum()
+    again = CONTROLS["shuffled-photos"](market, photos)
+    assert shown(*again) == after and shown(market, photos) == before
+
+
+def test_texts_move_from_listing_to_listing(market):
+    found, _ = CONTROLS["shuffled-texts"](market, None)
+    before, after = market.listings["title"].tolist(), found.listings["title"].tolist()
+    assert sorted(before) == sorted(after) and before != after
+    assert found.listings.drop(columns="title").equals(market.listings.drop(columns="title"))
+
+
+def test_events_trade_action_and_duration_together(market):
+    found, _ = CONTROLS["shuffled-event-features"](market, None)
+    pairs = [
+        events[[C.ACTION, C.DURATION]].astype(str).agg(" ".join, axis=1)
+        for events in (market.events, found.events)
+    ]
+    assert sorted(pairs[0]) == sorted(pairs[1]) and not pairs[0].equals(pairs[1])
+    rest = [C.USER, C.LISTING, C.TIMESTAMP]
+    assert found.events[rest].equals(market.events[rest])

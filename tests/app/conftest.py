@@ -52,7 +52,7 @@ def show(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
 
     def draw(page: str, *runs: Path, **params: str) -> AppTest:
         monkeypatch.setattr(sys, "argv", ["main.py", *map(str, runs)])
-        driver = AppTest.from_file(str(MAIN), default_timeout=60)
+        driver = AppTest.from_file(str(MAIN), default_timeout=300)
         driver.query_params.update(params)
         driver.run()
         if page != "overview":

@@ -1,15 +1,22 @@
-"""A page, its link in a notebook and its code give the same rows; what a link cannot be used for is told once."""
+"""A page, its link and its code give the same rows; a page of another package stands in the navigation."""
 
+import importlib
 import shutil
+import sys
 from urllib.parse import urlencode
 
 import pytest
-from looking import components, links
+from looking import components, links, texts
+from streamlit.testing.v1 import AppTest
 
 from browser.painted import paint_market, train_run
 from helpers.blends import fixed_blend
+from helpers.pages import blocks
+from helpers.plugins import PAGE, forget_plugins, plugin, plugin_folder  # noqa: F401
 from listing_vibes import Run, selection
 from listing_vibes.run.fits import save_fits
+from listing_vibes_app import app_pages
+from listing_vibes_app import registry as pages
 
 
 @pytest.fixture(scope="module")
@@ -83,17 +90,11 @@ def test_two_runs_have_code_each_also_in_a_folder_with_quotes(show, run, tmp_pat
 
 UNUSED = [
     ("cold", {"view": "new", "like": "nope"}, ["starts from the listing “nope”"]),
-    ("cold", {"view": "new", "draft": "{"}, ["“draft” left out"]),
     ("cold", {"view": "new", "draft": '{"price": "x", "nope": 1}'}, ["“price”, “nope” left out"]),
     ("cold", {"view": "attic", "set": "none"}, ["“view=attic”"]),
     ("similar", {"listing": "l03", "run": "other"}, ["“run=other”"]),
     ("similar", {"listing": "l03", "space": "smell", "k": "many"}, ["“space=smell”", "“k=many”"]),
     ("similar", {"listing": "l03", "why": "nope"}, ["asks why “nope” is here"]),
-    (
-        "similar",
-        {"listing": "l03", "price": "a-9", "is": "x:y", "same": "foo", "km": "far", "on": "2031-99-01"},
-        ["“price=a-9”", "“is=x:y”", "“same=foo”", "“km=far”", "“on=2031-99-01”"],
-    ),
     (
         "similar",
         {"listing": "l03", "per": "foo", "live": "7", "variety": "x"},
@@ -102,9 +103,7 @@ UNUSED = [
     ("users", {"user": "u0", "at": "x", "with": "luck"}, ["“at=x”", "“with=luck”"]),
     ("users", {"user": "u0", "day": "1999-01-01"}, ["“day=1999-01-01”, but this market has days from"]),
     ("compare", {"part": "x"}, ["“part=x”"]),
-    ("simulate", {"h": "l03", "k": "x", "same": "foo"}, ["“k=x”", "“same=foo”"]),
     ("similar", {"listing": "l03", "space": "photos", "k": "24", "why": "l04", "price": "1-900"}, []),
-    ("users", {"user": "u0", "at": "2", "variety": "3", "live": "0"}, []),
 ]
 
 
@@ -118,3 +117,68 @@ def test_what_a_link_cannot_be_used_for_is_told_once(show, trained, page, params
     for part in expected:
         assert sum(part in one for one in sentences) == 1, (part, sentences)
     assert len(sentences) == len(expected)
+
+
+BUILT_IN = ["overview", "similar", "users", "simulate", "map", "cold", "compare"]
+
+
+@pytest.fixture
+def reload_pages():
+    yield lambda: importlib.reload(pages)
+    forget_plugins()
+    importlib.reload(pages)
+
+
+def test_a_page_of_another_package_is_shown(plugin, reload_pages, show, bare):  # noqa: F811
+    reload_pages()
+    assert not pages.PROBLEMS
+    assert_shown(show, bare)
+
+
+def test_a_page_is_one_module(tmp_path, monkeypatch, reload_pages, show, bare):
+    (module,) = blocks(PAGE, "python app/listing_vibes_app/app_pages/words.py")
+    (tmp_path / "words.py").write_text(module)
+    monkeypatch.setattr(app_pages, "__path__", [*app_pages.__path__, str(tmp_path)])
+    reload_pages()
+    assert_shown(show, bare)
+
+
+def assert_shown(show, run):
+    assert [page.name for page in pages.PAGES] == [*BUILT_IN, "words"]
+    show("overview", run)  # its navigation has every page
+    drawn = AppTest.from_string("from listing_vibes_app.registry import PAGES; PAGES[-1].show()").run()
+    assert not drawn.exception and [title.value for title in drawn.title] == ["Words"]
+
+
+def test_a_broken_page_is_left_out(plugin, reload_pages, show, bare, monkeypatch):  # noqa: F811
+    monkeypatch.setitem(sys.modules, "acme_vibes.words", None)  # cannot be imported
+    reload_pages()
+    assert [page.name for page in pages.PAGES] == BUILT_IN
+    assert "acme-vibes 1.0" in texts(show("overview", bare))
+
+
+VIEWS = [
+    ("overview", {}),
+    ("similar", {}),
+    ("similar", {"listing": "l05"}),
+    ("users", {"user": "u1"}),
+    ("simulate", {"h": "l05"}),
+    ("map", {}),
+    ("cold", {"view": "new", "like": "l05"}),
+    ("compare", {}),
+]
+
+
+@pytest.mark.slow
+def test_no_page_offers_photos_or_looks(show, bare, tmp_path):
+    shutil.copytree(bare.parent, tmp_path / "bare")  # the page of the map draws one
+    for name, params in VIEWS:
+        page = show(name, tmp_path / "bare" / "run", **params)
+        choices = [option for box in (*page.segmented_control, *page.selectbox) for option in box.options]
+        labels = [
+            widget.label
+            for widget in (*page.button, *page.text_input, *page.toggle, *page.get("file_uploader"))
+        ]
+        said = "\n".join([texts(page), *map(str, choices), *map(str, labels)]).lower()
+        assert "photo" not in said and "look" not in said, (name, params)
+        assert not any(card["photo"] for gallery in components(page) for card in gallery["cards"])

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from helpers.blends import without_blend
+from helpers.copies import change_settings
 from listing_vibes.features.featurizer import FeatureConfig
 from listing_vibes.features.photos.vectors import embed_photos
 from listing_vibes.market.config import AttributeConfig, MarketConfig
@@ -136,7 +136,7 @@ def train_run(market: Path, run: Path) -> Path:
         training=TrainingConfig(batch=4, fresh=4, max_epochs=1, warmup=1, bf16=False, recency_days=0),
     )
     train(opened, run, settings, vectors(opened))
-    return without_blend(run)
+    return change_settings(run, blend=None)
 
 
 def vectors(market: Market):

@@ -32,7 +32,7 @@ def served(runs: list[Path], log: Path) -> Iterator[Served]:
         yield Served(address(arguments), process)
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(180)
 
 
 def wait_for(url: str | urllib.request.Request, process: subprocess.Popen, log: Path | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The reference's market opens without an issue, and the card of the bundled model says what its run holds."""
+"""The pages' examples, commands, options and links are those that there are."""
 
 import ast
 import doctest
@@ -8,10 +8,9 @@ import tomllib
 
 import pytest
 import typer
-from safetensors import safe_open
 
 import listing_vibes.cli  # noqa: F401  (registers the commands)
-from helpers.pages import NOW, PAGES, ROOT, blocks, commands, name_of
+from helpers.pages import NOW, PAGES, ROOT, anchors, blocks, commands, links, name_of, spans
 from listing_vibes.cli.shared import app
 from listing_vibes.demo.shipped import bundled_run
 from listing_vibes.market.config import MarketConfig
@@ -89,18 +88,6 @@ def test_the_cards_figures_are_those_of_the_bundled_run():
         assert f"{found:.3f}"[1:] in card, part
 
 
-def test_the_card_describes_the_bundled_model():
-    card, settings = (
-        CARD.read_text(encoding="utf-8"),
-        tomllib.loads((bundled_run() / "run.toml").read_text())["resolved"],
-    )
-    with safe_open(bundled_run() / "model.safetensors", "np") as stored:
-        size = sum(stored.get_tensor(name).size for name in stored.keys())  # noqa: SIM118
-    assert f"{size / 1e6:.1f} million parameters" in card
-    assert f"preset `{settings['preset']}`" in card and f"| `{settings['history']}`, the default" in card
-    assert f"seed {settings['seed']};" in card and f"loss `{settings['training']['loss']}`" in card
-
-
 TREE = typer.main.get_command(app).commands
 EVERY_OPTION = {
     option
@@ -168,3 +155,40 @@ def test_python_that_is_shown_names_what_there_is(page):
                 assert all(hasattr(module, alias.name) for alias in node.names), (
                     f"{name_of(page)}: {ast.unparse(node)}"
                 )
+
+
+FILE = re.compile(r"(?:core|app|tests|assets)/[\w./-]*")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page):
+    for link in links(page):
+        if "://" in link or "generated/" in link:  # written when the site is built
+            continue
+        file, _, anchor = link.partition("#")
+        target = (page.parent / file).resolve() if file else page
+        assert target.exists(), f"{name_of(page)} links to {link}"
+        assert not anchor or anchor in anchors(target), f"{name_of(page)} links to {link}"
+
+
+@pytest.mark.parametrize("page", NOW, ids=name_of)
+def test_files_that_are_named_are_there(page):
+    for span in spans(page):
+        if FILE.fullmatch(span):
+            assert (ROOT / span).exists(), f"{name_of(page)} names {span}"
+
+
+def test_the_readme_is_one_page_that_leads_to_every_other():
+    readme = PAGES[0]
+    text = readme.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 100
+    assert text.index("![") < text.index("```")  # the picture comes first
+    seen, todo = set(), [readme]
+    while todo:
+        page = todo.pop()
+        seen.add(page)
+        linked = {
+            (page.parent / link.partition("#")[0]).resolve() for link in links(page) if "://" not in link
+        }
+        todo += [page for page in linked & set(PAGES) if page not in seen]
+    assert seen == set(PAGES)

@@ -1,8 +1,10 @@
-"""The examples of how to add something are whole: each file alone is an extension, found by its name, and works."""
+"""The examples of how to add something work, the docs site builds without a warning, and its scripts run."""
 
 import importlib
 import inspect
 import re
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,11 +12,11 @@ import pandas as pd
 import pytest
 import torch
 
+from helpers.commands import vibes
 from helpers.pages import ROOT, blocks
+from listing_vibes.demo.shipped import bundled_run
 from listing_vibes.features.tokens.vocabulary import Vocabulary
 from listing_vibes.market.attribute_types import ATTRIBUTE_TYPES
-from listing_vibes.market.market import Market
-from listing_vibes.market.splits import make_split
 from listing_vibes.model.config import EncoderConfig
 from listing_vibes.model.export.formats import FORMATS
 from listing_vibes.model.variants.losses import LOSSES
@@ -61,17 +63,6 @@ def test_an_example_is_whole(example, path):
     assert not inspect.isabstract(example(path))
 
 
-def test_the_baseline_scores(example, random_log, always_live):
-    log = random_log(3)
-    split = make_split(log, always_live(log))
-    scores = (
-        example("core/listing_vibes/scoring/baselines/newest.py")
-        .tune(log, split, always_live(log))
-        .score(split.test)
-    )
-    assert scores.shape == (len(split.test), log.listings)
-
-
 def test_the_loss_is_that_of_its_formula(example):
     scores = torch.tensor([[2.0, 1.5, 0.0]])
     masks = torch.tensor([[True, False, False]]), torch.tensor([[False, True, True]])
@@ -89,16 +80,6 @@ def test_the_kind_reads_and_tells(example):
     assert values[0] == "Feb" and bad.tolist() == [False, True, False]
     (told,) = kind.tokenize(kind.fit(pd.DataFrame({"x": values}), "x", 8, 1), pd.DataFrame({"x": values}))
     assert told.listing.tolist() == [0] and told.value.tolist() == [1]
-
-
-def test_the_importer_writes_a_market(example, tmp_path):
-    source = tmp_path / "source"
-    source.mkdir()
-    (source / "listings.jsonl").write_text(
-        '{"listing_id": "a", "rooms": 2}\n{"listing_id": "b", "rooms": 3}\n'
-    )
-    example("core/listing_vibes/market/importers/json_lines.py")().write(source, tmp_path / "market")
-    assert Market.open(tmp_path / "market").listings["rooms"].tolist() == [2, 3]
 
 
 def test_the_rule_holds_in_lists_and_is_a_parameter(trained):
@@ -126,3 +107,36 @@ def test_the_user_encoder_sees_nothing_later(example):
     batch = SimpleNamespace(listing=torch.tensor([[0, 1, 2]]), real=torch.ones(1, 3, dtype=torch.bool))
     np.testing.assert_allclose(user_pass(vectors, batch)[0], [1, 0, 0])
     np.testing.assert_allclose(user_pass.newest(vectors, batch), np.full((1, 3), 3**-0.5), rtol=1e-6)
+
+
+EXAMPLES = ROOT / "assets" / "examples"
+
+
+def run(*command: object) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning(tmp_path):
+    run("-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "assets/docs", tmp_path / "site")
+    page = (tmp_path / "site" / "reference" / "generated" / "commands.html").read_text(encoding="utf-8")
+    assert "recommend" in page and "--history" in page
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["similar_listings", "new_user", "launch_a_listing"])
+def test_an_example_on_the_demo_runs(name):
+    assert run(EXAMPLES / f"{name}.py").stdout
+
+
+@pytest.mark.slow
+def test_an_example_trains_on_the_bicycles(tmp_path):
+    assert "default ranking" in run(EXAMPLES / "train_and_evaluate.py", tmp_path / "bikes", 10).stdout
+
+
+@pytest.mark.slow
+def test_an_example_reads_exported_vectors(tmp_path):
+    vibes("export", bundled_run(), tmp_path, "--format", "vectors")
+    assert "home-" in run(EXAMPLES / "read_vectors.py", tmp_path).stdout

@@ -1,20 +1,29 @@
-"""`listing_vibes.evaluate`: what the command measures and keeps, as a frame and as a table in a notebook."""
+"""`listing_vibes.evaluate`: what is measured and saved, its intervals and tests, and its results as frames."""
 
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy import stats
 
 from helpers.copies import copied
-from listing_vibes import Run, evaluate
 from listing_vibes.errors import VibesError
-from listing_vibes.evaluation.run_evaluation import better_blend, evaluate_run
-from listing_vibes.insight.rankings import load_rankings
+from listing_vibes.evaluation import intervals as bootstrap
+from listing_vibes.evaluation.intervals import bootstrap_means, holm, interval, paired_estimates, sign_flip_p
+from listing_vibes.evaluation.result import differences_frame, results_frame, slices_frames
+from listing_vibes.evaluation.run_evaluation import better_blend, evaluate, evaluate_run
+from listing_vibes.insight.rankings import load_rankings, rankers
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
+from listing_vibes.progress import Notice
 from listing_vibes.report.text import describe_notes
 from listing_vibes.run.fits import load_fits
+from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
+from listing_vibes.serving.refresh.refresher import Refresher
+from listing_vibes.serving.refresh.sources import FileSource
+from listing_vibes.tables import WIDTH, render_table
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +123,150 @@ def test_the_blend_that_is_furthest_and_significantly_ahead_is_named(recency, ne
     blends = {"model + recency": "recency", "model + neighbors": "neighbors"}
     found = better_blend(differences, blends)
     assert f"`--blend {blend}`" in found if blend else not found
+
+
+@pytest.mark.slow
+def test_fewer_baselines_or_users_never_replace_a_fuller_evaluation(trained, tmp_path):
+    path, notices = copied(trained, tmp_path).path, []
+
+    def measure(**options):
+        return evaluate(
+            path, progress=lambda one: notices.append(one) if isinstance(one, Notice) else None, **options
+        )
+
+    full = measure(baselines="fast")
+    for less in ({"baselines": "none"}, {"baselines": "fast", "users": 5}):
+        measure(**less)
+        assert list(Run.open(path).metrics["results"]) == list(full.results)
+        assert rankers(load_rankings(Run.open(path))) == full.names
+        assert Run.open(path).metrics["users"] == len(full.users)
+    assert len(notices) == 2 and "saved evaluation with more baselines" in notices[0].text
+
+
+@pytest.mark.slow
+def test_events_that_a_refresh_brings_are_no_part_of_the_test_until_asked_for(trained, tmp_path):
+    run = copied(trained, tmp_path)
+    first = evaluate(run.path, baselines="none")
+    events, new = run.market.events, tmp_path / "new"
+    users = events["user_id"].unique()
+    rng = np.random.default_rng(0)
+    later = pd.DataFrame(
+        {
+            "user_id": np.repeat(users, 4),
+            "listing_id": rng.choice(run.listing_ids, 4 * len(users)),
+            "timestamp": events["timestamp"].max() + pd.to_timedelta(1 + np.arange(4 * len(users)), "s"),
+        }
+    )
+    new.mkdir()
+    later.to_parquet(new / "later.parquet", index=False)
+    look = Refresher(run.path, {"events": FileSource(new)}).refresh()
+    assert look.published and look.events == len(later)
+    again = evaluate(run.path, baselines="none")
+    assert len(again.queries) == len(first.queries) and again.results == first.results
+    newer = evaluate(run.path, baselines="none", new_test=True)
+    assert len(newer.queries) > len(first.queries)
+    assert f"{len(newer.queries) - len(first.queries):,} newer" in again.notes["test set"]
+    assert "test set" not in newer.notes
+    assert len(evaluate(run.path, baselines="none").queries) == len(newer.queries)
+
+
+SCORERS = ["model", "model + recency"]
+
+
+def estimate(value, low=0.1, high=0.2):
+    return {"value": value, "low": low, "high": high, "p_holm": 0.0001}
+
+
+def slices(names):
+    return {
+        name: {
+            "queries": 1000 * (place + 1),
+            "results": {
+                scorer: {"recall@30": {"value": (place + row) / 1000}} for row, scorer in enumerate(SCORERS)
+            },
+        }
+        for place, name in enumerate(names)
+    }
+
+
+def test_slices_have_a_column_each_and_weeks_a_frame_of_their_own_where_they_are_few():
+    names = ["cold listings", "warm listings", "history 1", "history 10+"]
+    others, weeks = slices_frames(slices([*names, "week 1", "week 2"]), SCORERS, "recall@30")
+    assert others.columns.tolist() == ["", *names] and weeks.columns.tolist() == ["", "week 1", "week 2"]
+    assert others["history 1"].tolist() == ["3,000", "0.002", "0.003"]
+    many = slices([f"week {number}" for number in range(1, 14)])
+    many["cold users"] = {"queries": 0, "results": {}}
+    (only,) = slices_frames(many, SCORERS, "recall@30")
+    assert only["cold users"].tolist() == ["0", "-", "-"]
+
+
+def test_results_and_differences_have_their_intervals():
+    results = results_frame({"model": {"recall@30": estimate(0.15), "ndcg@30": estimate(0.05, None, None)}})
+    assert results.to_numpy().tolist() == [["model", "0.150 .100-.200", "0.050 one user"]]
+    assert results.columns.tolist() == ["", "recall@30", "NDCG@30"]
+    pairs = differences_frame({"model - ease": {"recall@30": estimate(0.15)}}, "recall@30")
+    assert pairs.to_numpy().tolist() == [["model - ease", "+0.150", "+0.100 to +0.200", "< .001"]]
+
+
+def test_a_table_aligns_numbers_to_the_right_keeps_every_text_and_fits_the_screen():
+    frame = pd.DataFrame({"id": ["a[b]", ":smile:"], "score": [0.5, 12], "missing": [None, "x"]})
+    lines = render_table(frame).splitlines()
+    assert len({len(line) for line in lines}) <= 3 and lines[1].split() == ["a[b]", "0.5", "-"]
+    assert lines[2].split() == [":smile:", "12.0", "x"] and lines[1].index("0.5") > lines[2].index("12.0")
+    wide = pd.DataFrame({f"a long heading {place}": ["word " * 9] for place in range(9)})
+    text = render_table(wide)
+    assert max(map(len, text.splitlines())) <= WIDTH and text.count("word") == 81
+
+
+def test_interval_agrees_with_scipys_percentile_bootstrap():
+    values = np.random.default_rng(1).exponential(size=(80, 1))
+    low, high = interval(bootstrap_means(values, resamples=20_000, seed=2))
+    theirs = stats.bootstrap(
+        (values[:, 0],), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(3)
+    ).confidence_interval
+    assert (low[0], high[0]) == pytest.approx((theirs.low, theirs.high), abs=0.01)
+
+
+def test_draws_are_seeded_and_do_not_depend_on_how_many_fit_in_memory(monkeypatch):
+    values = np.random.default_rng(1).random((37, 3))
+    whole = bootstrap_means(values, 50, seed=4)
+    assert np.array_equal(whole, bootstrap_means(values, 50, seed=4))
+    assert not np.array_equal(whole, bootstrap_means(values, 50, seed=5))
+    monkeypatch.setattr(bootstrap, "CELLS", 37 * 7)
+    assert bootstrap_means(values, 50, seed=4) == pytest.approx(whole)
+
+
+def test_columns_share_their_draws_so_that_a_difference_is_paired():
+    first = np.random.default_rng(1).random(200)
+    draws = bootstrap_means(np.column_stack([first, first + 0.01]), seed=0)
+    assert draws[:, 1] - draws[:, 0] == pytest.approx(np.full(2000, 0.01))
+
+
+def test_sign_flip_p_value_agrees_with_scipys_permutation_test():
+    rng = np.random.default_rng(5)
+    a, b = rng.random(60), rng.random(60) + 0.08
+    theirs = stats.permutation_test(
+        (a, b), lambda x, y: np.mean(x - y), permutation_type="samples", n_resamples=9999, rng=rng
+    ).pvalue
+    assert sign_flip_p((a - b)[:, None])[0] == pytest.approx(theirs, abs=0.02)
+
+
+def test_p_values_are_uniform_where_nothing_differs_and_small_where_something_does():
+    rng = np.random.default_rng(0)
+    null = sign_flip_p(rng.normal(size=(40, 400)), flips=999)
+    assert 0.02 <= np.mean(null <= 0.05) <= 0.085
+    assert sign_flip_p(rng.normal(1, 1, (60, 1)))[0] == pytest.approx(1 / 10_001)
+    assert sign_flip_p(np.zeros((5, 1)))[0] == 1.0
+
+
+def test_paired_estimates_of_known_values():
+    (found,) = paired_estimates(np.full((4, 1), 0.5))
+    assert (found["value"], found["low"], found["high"]) == (0.5, 0.5, 0.5)
+    (lone,) = paired_estimates(np.array([[0.5]]))
+    assert (lone["value"], lone["low"], lone["high"], lone["p_value"]) == (0.5, None, None, 1.0)
+
+
+def test_holm_is_the_hand_computed_one():
+    assert holm(np.array([0.01, 0.04, 0.03, 0.005])) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm(np.array([0.9, 0.8])) == pytest.approx([1.0, 1.0])
+    assert holm(np.array([0.02])) == pytest.approx([0.02])

@@ -1,4 +1,4 @@
-"""The featurizer: fitted on the training period, applied to any market, and loaded as it was saved."""
+"""The featurizer, its photo tokens and the reduction of vectors: fitted on the training period, applied to any market, loaded as saved."""
 
 from dataclasses import replace
 
@@ -6,11 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from pydantic import ValidationError
+from safetensors.numpy import load_file, save_file
 
+from helpers.tiny import random_photos
 from listing_vibes.errors import VibesError
+from listing_vibes.features import reduce
 from listing_vibes.features.content_spaces import attribute_vectors, photo_space
-from listing_vibes.features.featurizer import FeatureConfig, Featurizer
+from listing_vibes.features.featurizer import FeatureConfig, Features, Featurizer
 from listing_vibes.features.photos.vectors import PhotoVectors
+from listing_vibes.features.reduce import Reducer
+from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
@@ -25,8 +30,7 @@ def market(tiny_market) -> Market:
 
 @pytest.fixture
 def photos(market) -> PhotoVectors:
-    vectors = np.random.default_rng(0).normal(size=(len(market.photos), 24)).astype(np.float16)
-    return PhotoVectors(vectors, np.ones(len(vectors), bool), [], "eye")
+    return random_photos(market)
 
 
 def fit(market, vectors, rows=None, **config) -> Featurizer:
@@ -144,3 +148,94 @@ def test_duration_buckets_are_those_of_the_training_period(market, tokenisation)
     np.testing.assert_array_equal(meta.duration[known], expected)
     assert not meta.duration[~known].any() and meta.duration.max() < featurizer.vocabulary.total
     assert fit(market, None, meta=False).meta(log) is None
+
+
+WIDTH = 16
+
+
+def featurize(market: Market, vectors: PhotoVectors | None, /, **config) -> tuple[Featurizer, Features]:
+    rows = np.arange(len(market.listings))
+    featurizer = Featurizer.fit(
+        market, FeatureConfig(text=False, **config), WIDTH, rows, np.empty(0), vectors
+    )
+    return featurizer, featurizer.transform(market, vectors)
+
+
+def photo_tokens(features: Features, row: int) -> np.ndarray:
+    """Vectors (n, width) of a listing's photo tokens."""
+    tokens = features.tokens
+    mine = slice(tokens.offset[row], tokens.offset[row + 1])
+    shown = tokens.photo[mine] >= 0
+    return features.photo[tokens.photo[mine][shown]]
+
+
+def usable(market: Market, photos: PhotoVectors, row: int) -> np.ndarray:
+    """(n, w) the usable vectors of a listing, in order."""
+    mine = (market.photos[C.LISTING] == market.listings[C.LISTING][row]).to_numpy()
+    return photos.vectors[mine & photos.ok].astype(np.float32)
+
+
+@pytest.mark.parametrize("most", [0, 1, 2])
+def test_the_first_photos_that_can_be_used_are_tokens_in_their_order(market, most):
+    photos = random_photos(market, broken=(0, 5))
+    featurizer, features = featurize(market, photos, photos=most)
+    assert len(features.photo) == 20 * most
+    if not most:
+        assert featurizer.photo is None and featurizer.photo_encoder == ""
+        return
+    for row in range(20):
+        expected = featurizer.photo.transform(usable(market, photos, row)[:most])
+        np.testing.assert_allclose(photo_tokens(features, row), expected, atol=1e-6)
+
+
+@pytest.fixture
+def vectors() -> np.ndarray:
+    """(200, 12) with a clear order of variances."""
+    rng = np.random.default_rng(0)
+    spread = rng.normal(size=(200, 12)) * np.linspace(3, 0.2, 12)
+    return spread @ np.linalg.qr(rng.normal(size=(12, 12)))[0] + 5
+
+
+@pytest.mark.parametrize("width", [1, 5, 12])
+def test_it_equals_a_plain_svd_of_mean_norm_one(vectors, width):
+    centered = vectors - vectors.mean(axis=0)
+    projected = centered @ np.linalg.svd(centered, full_matrices=False)[2][:width].T
+    reducer = Reducer.fit(vectors, width)
+    out = reducer.transform(vectors)
+    assert out.shape == (200, width) and out.dtype == np.float32
+    expected = projected / np.linalg.norm(projected, axis=1).mean()
+    np.testing.assert_allclose(np.abs(out), np.abs(expected), atol=1e-5)
+    shuffled = Reducer.fit(np.random.default_rng(1).permutation(vectors), width)
+    np.testing.assert_allclose(shuffled.matrix, reducer.matrix, atol=1e-5)  # the signs are the same
+
+
+def test_whitening_equalizes_the_variances_and_shrinkage_tempers_it(vectors, monkeypatch):
+    def ratio(shrinkage: float, whiten: bool) -> float:
+        monkeypatch.setattr(reduce, "SHRINKAGE", shrinkage)
+        out = Reducer.fit(vectors, 12, whiten).transform(vectors)
+        assert np.linalg.norm(out, axis=1).mean() == pytest.approx(1, abs=1e-5)
+        return out.std(axis=0).max() / out.std(axis=0).min()
+
+    assert ratio(0.0, True) == pytest.approx(1, abs=1e-3)
+    assert 1.1 < ratio(0.1, True) < ratio(0.5, True) < ratio(0.1, False)
+
+
+@pytest.mark.parametrize("whiten", [False, True])
+@pytest.mark.parametrize(("rows", "width", "rank"), [(200, 20, 12), (5, 8, 4), (1, 4, 0)])
+def test_missing_components_are_zero(vectors, rows, width, rank, whiten):
+    out = Reducer.fit(vectors[:rows], width, whiten).transform(vectors[:rows])
+    assert out.shape == (rows, width) and np.isfinite(out).all()
+    assert not out[:, rank:].any() and (out[:, :rank] != 0).any(axis=0).all()
+
+
+def test_it_survives_a_file_and_what_is_damaged_is_refused(vectors, tmp_path):
+    reducer = Reducer.fit(vectors, 20, whiten=True)
+    save_file(reducer.to_arrays(), tmp_path / "reducer.safetensors")
+    arrays = load_file(tmp_path / "reducer.safetensors")
+    np.testing.assert_array_equal(Reducer.from_arrays(arrays).transform(vectors), reducer.transform(vectors))
+    for wrong in ({"matrix": arrays["matrix"]}, arrays | {"mean": np.zeros(3)}):
+        with pytest.raises(VibesError):
+            Reducer.from_arrays(wrong)
+    vectors[3, 3] = np.nan
+    with pytest.raises(VibesError):
+        Reducer.fit(vectors, 4)

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from helpers.tiny import random_photos
 from listing_vibes.features.featurizer import FeatureConfig
-from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.features.sequences import Meta, history_sequences, listing_sequences
 from listing_vibes.features.tokens.tabular import (
     ACTION,
@@ -135,11 +135,6 @@ VARIANTS = {
 }
 
 
-def photos_of(market: Market) -> PhotoVectors:
-    vectors = np.random.default_rng(0).normal(size=(len(market.photos), 40)).astype(np.float16)
-    return PhotoVectors(vectors, np.ones(len(vectors), bool), [], "one")
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(VARIANTS))
 def test_a_run_opens_as_it_was_trained(tiny_market, tmp_path, name):
@@ -149,7 +144,7 @@ def test_a_run_opens_as_it_was_trained(tiny_market, tmp_path, name):
         features=FeatureConfig.model_validate(VARIANTS[name]),
         training=ResolvedTraining(batch=16, fresh=16, max_steps=3, warmup=1),
     )
-    photos = photos_of(market)
+    photos = random_photos(market, 40)
     train(market, tmp_path / "run", settings, photos)
     run = Run.open(tmp_path / "run")
     assert run.manifest.settings.features == settings.features

@@ -1,12 +1,12 @@
 """The cache of vectors: nothing written is lost, and nothing of another encoder is used."""
 
-import subprocess
-import sys
+import os
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.faults.dying import finish
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.vector_cache import FILE, Entry, VectorCache, copy_vectors, folder_name
@@ -56,18 +56,13 @@ def test_copied_vectors_are_those_of_the_keys_by_every_encoder_that_can_be_read(
         assert vectors[0].tolist() == [3] * copied.width and known.tolist() == [True, False, False]
 
 
-DIES = """
-import sys, test_vector_cache, os
-from pathlib import Path
-store = test_vector_cache.filled(Path(sys.argv[1]), range(5))
-os._exit(9)
-"""
-
-
 def test_a_kill_loses_nothing_that_was_written_and_processes_may_add_at_once(tmp_path):
-    here = Path(__file__).parent
-    writers = [subprocess.Popen([sys.executable, "-c", DIES, str(tmp_path)], cwd=here) for _ in range(3)]
-    assert [writer.wait() for writer in writers] == [9] * 3
+    writers = []
+    for _ in range(3):
+        writers.append(os.fork())
+        if not writers[-1]:
+            finish(lambda: filled(tmp_path, range(5)))
+    assert [os.waitpid(writer, 0)[1] for writer in writers] == [0] * 3
     store = VectorCache(tmp_path, "enc", 3)
     np.testing.assert_array_equal(store.gather([key(4)])[0], [[4, 4, 4]])
 

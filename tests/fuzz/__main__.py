@@ -1,7 +1,7 @@
 """`python -m tests.fuzz TARGET... --executions N`: feed targets with mutated inputs, keep those that failed in `--failures`.
 
-python -m tests.fuzz run-files market-toml --executions 100000 --seed 3
-python -m tests.fuzz run-files --input failures/run-files/17
+python -m tests.fuzz run-run.toml market-toml --executions 100000 --seed 3
+python -m tests.fuzz run-run.toml --input failures/run-run.toml/17
 """
 
 from __future__ import annotations

@@ -46,5 +46,5 @@ COSTLY = {"service-requests", "page-addresses"}
     [pytest.param(name, marks=pytest.mark.slow if name in COSTLY else ()) for name in sorted(targets())],
 )
 def test_a_target_takes_a_few(name, tmp_path, request):
-    outcome = run(targets()[name], 40 if request.config.option.slow else 4, tmp_path)
+    outcome = run(targets()[name], 20 if request.config.option.slow else 4, tmp_path)
     assert not outcome.failures, outcome.failures[0].what

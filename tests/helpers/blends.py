@@ -1,7 +1,6 @@
 """Blends with given weights of raw features, instead of fitted ones."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,6 @@ from listing_vibes import Run
 from listing_vibes.insight.occlusion import NEWEST, occlude_history
 from listing_vibes.model.settings import BlendWeights
 from listing_vibes.run.histories import of_histories
-from listing_vibes.run.manifest import Manifest
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, blend_name
 
 #: An id model and its settings, for the feature "ids".
@@ -22,14 +20,6 @@ def fixed_blend(added: str = "", id_model: dict | None = None, **weights: float)
     weights = {"model": 1.0, **weights}
     name = blend_name(*added.split("+")) if added else DEFAULT_RANKING
     return BlendWeights(name=name, weights=weights, scales=dict.fromkeys(weights, 1.0), **(id_model or {}))
-
-
-def without_blend(run: Path) -> Path:
-    """Let the lists of a run use the model only, so that tests of other things have scores that they can compute."""
-    manifest = Manifest.load(run)
-    settings = manifest.settings.model_copy(update={"blend": None})
-    manifest.model_copy(update={"settings": settings}).save(run)
-    return run
 
 
 def carried(run: Run, history: pd.DataFrame, listings: Sequence[str], newest: int = NEWEST) -> np.ndarray:

@@ -25,6 +25,15 @@ def copied(run: Run, folder: Path) -> Run:
     return Run.open(folder / "run", Market.open(folder / "market"))
 
 
+def change_settings(run: Path, training: dict | None = None, **changes: object) -> Path:
+    """Let a run have other resolved settings; returns its folder."""
+    manifest = Manifest.load(run)
+    if training:
+        changes["training"] = manifest.settings.training.model_copy(update=training)
+    manifest.model_copy(update={"settings": manifest.settings.model_copy(update=changes)}).save(run)
+    return run
+
+
 def resealed(run: Path) -> None:
     """Let a run's files be what somebody made of them, as if they had been written so."""
     seal(run, Manifest.load(run))

@@ -129,7 +129,7 @@ def _listen(arguments: list[object], path: str, ask) -> None:
                     urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5).read()
                     break
                 except OSError:
-                    assert process.poll() is None and time.monotonic() - begin < 120, arguments
+                    assert process.poll() is None and time.monotonic() - begin < 300, arguments
                     time.sleep(0.2)
             ask(f"http://127.0.0.1:{port}")
         finally:

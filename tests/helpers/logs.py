@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from listing_vibes.market.log import EventLog
-from listing_vibes.market.splits import Catalogue
+from listing_vibes.market.splits import Catalogue, Split, make_split
 
 DAY = 24 * 3600 * 10**9
 
@@ -78,5 +78,16 @@ def always_live() -> Callable[[EventLog], Catalogue]:
     def make(log: EventLog) -> Catalogue:
         bounds = np.iinfo(np.int64)
         return Catalogue(np.full(log.listings, bounds.min), np.full(log.listings, bounds.max))
+
+    return make
+
+
+@pytest.fixture
+def random_split(always_live) -> Callable[..., tuple[EventLog, Split, Catalogue]]:
+    """`random_split(seed, ...)`: as `random_log`, with its usual split and a catalogue in which all listings are always live."""
+
+    def make(*given: int, **more: int) -> tuple[EventLog, Split, Catalogue]:
+        log = build_random_log(*given, **more)
+        return log, make_split(log, always_live(log)), always_live(log)
 
     return make

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from helpers.copies import change_settings
 from helpers.tiny import tiny_events, tiny_listings, tiny_photos
 from listing_vibes.device import VARIABLE, device, device_of
 from listing_vibes.evaluation.run_evaluation import evaluate_run
@@ -17,7 +18,6 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
 from listing_vibes.model.settings import Resolved
 from listing_vibes.run.fits import NOTHING
-from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.newcomers import Newcomers
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
@@ -89,9 +89,7 @@ def same_weights_same_answers(run: Path, there: str, tmp_path: Path, least: floa
     """A trained run opened on the CPU and on the device `there` embeds, recommends, evaluates and encodes newcomers alike."""
     exact = tmp_path / "exact"
     shutil.copytree(run, exact)
-    manifest = Manifest.load(exact)
-    plain = manifest.settings.model_copy(update={"inference": "float32"})
-    manifest.model_copy(update={"settings": plain}).save(exact)
+    change_settings(exact, inference="float32")
     found: dict[str, dict] = {}
     for name in ("cpu", there):
         with on(name):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.blends import without_blend
+from helpers.copies import change_settings
 from helpers.once import once
 from helpers.small_market import generate
 from listing_vibes.features.featurizer import FeatureConfig
@@ -29,7 +29,7 @@ def _train(folder: Path) -> None:
         training=ResolvedTraining(batch=32, fresh=16, max_epochs=1, warmup=5, recency_days=0),
     )
     train(Market.open(folder / "market"), folder / "run", settings, None)
-    without_blend(folder / "run")
+    change_settings(folder / "run", blend=None)  # so that tests have scores that they can compute
 
 
 @pytest.fixture

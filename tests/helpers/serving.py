@@ -18,6 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from helpers.waiting import PATIENCE_S
 from listing_vibes.serving.database import Database
 from listing_vibes.serving.events import EVENT, EventLog, read_events
 from listing_vibes.serving.experiment.setup import Setup
@@ -62,7 +63,7 @@ def listening(app: FastAPI, connections: int = 1024) -> Iterator[int]:
             yield bound.getsockname()[1]
         finally:
             server.should_exit = True
-            thread.join(30)
+            thread.join(PATIENCE_S)
 
 
 @contextmanager
@@ -92,7 +93,7 @@ def ask(address: str, path: str, body: Any = None) -> Any:
     """The JSON that a service answers."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(address + path, data, {"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
         return json.loads(answer.read())
 
 

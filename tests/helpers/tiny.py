@@ -1,7 +1,7 @@
 """Small market folders of every kind of attribute, photos included: `tiny_market`."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.market.config import AttributeConfig, MarketConfig
+from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
 
 
@@ -130,3 +132,13 @@ def tiny_events(
         table.insert(2, "timestamp", pd.Timestamp("2024-01-01", tz="UTC") + hours)
         table = table.drop(columns="position")
     return table
+
+
+def random_photos(
+    market: Market, width: int = 24, name: str = "eye", seed: int = 0, broken: Sequence[int] = ()
+) -> PhotoVectors:
+    """Random vectors of the photos of a market, by an encoder of this name, and none of those that are broken."""
+    vectors = np.random.default_rng(seed).normal(size=(len(market.photos), width)).astype(np.float16)
+    ok = ~np.isin(np.arange(len(vectors)), broken)
+    vectors[~ok] = 0
+    return PhotoVectors(vectors, ok, [], name)

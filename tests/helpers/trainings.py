@@ -60,12 +60,19 @@ def changed(settings: Resolved, **training) -> Resolved:
     return Resolved.model_validate({**settings.model_dump(exclude_unset=True), "training": training})
 
 
+def model_inputs(market, settings, width: int = 32, photos=None, rows=None):
+    """A featurizer that was fitted on `rows`, by default on all listings, what a model reads of the market, and its log."""
+    log = EventLog.from_market(market)
+    rows = np.arange(len(market.listings)) if rows is None else rows
+    featurizer = Featurizer.fit(market, settings.features, width, rows, log.duration, photos)
+    return featurizer, make_inputs(featurizer, featurizer.transform(market, photos), log, settings), log
+
+
 def pieces(market, settings):
     """An untrained model and the data of its steps."""
     log, catalogue = EventLog.from_market(market), Catalogue.of(market)
     split = make_split(log, catalogue)
     warm = np.flatnonzero(log.counts(split.train) > 0)
-    featurizer = Featurizer.fit(market, settings.features, 32, warm, log.duration, None)
-    inputs = make_inputs(featurizer, featurizer.transform(market, None), log, settings)
+    featurizer, inputs, _ = model_inputs(market, settings, rows=warm)
     model = build_model(featurizer.vocabulary, settings)
     return model, StepData(make_examples(log, split, 3), log, catalogue, inputs, warm, True, 0)

@@ -1,18 +1,16 @@
 """Untrusted photos: paths that leave the market, damaged bytes, huge headers, every color mode, and little memory."""
 
-import io
 import os
 import re
-import struct
 import subprocess
 import sys
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.pictures import encoded, png
 from listing_vibes.errors import VibesError
 from listing_vibes.market import photo_decoding, photo_files, thumbnails
 from listing_vibes.market.photo_decoding import MemoryBudget, decoding_problem, open_photo, photo_problem
@@ -24,22 +22,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning:PIL"),
 ]
-
-
-def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def png_header(width: int, height: int) -> bytes:
-    """Return a PNG that states its size and holds few pixels, as a decompression bomb does."""
-
-    def chunk(name: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
 
 
 def decode(data: bytes, smallest: tuple[int, int] = (288, 288)) -> Image.Image:
@@ -102,18 +84,18 @@ def test_a_large_image_is_reduced_as_a_resize_of_its_pixels(mode):
     ("data", "reason"),
     [
         (encoded(Image.effect_noise((64, 64), 50), "JPEG")[:-400], "is damaged"), (encoded(Image.effect_noise((64, 64), 50))[:-400], "is damaged"),
-        (png_header(300, 300), "is damaged"), (b"<html>404 Not Found</html>", "is not an image"),
+        (png(300, 300), "is damaged"), (b"<html>404 Not Found</html>", "is not an image"),
         (encoded(Image.new("RGB", (8, 8)), "EPS"), "is not an image"),  # Pillow would run another program for it
         (encoded(Image.fromarray(np.full((8, 8), 65535, np.uint16))), "more than 8 bits"),
         (encoded(Image.fromarray(np.full((8, 8), 0.5, np.float32)), "TIFF"), "more than 8 bits"),
-        (png_header(30_000, 30_000), "pixels"), (png_header(12_000, 10_000), "has 12,000 x 10,000 pixels"), (png_header(2**31 - 1, 1), "pixels"),
+        (png(30_000, 30_000), "pixels"), (png(12_000, 10_000), "has 12,000 x 10,000 pixels"), (png(2**31 - 1, 1), "pixels"),
     ],
 )  # fmt: skip
 def test_bytes_that_are_no_photo_are_refused_with_the_reason(tmp_path, data, reason):
     with pytest.raises(PhotoProblem, match=reason):
         decode(data)
     (tmp_path / "a.png").write_bytes(data)
-    if not data.startswith(png_header(300, 300)[:24]):  # a check does not decode the pixels
+    if not data.startswith(png(300, 300)[:24]):  # a check does not decode the pixels
         assert reason in photo_problem("a.png", tmp_path)
 
 

@@ -284,7 +284,7 @@ def test_the_whole_column_decides_whether_the_day_comes_first(cells, moments):
 def test_a_moment_is_read_in_every_form(at):
     assert moment_in_log(at, timed=True) == NOON
     assert moment_in_log(dt.date(2024, 3, 25), True) == NOON - 12 * 3600 * 10**9
-    assert abs(moment_in_log("now", True) - time.time_ns()) < 5 * 10**9
+    assert abs(moment_in_log("now", True) - time.time_ns()) < 600 * 10**9
 
 
 @pytest.mark.parametrize(

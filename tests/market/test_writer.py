@@ -4,8 +4,6 @@ import errno
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -139,23 +137,18 @@ def test_a_folder_of_photos_that_is_a_link_out_of_the_market_is_not_written_to(t
     assert [file.name for file in (tmp_path / "market").iterdir()] == ["photos"]
 
 
-DIES = """
-import os, sys
-from pathlib import Path
-from listing_vibes.market.durable import atomic_path, only_writer
-with only_writer(Path(sys.argv[1]), "vibes train"), atomic_path(Path(sys.argv[1]) / "weights") as temporary:
-    temporary.write_text("half")
-    os._exit(9)
-"""
-
-
 class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid")
     weight: float
 
 
 def test_temporary_files_of_a_killed_writer_are_removed_and_others_stay(tmp_path):
-    assert subprocess.run([sys.executable, "-c", DIES, str(tmp_path)]).returncode == 9
+    child = os.fork()
+    if not child:
+        with only_writer(tmp_path, "vibes train"), atomic_path(tmp_path / "weights") as temporary:
+            temporary.write_text("half")
+            os._exit(9)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
     (left,) = tmp_path.glob(".writing-*")
     with only_writer(tmp_path, "vibes embed"), atomic_path(tmp_path / ("x" * 255)) as temporary:
         temporary.write_text("complete")

@@ -1,8 +1,6 @@
 """Each loss against a slow twin in plain Python."""
 
 import math
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -10,9 +8,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from helpers.trainings import model_inputs
 from listing_vibes.errors import VibesError
-from listing_vibes.features.featurizer import FeatureConfig, Featurizer
-from listing_vibes.market.log import EventLog
+from listing_vibes.features.featurizer import FeatureConfig
 from listing_vibes.market.market import Market
 from listing_vibes.model.checkpoint import load_state, load_weights, save_state, save_weights
 from listing_vibes.model.encoder import batches_by_length, encode_histories, encode_listings
@@ -20,7 +18,6 @@ from listing_vibes.model.inputs import VectorBatch
 from listing_vibes.model.settings import Resolved, Settings
 from listing_vibes.model.variants import build_model
 from listing_vibes.model.variants.losses import LOSSES
-from listing_vibes.run.engine import make_inputs
 
 #: The loss of one row from exp(score) of its positives, of its negatives and of the next listing.
 TWINS = {
@@ -59,24 +56,11 @@ def test_settings_name_a_loss_and_a_user_encoder_that_exist():
             Settings.model_validate(wrong)
 
 
-def test_the_names_of_variants_are_known_without_torch():
-    code = (
-        "import sys; from listing_vibes.model.variants.losses import LOSSES; "
-        "from listing_vibes.model.variants.user_encoders import USER_ENCODERS; "
-        "names = {*LOSSES, *USER_ENCODERS}; "
-        "print(names >= {'cls', 'listing-vectors', 'log_in', 'log_out', 'next'}, 'torch' in sys.modules)"
-    )
-    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
-    assert printed == "True False\n"
-
-
 @pytest.fixture(params=["cls", "listing-vectors"])
 def case(request, tiny_market):
     market = Market.open(tiny_market(listings=30, users=6, events_per_user=9))
-    log = EventLog.from_market(market)
     settings = Resolved(preset="tiny", history=request.param, features=FeatureConfig(text=False))
-    featurizer = Featurizer.fit(market, settings.features, 128, np.arange(30), log.duration, None)
-    inputs = make_inputs(featurizer, featurizer.transform(market, None), log, settings)
+    featurizer, inputs, log = model_inputs(market, settings, 128)
 
     def make(seed: int = 0):
         torch.manual_seed(seed)

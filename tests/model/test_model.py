@@ -9,9 +9,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from helpers.tiny import random_photos
 from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import FeatureConfig, Featurizer
-from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.features.sequences import listing_sequences
 from listing_vibes.features.tokens.tabular import attribute_keys, bin_offsets, photo_key
 from listing_vibes.market.market import Market
@@ -179,12 +179,12 @@ def market(tiny_market) -> Market:
 
 @pytest.mark.slow
 def test_photos_texts_and_precomputed_vectors_pass_layers_that_start_as_the_identity(market):
-    rng, count = np.random.default_rng(0), len(market.photos)
+    rng = np.random.default_rng(0)
     np.save(market.path / "clip.npy", rng.normal(size=(15, 20)).astype(np.float32))
     with (market.path / "market.toml").open("a") as stream:
         stream.write('\n[vectors.clip]\npath = "clip.npy"\ntokens = true\n')
     market = Market.open(market.path)
-    photos = PhotoVectors(rng.normal(size=(count, 20)).astype(np.float16), np.ones(count, bool), [], "a")
+    photos = random_photos(market, 20)
     config = FeatureConfig(text_encoder="tfidf", words=False)
     featurizer = Featurizer.fit(market, config, WIDTH, np.arange(15), np.empty(0), photos)
     features, vocabulary = featurizer.transform(market, photos), featurizer.vocabulary

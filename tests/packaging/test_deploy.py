@@ -22,6 +22,7 @@ import listing_vibes.cli  # noqa: F401  (registers the commands)
 from helpers.commands import vibes
 from helpers.serving import ask, running, stored_events
 from helpers.small_market import generate
+from helpers.waiting import PATIENCE_S, wait_until
 from listing_vibes.cli.shared import app
 from listing_vibes.run.run import Run
 from listing_vibes.serving.impressions import read_impressions
@@ -366,17 +367,14 @@ def test_the_commands_do_what_they_are_for(tmp_path, monkeypatch):
         assert words[-2:] == ["--every", "10m"]
         done = vibes(*words[:-2])
         assert "1 event of 1 user" in done.stderr and "listings 1 new" in done.stderr, done.stderr
-        until = time.monotonic() + 60
-        while (health := ask(place, "/health"))["version"] < 1 and time.monotonic() < until:
-            time.sleep(0.1)
-        assert health["version"] == 1, health
+        assert wait_until(lambda: ask(place, "/health")["version"], 0.1) == 1
 
         vibes(*here(OURS["monitor"]["command"], tmp_path, address), check=None)
         (job,) = PROMETHEUS["scrape_configs"]
         scrape = urllib.request.Request(
             place + job["metrics_path"], headers={"Host": job["static_configs"][0]["targets"][0]}
         )
-        with opener.open(scrape, timeout=30) as answer:
+        with opener.open(scrape, timeout=PATIENCE_S) as answer:
             told = answer.read().decode()
         for rule in ALERTS["groups"][0]["rules"]:
             for name in re.findall(r"vibes_\w+", rule["expr"]):
@@ -384,7 +382,7 @@ def test_the_commands_do_what_they_are_for(tmp_path, monkeypatch):
         with pytest.raises(urllib.error.HTTPError, match=r"40\d|421"):
             opener.open(
                 urllib.request.Request(place + "/health", headers={"Host": "elsewhere.example.com"}),
-                timeout=30,
+                timeout=PATIENCE_S,
             )
         assert user in read_impressions(address)["user_id"].tolist()
         gc.collect()  # the commands before were this process, which reads the state as long as it holds the run
@@ -392,7 +390,7 @@ def test_the_commands_do_what_they_are_for(tmp_path, monkeypatch):
         done = vibes(*here(words, tmp_path, address))
         assert "events.parquet" in done.stdout and address in done.stdout
         process.send_signal(signal.SIGTERM)
-        assert process.wait(END_S + 5) == 0
+        assert process.wait(PATIENCE_S) == 0
     assert stored_events(address) == [] and user not in read_impressions(address)["user_id"].tolist()
     assert len(Run.open(tmp_path / "data" / "run").listing_ids) == len(tables["listings"])
     engine.dispose()

@@ -8,6 +8,7 @@ import pytest
 
 from helpers.blends import fixed_blend
 from helpers.commands import vibes
+from helpers.copies import change_settings
 from listing_vibes.cli.shared import read_rules
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.occlusion import occlude_history
@@ -19,7 +20,6 @@ from listing_vibes.run.conditions import great_circle, read_condition
 from listing_vibes.run.describe import explain_empty
 from listing_vibes.run.fits import save_fits
 from listing_vibes.run.histories import Event, of_histories
-from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.newcomers import new_listings
 from listing_vibes.run.ranking import Candidates, weighted_scorers
 from listing_vibes.run.rules import Rules, declared
@@ -203,10 +203,7 @@ RECENT = fixed_blend("recency", recent=0.3)
 def run(trained, tmp_path_factory, request) -> Run:
     path = tmp_path_factory.mktemp("hidden") / "run"
     shutil.copytree(trained.path, path)
-    manifest = Manifest.load(path)
-    training = manifest.settings.training.model_copy(update={"late_interaction": request.param})
-    plain = manifest.settings.model_copy(update={"inference": "float32", "training": training})
-    manifest.model_copy(update={"settings": plain}).save(path)
+    change_settings(path, {"late_interaction": request.param}, inference="float32")
     save_fits(path, [NEAR, RECENT])
     return Run.open(path)
 

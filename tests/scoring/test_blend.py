@@ -24,10 +24,8 @@ from listing_vibes.scoring.tuning import best, recall, validation_sample
 
 
 @pytest.fixture
-def setting(random_log, always_live):
-    log = random_log(3, users=60, listings=70, events=900)
-    catalogue = always_live(log)
-    return log, make_split(log, catalogue), catalogue
+def setting(random_split):
+    return random_split(3, users=60, listings=70, events=900)
 
 
 class Noise:
@@ -118,10 +116,8 @@ def test_a_model_of_more_examples_has_a_greater_weight_in_the_prior():
 
 
 @pytest.mark.parametrize("timed", [True, False])
-def test_no_test_query_is_used_and_the_unit_of_scores_does_not_matter(random_log, always_live, timed):
-    log = random_log(4, users=60, listings=70, events=900, timed=timed)
-    catalogue = always_live(log)
-    split = make_split(log, catalogue)
+def test_no_test_query_is_used_and_the_unit_of_scores_does_not_matter(random_split, timed):
+    log, split, catalogue = random_split(4, users=60, listings=70, events=900, timed=timed)
     moments = moments_of(log, split.train, catalogue)
     assert list(moments) == ["recent"]
     blind, seeing, scaled = (
@@ -197,10 +193,8 @@ def test_scores_are_in_the_unit_of_the_first_feature_which_rules_compare_with_co
 
 
 @pytest.fixture
-def tuning_setting(random_log, always_live):
-    log = random_log(10, users=80, listings=80, events=1500)
-    catalogue = always_live(log)
-    return log, make_split(log, catalogue), catalogue
+def tuning_setting(random_split):
+    return random_split(10, users=80, listings=80, events=1500)
 
 
 def test_a_sample_is_seeded_and_never_larger_than_asked(tuning_setting, monkeypatch):

@@ -5,7 +5,6 @@ import os
 import shutil
 import tempfile
 import threading
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import pytest
 from helpers.commands import vibes
 from helpers.copies import copied, traces
 from helpers.newcomers import new_events
+from helpers.waiting import wait_until
 from listing_vibes.errors import NotThere, VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.durable import only_writer, scratch_folder
@@ -232,9 +232,8 @@ def refreshing(run: Path, new: Path, every: float):
         (problems if isinstance(result, Exception) else results).append(result)
 
     def wait() -> None:
-        after, until = len(results) + 1, time.monotonic() + 60  # the poll in progress may have read before
-        while len(results) <= after and not problems and time.monotonic() < until:
-            time.sleep(0.01)
+        after = len(results) + 1  # the poll in progress may have read before
+        wait_until(lambda: len(results) > after or problems)
         assert not problems, problems
 
     sources = {"events": FileSource(new)}

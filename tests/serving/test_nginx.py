@@ -91,7 +91,7 @@ def port(nginx, trained, tmp_path_factory):
         for process in processes:
             process.terminate()
         for process in processes:
-            process.wait(30)
+            process.wait(180)
 
 
 def ask(

@@ -24,10 +24,8 @@ from listing_vibes.scoring.recency import RecentEvents
 from listing_vibes.scoring.tuning import recall
 from listing_vibes.training.data import TrainingData
 from listing_vibes.training.examples import (
-    active_mask,
     bank_candidates,
     candidate_masks,
-    exclusions,
     fresh_candidates,
     inclusion_probability,
     make_examples,
@@ -204,25 +202,6 @@ def test_every_example_is_that_of_a_loop_over_training_events(cls_case):
     assert list(rows) == expected
     for start, end in zip(examples.start, examples.end, strict=True):
         assert split.train[start:end].all()  # nothing of validation or test
-
-
-def test_a_users_training_future_and_masked_history_are_never_negatives(cls_case):
-    log, split = cls_case
-    masked = split.protocol == "temporal"
-    examples = make_examples(log, split, positives=2)
-    rows, columns = np.arange(0, len(examples), 3), np.array([3, 17, 5, 11, 24])
-    found = exclusions(examples, log, rows, columns, history_too=masked)
-    for b, e in enumerate(rows):
-        mine = split.train & (log.user == examples.user[e])
-        if not masked:
-            mine[: examples.end[e]] = False
-        assert found[b].tolist() == [column in set(log.listing[mine]) for column in columns]
-
-
-def test_expired_and_unpublished_listings_are_no_negatives():
-    catalogue = Catalogue(np.array([0, 10, 20]), np.array([10, 30, 30]))
-    found = active_mask(catalogue, np.array([5, 10, 25]), np.array([0, 1, 2]))
-    assert found.tolist() == [[True, False, False], [False, True, False], [False, True, True]]
 
 
 def test_simultaneous_events_are_those_on_different_listings_of_training():

@@ -26,65 +26,23 @@ WAYS = {
         {"logq": True, "window_listings": 60, "max_epochs": 9},
     ),
 }
-TWO = [
-    sys.executable,
-    "-m",
-    "torch.distributed.run",
-    "--standalone",
-    "--nproc_per_node",
-    "2",
-    "-m",
-    "listing_vibes",
-]
-
-
-@pytest.fixture(params=WAYS)
-def runs(request, small_market, quick, tmp_path):
-    """The same training by one process and by two: their folders."""
-    top, training = WAYS[request.param]
-    once = {"bf16": False, "max_steps": 16, "max_epochs": 4, "validate_every": 8, "checkpoint_every": 5}
-    changed = quick.training.model_dump(exclude_unset=True) | once | training
-    config = {**quick.model_dump(exclude_unset=True), **top, "training": changed}
-    config["encoder"] = {**config["encoder"], "dropout": 0.0}  # each process draws its own
-    (tmp_path / "config.toml").write_text(tomli_w.dumps(config))
-    arguments = ["train", small_market.path, "--config", tmp_path / "config.toml"]
-    vibes(*arguments, tmp_path / "alone")
-    done = subprocess.run(
-        [*TWO, *map(str, arguments), str(tmp_path / "two")],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("Wrote the run") == 1
-    return tmp_path / "alone", tmp_path / "two"
-
-
-def test_two_processes_train_what_one_trains(runs):
-    alone, two = ([json.loads(line) for line in (run / "train.jsonl").open()] for run in runs)
-    assert [entry["step"] for entry in two] == [entry["step"] for entry in alone]
-    losses = np.array([[entry["loss"] for entry in run if "loss" in entry] for run in (alone, two)])
-    assert losses.shape == (2, 16)
-    assert abs(losses[0, 0] - losses[1, 0]) < 1e-5 * losses[0, 0]
-    np.testing.assert_allclose(losses[1], losses[0], rtol=0, atol=1e-3)
-    name = "validation recall@30"
-    recalls = [[entry[name] for entry in run if name in entry] for run in (alone, two)]
-    np.testing.assert_allclose(recalls[1], recalls[0], atol=0.01)
-    one, other = (Run.open(run) for run in runs)
-    assert (one.vectors("model") * other.vectors("model")).sum(1).min() > 0.999
-    assert len(other.recommend(other.log.users[0], 5)) == 5
-
-
-ONE_EMBEDS = """
-import os, sys, time
+#: Trains by the command with each list of words of the first argument, then with a photo encoder that counts, on the market of the second.
+LAUNCHED = """
+import json, os, sys, time
 from pathlib import Path
 
 from browser.painted import ColourEncoder
+from listing_vibes import cli
 from listing_vibes.features.photos import encoders
 from listing_vibes.training.api import train
 
-market, run, told = map(Path, sys.argv[1:])
+commands, market, run, told = map(Path, sys.argv[1:])
+for words in json.loads(commands.read_text()):
+    sys.argv = ["vibes", *words]
+    try:
+        cli.main()
+    except SystemExit as ended:
+        assert not ended.code, words
 
 
 class Counting(ColourEncoder):
@@ -103,25 +61,57 @@ train(market, run, config, encoder="colour")
 """
 
 
-def test_one_process_embeds_the_photos_and_the_other_finds_them(tmp_path):
-    paint_market(tmp_path / "market", photos=2)
-    told = tmp_path / "told.txt"
-    (tmp_path / "train.py").write_text(ONE_EMBEDS)
-    command = [*TWO[: TWO.index("-m", 3)], tmp_path / "train.py", tmp_path / "market", tmp_path / "run", told]
-    tests = str(Path(__file__).parents[1])
-    path = os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")])
+@pytest.fixture(scope="module")
+def launched(small_market, quick, tmp_path_factory):
+    """A folder with the trainings of two processes, which torchrun starts once: libraries take longer than they do."""
+    folder, commands = tmp_path_factory.mktemp("launched"), []
+    for way, (top, training) in WAYS.items():
+        once = {"bf16": False, "max_steps": 16, "max_epochs": 4, "validate_every": 8, "checkpoint_every": 5}
+        changed = quick.training.model_dump(exclude_unset=True) | once | training
+        config = {**quick.model_dump(exclude_unset=True), **top, "training": changed}
+        config["encoder"] = {**config["encoder"], "dropout": 0.0}  # each process draws its own
+        file = folder / f"{way}.toml"
+        file.write_text(tomli_w.dumps(config))
+        words = ["train", str(small_market.path), str(folder / way), "--config", str(file)]
+        vibes(*words[:2], folder / f"{way} alone", *words[3:])
+        commands.append(words)
+    paint_market(folder / "market", photos=2)
+    (folder / "commands.json").write_text(json.dumps(commands))
+    (folder / "launched.py").write_text(LAUNCHED)
+    names = ("launched.py", "commands.json", "market", "run", "told.txt")
+    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
-        list(map(str, command)),
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
-        check=False,
-    )
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", *(folder / name for name in names)],
+        capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    who, photos = zip(*(line.split() for line in told.read_text().splitlines()), strict=True)
-    shown = Market.open(tmp_path / "market").photos["path"].nunique()
+    assert done.stderr.count("Wrote the run") == len(WAYS)
+    return folder
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_two_processes_train_what_one_trains(launched, way):
+    runs = launched / f"{way} alone", launched / way
+    alone, two = ([json.loads(line) for line in (run / "train.jsonl").open()] for run in runs)
+    assert [entry["step"] for entry in two] == [entry["step"] for entry in alone]
+    losses = np.array([[entry["loss"] for entry in run if "loss" in entry] for run in (alone, two)])
+    assert losses.shape == (2, 16)
+    assert abs(losses[0, 0] - losses[1, 0]) < 1e-5 * losses[0, 0]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=0, atol=1e-3)
+    name = "validation recall@30"
+    recalls = [[entry[name] for entry in run if name in entry] for run in (alone, two)]
+    np.testing.assert_allclose(recalls[1], recalls[0], atol=0.01)
+    one, other = (Run.open(run) for run in runs)
+    assert (one.vectors("model") * other.vectors("model")).sum(1).min() > 0.999
+    assert len(other.recommend(other.log.users[0], 5)) == 5
+
+
+def test_one_process_embeds_the_photos_and_the_other_finds_them(launched):
+    lines = (launched / "told.txt").read_text().splitlines()
+    who, photos = zip(*(line.split() for line in lines), strict=True)
+    shown = Market.open(launched / "market").photos["path"].nunique()
     assert set(who) == {"0"} and sum(map(int, photos)) == shown
-    assert "photos" in Run.open(tmp_path / "run").spaces
+    assert "photos" in Run.open(launched / "run").spaces
 
 
 def test_a_notebook_goes_on_without_the_settings_of_training():

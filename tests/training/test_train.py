@@ -1,4 +1,4 @@
-"""Trainings on a small market: resumable after a real kill -9, and clear about bad input."""
+"""Trainings on a small market: resumable after a real kill -9, repeated on what they were validated on, and clear about bad input."""
 
 import json
 import signal
@@ -10,20 +10,29 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import tomli_w
 
 import listing_vibes.training.checkpoints as checkpoints_module
 from helpers.killing import kill_at, train_apart, weights
 from helpers.trainings import changed, pieces
 from listing_vibes.errors import VibesError
+from listing_vibes.evaluation.result import WITHIN
+from listing_vibes.evaluation.run_evaluation import evaluate_run
+from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.features.config import FeatureConfig
+from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, make_split
-from listing_vibes.model.settings import Resolved
+from listing_vibes.model.settings import Resolved, ResolvedSplit, ResolvedTraining
 from listing_vibes.progress import Trained, Validated, silent
+from listing_vibes.run.fits import copy_fits, load_fits
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import embed_market
+from listing_vibes.scoring.ranking_names import NEAR_RECENT
 from listing_vibes.training import validation as module
+from listing_vibes.training.api import refit_settings
 from listing_vibes.training.checkpoints import Checkpoints
 from listing_vibes.training.data import TrainingData
 from listing_vibes.training.train import Job, fit_features, train
@@ -38,7 +47,6 @@ def lines_of(run):
     ("history", "training", "when"),
     [
         ("cls", {"recipe": "two-stage", "pretrain_steps": 60, "max_steps": 30}, "between checkpoints"),
-        ("cls", {}, "before the first checkpoint"),
         ("listing-vectors", {"window_listings": 60, "recency_days": 30}, "after a validation"),
     ],
 )
@@ -50,7 +58,6 @@ def test_killed_and_resumed_ends_with_the_same_weights_and_a_run_that_recommends
     train_apart(small_market, whole, settings)
     validated = [line["step"] for line in lines_of(whole) if "validation recall@30" in line]
     steps = {
-        "before the first checkpoint": 3,
         "between checkpoints": max(line["step"] for line in lines_of(whole)) * 2 // 3,
         "after a validation": validated[len(validated) // 2],
     }
@@ -202,22 +209,11 @@ def steps_of(run):
         return []
 
 
-def write_config(settings, path):
-    """A configuration file, of values of one line each."""
-    content = settings.model_dump(exclude_unset=True)
-    tables = {name: value for name, value in content.items() if isinstance(value, dict)}
-    plain = {name: value for name, value in content.items() if name not in tables}
-    text = "".join(f"{name} = {json.dumps(value)}\n" for name, value in plain.items())
-    for name, table in tables.items():
-        text += f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
-    path.write_text(text)
-
-
 @pytest.mark.slow
 def test_a_signal_loses_no_step_and_the_rest_is_as_if_it_never_came(small_market, quick, tmp_path):
     settings = changed(quick, bf16=False, checkpoint_every=10_000)
     run, config = tmp_path / "run", tmp_path / "config.toml"
-    write_config(settings, config)
+    config.write_text(tomli_w.dumps(settings.model_dump(exclude_unset=True)))
     command = [*TRAIN, str(small_market.path), str(run), "--config", str(config)]
     child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     while len(steps_of(run)) < 7:
@@ -284,3 +280,99 @@ def test_a_signal_waits_for_the_step_and_a_second_one_does_not(number):
         signal.raise_signal(number)  # after the last step
     assert [signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)] == before
     assert len(written) == 1
+
+
+CARRIED = TransferReport(run="first", market_name="Before", learned=True)
+
+
+@pytest.fixture(scope="module")
+def again(small_market, whole, tmp_path_factory):
+    run = tmp_path_factory.mktemp("again") / "run"
+    settings = refit_settings(whole[0], small_market)
+    return run, train(small_market, run, settings, None, refit_of=whole[0])
+
+
+def rates(run):
+    lines = [json.loads(line) for line in (run / "train.jsonl").read_text().splitlines()]
+    return [line["rate"] for line in lines if "rate" in line], [line for line in lines if "rate" not in line]
+
+
+@pytest.mark.slow
+def test_as_many_steps_until_the_test_begins(small_market, whole, again):
+    (first, progress), (run, refitted) = whole, again
+    was, now = Manifest.load(first), Manifest.load(run)
+    assert was.steps == progress.best_step == refitted.step == refitted.best_step == now.steps
+    assert now.settings.split.t1 == now.settings.split.t2 == was.settings.split.t2
+    same = {"split": was.settings.split, "training": was.settings.training}
+    assert now.settings.model_copy(update=same) == was.settings
+    rate, validations = rates(run)
+    assert len(rate) == was.steps and not validations and refitted.best == -1
+    log = EventLog.from_market(small_market)
+    between = (log.time >= was.settings.split.t1) & (log.time < was.settings.split.t2)
+    assert between.any()  # otherwise nothing was added
+
+
+@pytest.mark.slow
+def test_the_test_is_the_same_and_what_serving_adds_is_weighed_as_before(whole, again):
+    before, after = evaluate_run(Run.open(whole[0])), evaluate_run(Run.open(again[0]))
+    np.testing.assert_array_equal(before.queries.event, after.queries.event)
+    assert after.notes["baselines"] == WITHIN and "baselines" not in before.notes
+    assert NEAR_RECENT in after.results  # what is to be had without any model
+    assert not [name for name in after.results if name.startswith("model +")]  # nothing could be fitted
+    save_metrics(Run.open(whole[0]), before)
+    copy_fits(whole[0], again[0])
+    after = evaluate_run(Run.open(again[0]))
+    rows = [
+        "model + recency",
+        "model + neighbors",
+        "model + neighbors + recency",
+        "model + ids",
+    ]
+    assert [name for name in after.results if name.startswith("model +")] == rows
+    assert {name: after.notes[name] for name in rows} == {name: before.notes[name] for name in rows}
+    save_metrics(Run.open(again[0]), after)
+    assert load_fits(again[0]) == load_fits(whole[0])
+
+
+@pytest.mark.slow
+def test_steps_that_stop_early_keep_the_schedule(small_market, quick, whole, tmp_path):
+    train(small_market, tmp_path / "run", changed(quick, stop_after=21), None)
+    steps, all_steps = (rates(run)[0] for run in (tmp_path / "run", whole[0]))
+    assert len(steps) == 21 < len(all_steps) and steps == all_steps[:21]
+
+
+@pytest.mark.slow
+def test_everything_leaves_nothing_to_test_on(small_market, whole, tmp_path):
+    settings = refit_settings(whole[0], small_market, everything=True)
+    train(small_market, tmp_path / "run", settings, None)
+    run = Run.open(tmp_path / "run")
+    assert run.trained_on_everything and not Run.open(whole[0]).trained_on_everything
+    with pytest.raises(VibesError, match="nothing left to test it on; evaluate the run that it repeats"):
+        evaluate_run(run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "change, why",
+    [
+        ({"steps": 0}, "records no number of training steps"),
+        ({"steps": 0, "carried": CARRIED}, "records no number of training steps"),
+        ({"split": ResolvedSplit(protocol="leave-one-out")}, "protocol leave-one-out, which has no end"),
+        ({"training": ResolvedTraining(recipe="two-stage")}, "in two stages"),
+    ],
+)
+def test_what_cannot_be_refitted_is_said(small_market, whole, tmp_path, change, why):
+    manifest = Manifest.load(whole[0])
+    inside = {name: value for name, value in change.items() if name in ("split", "training")}
+    own = {name: value for name, value in change.items() if name not in inside}
+    settings = manifest.settings.model_copy(update=inside)
+    manifest.model_copy(update={**own, "settings": settings}).save(tmp_path)
+    with pytest.raises(VibesError, match=why):
+        refit_settings(tmp_path, small_market)
+
+
+@pytest.mark.slow
+def test_a_run_without_a_model_is_named(small_market, tmp_path):
+    embed_market(small_market, tmp_path / "run", None)
+    with pytest.raises(VibesError, match="name a run of `vibes train`"):
+        refit_settings(tmp_path / "run", small_market)

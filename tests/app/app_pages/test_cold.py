@@ -1,11 +1,8 @@
 """Cold start: listings of the market without events, a draft of a new one, and the figures."""
 
 import base64
-import io
 import json
 import shutil
-import struct
-import zlib
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +14,7 @@ from PIL import Image
 
 from browser.mapped import write_map
 from browser.painted import embed_run, paint_market, train_run
+from helpers.pictures import encoded, png, text_bomb
 from listing_vibes import Run, launch
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.audience import recent_lists
@@ -194,26 +192,7 @@ def test_fields_hold_what_they_can_and_sliders_move_in_whole_steps(tmp_path):
     assert read_draft(opened, '{"rooms": true, "area": NaN, "price": 3}') == ({"price": 3}, ["rooms", "area"])
 
 
-def png(header: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
-    """Return a PNG of these chunks."""
-    parts = [(b"IHDR", header), *chunks, (b"IEND", b"")]
-    crc = [struct.pack(">I", zlib.crc32(name + content)) for name, content in parts]
-    sizes = [struct.pack(">I", len(content)) for _, content in parts]
-    body = [size + name + content + end for size, (name, content), end in zip(sizes, parts, crc, strict=True)]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(body)
-
-
-BOMBS = [
-    png(struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0), (b"IDAT", zlib.compress(bytes(1000)))),
-    png(
-        struct.pack(">IIBBBBB", 2, 2, 8, 0, 0, 0, 0),
-        (b"zTXt", b"Comment\0\0" + zlib.compress(bytes(80_000_000))),
-        (b"IDAT", zlib.compress(b"\0\1\2" * 2)),
-    ),
-]
-
-
-@pytest.mark.parametrize("content", [*BOMBS, b"no photo", b""])
+@pytest.mark.parametrize("content", [png(30_000, 30_000), text_bomb(80_000_000), b"no photo", b""])
 def test_an_upload_that_cannot_be_read_is_one_sentence(content):
     with pytest.raises(VibesError, match=r"pixels|damaged|not an image"):
         preview(content)
@@ -224,9 +203,7 @@ def test_uploads_come_first_the_chosen_cover_before_the_others(show, chilly):
     page = show("cold", chilly, view="new", draft='{"price":90}', space="attributes", cover="2")
     files = [("broken.jpg", b"no photo", "image/jpeg")]
     for name in ("a.png", "b.png"):
-        stream = io.BytesIO()
-        Image.new("RGB", (40, 30), (200, 20, 20)).save(stream, "PNG")
-        files.append((name, stream.getvalue(), "image/png"))
+        files.append((name, encoded(Image.new("RGB", (40, 30), (200, 20, 20))), "image/png"))
     page.file_uploader(key="photos-of-new").set_value(files).run()
     shown = labelled(page, "Photos of the draft")["cards"]
     assert [card["alt"] for card in shown] == ["Photo 1 of the listing", "Photo 2 of the listing"]

@@ -3,7 +3,6 @@
 import io
 import shutil
 import sys
-import time
 
 import numpy as np
 import pandas as pd
@@ -18,6 +17,8 @@ from starlette.testclient import TestClient
 from browser.mapped import short_run, write_map
 from browser.painted import colour_of, embed_run, paint_market
 from helpers.copies import resealed
+from helpers.once import once
+from helpers.waiting import wait_until
 from listing_vibes import Run, demand, select_on_map, selection
 from listing_vibes.insight.map.region import grid_places
 from listing_vibes.widgets.colors import UNKNOWN, VALUES
@@ -66,13 +67,6 @@ def test_the_page_has_the_map_of_a_space_in_one_row_of_controls(show, mapped, ba
     )
 
 
-def until(what, seconds=30.0):
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "nothing came of it"
-        time.sleep(0.05)
-
-
 @pytest.mark.slow
 def test_a_coarse_map_is_shown_while_the_final_one_is_drawn(show, trained, tmp_path, monkeypatch):
     shutil.copytree(trained.parent, tmp_path / "one")
@@ -84,7 +78,7 @@ def test_a_coarse_map_is_shown_while_the_final_one_is_drawn(show, trained, tmp_p
     page = show("map", run, space="model")
     assert drawn(page)["n"] == 12  # at once
     job = drawing_job.job_of(run)
-    until(lambda: job.progress)
+    wait_until(lambda: job.progress)
     page.run()
     (bar,) = page.get("progress")
     assert bar.proto.value == 40 and bar.proto.text.startswith("A coarse map; refining it: ")
@@ -93,7 +87,7 @@ def test_a_coarse_map_is_shown_while_the_final_one_is_drawn(show, trained, tmp_p
     assert drawing_job.job_of(run) is job and job.is_running
     write_map(run)
     go.unlink()
-    until(lambda: not job.is_running)
+    wait_until(lambda: not job.is_running)
     page.run()
     assert not page.get("progress") and drawn(page)["url"] != coarse
     # A map of other embeddings is drawn again; one that fails says why, and the coarse one stays.
@@ -202,8 +196,8 @@ def test_a_group_is_named_by_anybody_and_keeps_the_name(run, ask):
 
 
 @pytest.mark.slow
-def test_regions_of_unmet_demand_come_with_their_listings(ask, tmp_path, monkeypatch):
-    run = short_run(tmp_path)
+def test_regions_of_unmet_demand_come_with_their_listings(ask, tmp_path_factory, monkeypatch):
+    run = once(tmp_path_factory, "short", short_run) / "run"
     monkeypatch.setattr(sys, "argv", ["main.py", str(run)])
     layer = ask("unmet").json()
     result = demand(Run.open(run))

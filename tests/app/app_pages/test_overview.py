@@ -11,6 +11,7 @@ import pytest
 from looking import components, links, texts
 
 from browser.painted import embed_run, paint_market, vectors
+from helpers.copies import change_settings
 from listing_vibes.errors import VibesWarning
 from listing_vibes.evaluation.run_evaluation import evaluate_run
 from listing_vibes.evaluation.saved import save_metrics
@@ -66,7 +67,7 @@ def test_the_first_page_loads_nothing_that_only_other_pages_need(trained):
     five_beats(Run.open(trained))
     code = f"import sys; sys.argv = ['main.py', {str(trained)!r}]\n"
     code += "import listing_vibes_app as app; from streamlit.testing.v1 import AppTest\n"
-    code += "page = AppTest.from_file(app.__path__[0] + '/main.py', default_timeout=60).run()\n"
+    code += "page = AppTest.from_file(app.__path__[0] + '/main.py', default_timeout=300).run()\n"
     code += "heavy = ('torch', 'scipy', 'faiss', 'sklearn', 'transformers', 'matplotlib')\n"
     code += "print(page.title[0].value, [m for m in heavy if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -115,11 +116,9 @@ def test_notices_of_monitoring_and_of_metrics(show, run):
 
 @pytest.mark.slow
 def test_a_model_without_anything_to_measure_it_on_says_so(show, run, trained, eventless, tmp_path):
-    manifest, last = Manifest.load(run), int(Run.open(trained).log.time.max())
+    split, last = Manifest.load(run).settings.split, int(Run.open(trained).log.time.max())
     for until, measurable in ((last, True), (last + 1, False)):
-        split = manifest.settings.split.model_copy(update={"t1": until, "t2": until})
-        settings = manifest.settings.model_copy(update={"split": split})
-        manifest.model_copy(update={"settings": settings}).save(run)
+        change_settings(run, split=split.model_copy(update={"t1": until, "t2": until}))
         page = show("overview", run, details="1")
         assert ("vibes evaluate" in texts(page)) is measurable
         assert ("nothing is left to measure it on" in texts(page)) is not measurable

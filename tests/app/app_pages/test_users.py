@@ -10,13 +10,13 @@ from looking import click, components, labelled, links, texts
 
 from browser.painted import embed_run
 from helpers.blends import KNN, carried, fixed_blend
+from helpers.copies import change_settings
 from listing_vibes import Run
 from listing_vibes.insight.explain import explain
 from listing_vibes.insight.selection.pages import as_of
 from listing_vibes.market.market import Market
 from listing_vibes.run.fits import save_fits
 from listing_vibes.run.histories import events_at
-from listing_vibes.run.manifest import Manifest
 from listing_vibes_app.app_pages.users.picker import find_users
 from listing_vibes_app.view.formats import ordinal
 from listing_vibes_app.view.history import moment_of
@@ -161,14 +161,6 @@ def test_reasons_name_the_events_and_the_part_that_add_most(show, trained):
         assert part["note"] == f"+{best['adds']:.3f}{moved}"
 
 
-def settle(run, blend):
-    """Write the default blend of a run, whose loss knew 60 days."""
-    manifest = Manifest.load(run)
-    training = manifest.settings.training.model_copy(update={"recency_days": 60})
-    settings = manifest.settings.model_copy(update={"training": training, "blend": blend})
-    manifest.model_copy(update={"settings": settings}).save(run)
-
-
 @pytest.mark.slow
 def test_what_was_fitted_can_be_blended_in(show, trained, tmp_path):
     page = show("users", trained, **ASKED)
@@ -190,7 +182,7 @@ def test_what_was_fitted_can_be_blended_in(show, trained, tmp_path):
     assert "with" not in page.query_params
     assert all(card["score"].startswith("Similarity ") for card in recommended(page)["cards"])
     # Recency in its default ranking can be left out.
-    settle(run, fixed_blend(recent=0.05))
+    change_settings(run, {"recency_days": 60}, blend=fixed_blend(recent=0.05))
     page = show("users", run, **ASKED)
     control = page.segmented_control(key="with")
     assert control.value == "trained" and control.options[:2] == ["Recency", "Nothing"]

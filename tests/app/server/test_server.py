@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import types
 import urllib.request
 from pathlib import Path
@@ -30,6 +29,7 @@ from websockets.sync.client import connect
 
 from browser.painted import colour_of, embed_run, paint_market
 from browser.served import wait_for
+from helpers.waiting import PATIENCE_S
 from listing_vibes import Run
 from listing_vibes.errors import DEBUG, VibesError
 from listing_vibes.report.deck import Slide, deck_html
@@ -78,18 +78,6 @@ def test_the_command_listens_on_this_machine_at_a_free_port(eventless, monkeypat
         launch.command([eventless])
 
 
-def answer_of(url, server, patience=60):
-    end = time.monotonic() + patience
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
-                return answer.read().decode()
-        except OSError:  # refused, reset, or a machine too busy to answer in time
-            assert server.poll() is None, server.stdout.read().decode()
-            assert time.monotonic() < end
-            time.sleep(0.2)
-
-
 NOTEBOOK = (
     "import subprocess, sys; from pathlib import Path; from listing_vibes_app.server.launch import command;"
     "sys.exit(subprocess.call(command([Path(sys.argv[1])], int(sys.argv[2]), False)))"
@@ -106,12 +94,11 @@ def shadowing(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("start", ["demo", "explore", "notebook"])
+@pytest.mark.parametrize("start", ["explore", "notebook"])
 def test_the_explorer_prints_one_line_also_where_the_folder_shadows_modules(eventless, shadowing, start):
     port, script = launch.free_port(), str(Path(sys.executable).with_name("vibes"))
     tail = ["--no-browser", "--port", str(port)]
     arguments = {
-        "demo": [script, "demo", *tail],
         "explore": [script, "explore", str(eventless), *tail],
         "notebook": [sys.executable, "-c", NOTEBOOK, str(eventless), str(port)],
     }[start]
@@ -119,12 +106,13 @@ def test_the_explorer_prints_one_line_also_where_the_folder_shadows_modules(even
     server = subprocess.Popen(arguments, cwd=shadowing, **pipes)
     url = f"http://127.0.0.1:{port}"
     try:
-        assert answer_of(url + "/_stcore/health", server) == "ok"
-        assert "<title>" in answer_of(url + "/similar?listing=l00", server)
+        wait_for(url + "/_stcore/health", server)
+        with urllib.request.urlopen(url + "/similar?listing=l00", timeout=PATIENCE_S) as answer:
+            assert b"<title>" in answer.read()
         line = server.stdout.readline().decode()
     finally:
         os.killpg(server.pid, signal.SIGINT if start == "explore" else signal.SIGTERM)
-        rest = server.communicate(timeout=30)[0].decode()
+        rest = server.communicate(timeout=PATIENCE_S)[0].decode()
     assert url in line and "Streamlit" not in line + rest and rest.strip() == ""
 
 
@@ -133,7 +121,7 @@ def test_a_map_is_drawn_where_the_folder_shadows_modules(trained, shadowing, mon
     monkeypatch.chdir(shadowing)
     drawing_job.start(trained)
     job = drawing_job.job_of(trained)
-    job.process.wait(200)
+    job.process.wait(PATIENCE_S)
     assert job.error == ""
     drawing_job.forget(trained)
 
@@ -151,7 +139,7 @@ def test_an_error_of_the_start_is_seen_and_the_settings_are_those_beside_the_ser
     assert done.stdout.split() == ["False", "minimal"]
     monkeypatch.setenv("STREAMLIT_SERVER_MAX_UPLOAD_SIZE", "none")  # Streamlit cannot read it
     arguments = launch.command([eventless], None, browser=False)
-    done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode and "Error" in done.stderr
 
 
@@ -175,11 +163,11 @@ def server(eventless, tmp_path_factory):
         yield url.removeprefix("http://")
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE_S)
 
 
 def ask(place: str, path: str = "/", **headers: str) -> http.client.HTTPResponse:
-    client = http.client.HTTPConnection(place, timeout=60)
+    client = http.client.HTTPConnection(place, timeout=PATIENCE_S)
     client.request("GET", path, headers=headers)
     answer = client.getresponse()
     answer.read()
@@ -201,13 +189,13 @@ def test_only_allowed_hosts_with_the_token_have_access(server):
     cookie = ask(server, "/", Authorization=f"Basic {password}").headers["set-cookie"].split(";")[0]
     stream, own = f"ws://{server}/_stcore/stream", {"Cookie": cookie}
     same = {
-        "origin": f"http://{server}", "additional_headers": own, "subprotocols": ["streamlit"], "open_timeout": 120,
+        "origin": f"http://{server}", "additional_headers": own, "subprotocols": ["streamlit"], "open_timeout": PATIENCE_S,
     }  # fmt: skip
     with connect(stream, **same) as opened:
         assert opened.subprotocol == "streamlit"
     for origin, headers in ((f"http://{server}", {}), ("http://evil.example.com", own), ("null", own)):
         with pytest.raises(InvalidStatus, match="403"):
-            connect(stream, origin=origin, additional_headers=headers, open_timeout=120)
+            connect(stream, origin=origin, additional_headers=headers, open_timeout=PATIENCE_S)
 
 
 # photos and decks
@@ -323,14 +311,14 @@ def test_an_error_on_the_page_is_one_sentence_and_the_rest_goes_on(monkeypatch, 
     driver = AppTest.from_function(_page)
     driver.query_params["kind"] = kind
     with caplog.at_level(logging.WARNING):
-        driver.run(timeout=60)
+        driver.run(timeout=PATIENCE_S)
     assert not driver.exception and len(driver.error) == 1 and driver.markdown[0].value == "the rest"
     sentence = driver.error[0].value
     assert "\n" not in sentence and "allow_pickle" not in sentence and "![" not in sentence
     assert not any(record.exc_info for record in caplog.records)
     monkeypatch.setenv(DEBUG, "1")
     with caplog.at_level(logging.WARNING):
-        driver.run(timeout=60)
+        driver.run(timeout=PATIENCE_S)
     assert any(record.exc_info for record in caplog.records)
 
 

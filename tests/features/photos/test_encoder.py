@@ -1,8 +1,9 @@
-"""The frozen photo encoders: the packaged weights in timm's model, and any other timm model whose weights are local."""
+"""The frozen photo encoders: the packaged weights, other timm models whose weights are local, and OpenVINO with the vectors of torch."""
 
 import os
 import pickle
 import socket
+import sys
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -15,6 +16,7 @@ from safetensors.torch import save_file
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos import encoder as photo_encoder
+from listing_vibes.features.photos import encoder as photo_engine
 from listing_vibes.features.photos.encoder import LITE0, PhotoEncoder
 from listing_vibes.features.photos.tail import load_photo_encoder
 from listing_vibes.market.caches import DEMO
@@ -144,3 +146,51 @@ def test_weights_that_cannot_be_loaded_are_refused_and_run_no_code(tiny_file, tm
     with pytest.raises(VibesError, match="'test_vit'"):
         load_photo_encoder("test_vit", tiny_file)
     assert not (tmp_path / "sprung").exists()
+
+
+SIZE = (64, 64)
+
+
+@pytest.fixture
+def pixels():
+    return np.random.default_rng(0).integers(0, 256, (8, *SIZE, 3), np.uint8)
+
+
+@pytest.fixture
+def encoder(monkeypatch):
+    """A small EfficientNet that is converted at the second call."""
+    pytest.importorskip("openvino")
+    monkeypatch.setattr("listing_vibes.features.photos.encoder.MANY", 8)
+    torch.manual_seed(0)
+    model = timm.create_model("test_efficientnet", pretrained=False)
+    return PhotoEncoder(model, "tiny", SIZE, (0.5,) * 3, (0.5,) * 3, "cpu")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("agrees", "parts", "least"), [(1.1, 1, 0.999999), (0.99, 2, 0.99)])
+def test_the_vectors_are_those_of_torch(pixels, encoder, monkeypatch, agrees, parts, least):
+    import openvino
+
+    if parts == 2 and "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("this processor has no bfloat16")
+    monkeypatch.setattr(photo_engine, "AGREES_BF16", agrees)  # float32, or bfloat16 after the first blocks
+    before = torch.get_num_threads()
+    by_torch, by_engine = encoder.encode(pixels), encoder.encode(pixels)
+    assert isinstance(encoder._engine, photo_engine.PhotoEngine) and torch.get_num_threads() == before
+    assert len(encoder._engine._parts) == parts
+    lengths = np.linalg.norm(by_torch, axis=1) * np.linalg.norm(by_engine, axis=1)
+    assert ((by_torch * by_engine).sum(axis=1) / lengths).min() > least
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["other vectors", "no conversion", "not installed"])
+def test_torch_encodes_where_openvino_does_not(pixels, encoder, monkeypatch, fault):
+    import openvino
+
+    if fault == "other vectors":
+        monkeypatch.setattr(photo_engine, "AGREES", 1.1)
+    elif fault == "no conversion":
+        monkeypatch.setattr(openvino, "convert_model", lambda *_, **__: 1 / 0)
+    else:
+        monkeypatch.setitem(sys.modules, "openvino", None)
+    np.testing.assert_array_equal(encoder.encode(pixels), encoder.encode(pixels))

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
+from helpers.tiny import random_photos
 from listing_vibes.features.featurizer import FeatureConfig, Featurizer
-from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.features.sequences import history_sequences, listing_sequences
 from listing_vibes.features.texts.encoder import minilm_folder
 from listing_vibes.features.tokens import wordpiece
@@ -201,8 +201,7 @@ def test_initial_vectors_are_those_of_minilm():
 
 def test_histories_have_event_features_photos_and_texts_and_are_loaded(tiny_market, tmp_path):
     market = Market.open(tiny_market(listings=12, photos=2))
-    vectors = np.random.default_rng(0).normal(size=(24, 20)).astype(np.float16)
-    photos, log = PhotoVectors(vectors, np.ones(24, bool), [], "eye"), EventLog.from_market(market)
+    photos, log = random_photos(market, 20), EventLog.from_market(market)
     config = FeatureConfig(tokenisation="wordpiece")
     featurizer = Featurizer.fit(market, config, 16, np.arange(12), log.duration, photos)
     tokens = featurizer.transform(market, photos).tokens

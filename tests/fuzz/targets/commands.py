@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,11 +14,7 @@ from tests.fuzz.mutate import mutated
 from tests.fuzz.targets.market_files import CSV, HOSTILE, TOML
 
 from listing_vibes.errors import VibesError
-from listing_vibes.evaluation.saved import QUERIES as FILE
-from listing_vibes.evaluation.saved import RANK
-from listing_vibes.insight.rankings import KEY, rankers
 from listing_vibes.market.importers.inside_airbnb import bathrooms, without_rating
-from listing_vibes.market.io import read_stored_table
 from listing_vibes.market.market import Market
 from listing_vibes.market.moments import moment_in_log, to_moments
 from listing_vibes.market.tables import moments_or_text
@@ -146,23 +141,3 @@ def _lines(rng: random.Random, corpus: Sequence[bytes]) -> bytes:
     return b"\n".join(
         rng.choice((*HOSTILE, *rng.choice(corpus).split(b"\n"))) for _ in range(rng.randint(1, 6))
     )
-
-
-def _queries() -> bytes:
-    frame = pd.DataFrame(
-        {"user_id": ["u1", "u2"], "at": [1, 2], "target": ["a1", "a2"], "candidates": [3, 3]}
-    )
-    frame = frame.assign(history_length=[1, 2], cold_listing=False, cold_user=False)
-    stream = io.BytesIO()
-    frame.assign(**{f"{RANK}model": [1, 3], f"{RANK}popularity": [2, 2]}).to_parquet(stream, index=False)
-    return stream.getvalue()
-
-
-@target("queries-file", seeds=lambda: [_queries()])
-def queries_file(folder: Path) -> Feed:
-    def feed(content: bytes) -> object:
-        (folder / FILE).write_bytes(content)
-        frame = read_stored_table(folder / FILE, KEY, "evaluate the run again")
-        return None if frame is None else rankers(frame)
-
-    return feed

@@ -5,13 +5,10 @@
 
 from __future__ import annotations
 
-import io
 import random
 import shutil
-import struct
 import sys
 import traceback
-import zlib
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -26,12 +23,12 @@ import listing_vibes_app
 from browser.mapped import write_map
 from browser.painted import embed_run, paint_market
 from helpers.driver import scan_once
+from helpers.pictures import encoded, png, text_bomb
 from listing_vibes import Run
 from listing_vibes.insight.map.region import read_outline
 from listing_vibes.insight.selection.filters import Filters
-from listing_vibes.insight.selection.histories import as_text, document
+from listing_vibes.insight.selection.histories import document
 from listing_vibes.market.thumbnails import preview
-from listing_vibes.run.histories import read_history, to_events
 from listing_vibes.run.newcomers import new_listings
 from listing_vibes_app.app_pages.cold.draft import draft_of, read_draft
 from listing_vibes_app.app_pages.similar.filters import describe_filters
@@ -78,11 +75,6 @@ DRAFTS = (
     b'{"price":1.5e3,"built_year":9007199254740993,"amenities":[]}',
 )
 HISTORIES = (b"l05,l06*view*30,l07**12.5", b"l05*add_to_favourites", b"%2F*%2A*1")
-FILES = (
-    b'{"history": [{"listing_id": "l05", "action": "view", "duration_s": 30}, {"listing_id": "l06"}]}',
-    b'["l05", "l06"]',
-    b"listing_id,action,duration_s\nl05,view,30\nl06,,\n",
-)
 
 
 @cache
@@ -114,7 +106,7 @@ def addresses(folder: Path) -> Callable[[bytes], object]:
 
     def driver_of(page: str) -> AppTest:
         if page not in drivers:
-            drivers[page] = AppTest.from_file(str(MAIN), default_timeout=60).run()
+            drivers[page] = AppTest.from_file(str(MAIN), default_timeout=300).run()
             if page != "overview":
                 drivers[page].switch_page(f"app_pages/{page}/page.py")
         return drivers[page]
@@ -188,20 +180,6 @@ def history_of_an_address(folder: Path) -> Callable[[bytes], object]:
     return feed
 
 
-@target("page-history-file", seeds=lambda: list(FILES))
-def history_of_a_file(folder: Path) -> Callable[[bytes], object]:
-    opened = _opened(folder)
-
-    def feed(content: bytes) -> object:
-        path = folder / ("history.json" if content.lstrip()[:1] in b"[{" else "history.csv")
-        path.write_bytes(content)
-        text = as_text(to_events(read_history(path)))
-        text.encode()
-        return history.parse_history(opened, text)
-
-    return feed
-
-
 @target("page-outline", seeds=lambda: [b"1,2;30000,4;5,60000", b"-1,-1;0,0;7,7;8,9"])
 def outline(folder: Path) -> Callable[[bytes], object]:
     return lambda content: read_outline(content.decode(errors="replace"))
@@ -215,27 +193,6 @@ def upload(folder: Path) -> Callable[[bytes], object]:
 @cache
 def _photos() -> list[bytes]:
     """Small photos of every usual kind, one of 16 bits, and two bombs: too many pixels, a text that grows."""
-    found = []
-    for mode, kind in (
-        ("RGB", "JPEG"),
-        ("RGBA", "PNG"),
-        ("I;16", "PNG"),
-        ("P", "GIF"),
-        ("RGB", "WEBP"),
-        ("RGB", "BMP"),
-    ):
-        stream = io.BytesIO()
-        Image.new(mode, (24, 18), 7).save(stream, kind)
-        found.append(stream.getvalue())
-    huge = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
-    text = b"Comment\0\0" + zlib.compress(b"a" * 20_000_000, 9)
-    head, end = b"\x89PNG\r\n\x1a\n", _chunk(b"IEND", b"")
-    small = struct.pack(">IIBBBBB", 2, 2, 8, 0, 0, 0, 0)
-    pixels = _chunk(b"IDAT", zlib.compress(b"\0\1\2" * 2))
-    found.append(head + _chunk(b"IHDR", huge) + _chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + end)
-    found.append(head + _chunk(b"IHDR", small) + _chunk(b"zTXt", text) + pixels + end)
-    return found
-
-
-def _chunk(name: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+    kinds = (("RGB", "JPEG"), ("RGBA", "PNG"), ("I;16", "PNG"), ("P", "GIF"), ("RGB", "WEBP"), ("RGB", "BMP"))
+    found = [encoded(Image.new(mode, (24, 18), 7), kind) for mode, kind in kinds]
+    return [*found, png(30_000, 30_000), text_bomb(20_000_000)]

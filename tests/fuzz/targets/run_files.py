@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import random
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import pandas as pd
 from tests.fuzz.harness import target
-from tests.fuzz.mutate import mutated
 
 from listing_vibes.ablation.table import COLUMNS, read_ablation
 from listing_vibes.insight.map.vibe_map import read_map
-from listing_vibes.insight.rankings import load_rankings
+from listing_vibes.insight.rankings import load_rankings, rankers
 from listing_vibes.market.documents import read_json
 from listing_vibes.run.contents import read_spaces
 from listing_vibes.run.fits import load_fits, parse_metrics
@@ -57,12 +55,7 @@ def _table(name: str) -> bytes:
         ),
         "ablation": pd.DataFrame([dict.fromkeys(COLUMNS, 1) | {"variant": "full", "slice": "all"}]),
     }[name]
-    place = Path(__file__).with_name(f".{name}.parquet")
-    try:
-        frame.to_parquet(place, index=False)
-        return place.read_bytes()
-    finally:
-        place.unlink(missing_ok=True)
+    return frame.to_parquet(index=False)
 
 
 def _of(name: str, read: Callable[[Path], object]) -> Callable[[Path], Callable[[bytes], object]]:
@@ -105,39 +98,15 @@ for _name, _read, _seed in (
         lambda: _file("listings.safetensors"),
     ),
     ("map.parquet", lambda run: _opened(run, read_map), lambda: _table("map")),
-    ("queries.parquet", lambda run: _opened(run, load_rankings), lambda: _table("queries")),
+    (
+        "queries.parquet",
+        lambda run: _opened(run, lambda opened: rankers(load_rankings(opened))),
+        lambda: _table("queries"),
+    ),
     ("ablation.parquet", lambda run: read_ablation(run / "ablation.parquet"), lambda: _table("ablation")),
     ("vocabulary.json", _answers, lambda: _file("vocabulary.json")),
     ("model.safetensors", _answers, lambda: _file("model.safetensors")),
     ("prepared.safetensors", _answers, lambda: _file("prepared.safetensors")),
+    ("features.safetensors", _answers, lambda: _file("features.safetensors")),
 ):
     target(f"run-{_name}", seeds=lambda _seed=_seed: [_seed()])(_of(_name, _read))
-
-
-NAMES = (
-    "run.toml", "listings.safetensors", "vocabulary.json", "model.safetensors", "features.safetensors", "prepared.safetensors",
-)  # fmt: skip
-
-
-def _one_of(rng: random.Random, corpus: Sequence[bytes]) -> bytes:
-    """The number of a file, and what it becomes."""
-    number = rng.randrange(len(NAMES))
-    return bytes([number]) + mutated(rng, [_file(NAMES[number]) or b"\x00"])
-
-
-@target("run-files", seeds=lambda: [b"\x00" + _file("run.toml")], draw=_one_of)
-def run_files(folder: Path) -> Callable[[bytes], object]:
-    """Any file of a run, opened and asked."""
-    run = folder / "run"
-    shutil.copytree(SMALL_RUN / "run", run)
-    shutil.copytree(SMALL_RUN / "market", folder / "market")
-
-    def feed(content: bytes) -> object:
-        name = NAMES[content[0] % len(NAMES)]
-        (run / name).write_bytes(content[1:])
-        try:
-            return _answers(run)
-        finally:
-            (run / name).write_bytes(_file(name))
-
-    return feed

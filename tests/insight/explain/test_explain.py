@@ -11,6 +11,7 @@ import pytest
 from browser.painted import embed_run, paint_market, train_run, vectors
 from helpers.blends import KNN, fixed_blend
 from helpers.commands import vibes
+from helpers.copies import change_settings, copied
 from helpers.serving import app_of, serving
 from listing_vibes.demo.shipped import ROOT
 from listing_vibes.errors import VibesError
@@ -22,7 +23,6 @@ from listing_vibes.market.market import Market
 from listing_vibes.run.engine import Engine
 from listing_vibes.run.fits import NOTHING, save_fits
 from listing_vibes.run.histories import of_histories
-from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
 
 
@@ -30,14 +30,6 @@ from listing_vibes.run.run import Run
 def painted(tmp_path_factory) -> Run:
     folder = tmp_path_factory.mktemp("explained")
     return Run.open(train_run(paint_market(folder / "market", photos=3, events=8), folder / "run"))
-
-
-def copy_run(run: Run, path, **changes) -> Run:
-    """Return a copy of a run with other resolved settings."""
-    shutil.copytree(run.path, path)
-    manifest = Manifest.load(path)
-    manifest.model_copy(update={"settings": manifest.settings.model_copy(update=changes)}).save(path)
-    return Run.open(path)
 
 
 def user_of(run: Run) -> tuple[str, np.ndarray, np.ndarray]:
@@ -123,7 +115,7 @@ def test_a_rank_without_a_part_is_that_of_a_listing_or_history_that_never_had_it
 
 def test_ranks_are_those_of_lists_with_a_blend_a_boost_and_refused_listings(trained, tmp_path):
     blend = fixed_blend(recent=0.02, attributes=0.05)
-    run = copy_run(trained, tmp_path / "run", blend=blend, inference="float32")
+    run = Run.open(change_settings(copied(trained, tmp_path).path, blend=blend, inference="float32"))
     user, events, _ = user_of(run)
     listings = run.recommend(user, 60)[C.LISTING].tolist()
     chosen = [listings[0], listings[2], listings[20]]

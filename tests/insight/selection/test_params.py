@@ -38,8 +38,14 @@ def market():
         ({"live": "1", "fill": "yes"}, {"live_only": True}, [("fill", "yes")]),
         ({"seen": "2", "variety": "x"}, {}, [("seen", "2"), ("variety", "x")]),
         ({"same": "type,mood"}, {"same": ("type",)}, [("same", "mood")]),
+        ({"live": "0", "seen": "1", "variety": "5", "fill": "1"},
+         {"live_only": False, "drop_seen": False, "diversity": 0.5, "fill": True}, []),
+        ({"where": "rent<=2;type=flat|hut", "pin": "c; a", "block": "b", "not": "d"},
+         {"where": ("rent<=2", "type=flat|hut"), "pin": ("c", "a"), "block": ("b",), "unlike": ("d",)}, []),
+        ({"boost": "fresh 1 14d;near 48.0,11.0 1 500m", "dial": "mine 1.5 model +a -b"},
+         {"boost": ("fresh 1 14d", "near 48.0,11.0 1 500m"), "dial": ("mine 1.5 model +a -b",)}, []),
     ],
-)
+)  # fmt: skip
 def test_rules(market, params, rules, left):
     link = Params(params)
     found = read_rules(market, link, True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import ssl
 import threading
 import time
@@ -13,12 +12,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from PIL import Image
 
+from helpers.pictures import encoded
 
-def picture(colour: tuple[int, int, int] = (200, 30, 30), side: int = 24) -> bytes:
+
+def picture() -> bytes:
     """The bytes of a JPEG."""
-    out = io.BytesIO()
-    Image.new("RGB", (side, side), colour).save(out, "JPEG")
-    return out.getvalue()
+    return encoded(Image.new("RGB", (24, 24), (200, 30, 30)), "JPEG")
 
 
 class Hosting:
@@ -100,13 +99,13 @@ def hosting(secure: ssl.SSLContext | None = None):
             if self.path == "/robots.txt":
                 self.say(404) if told.robots is None else self.say(200, told.robots.encode())
                 return
-            time.sleep({"slow": 0.05, "silent": 1.5}.get(what, 0))
+            time.sleep({"slow": 0.05, "silent": 6}.get(what, 0))
             response = first.get(what) if number == 1 else None
             if what != "silent":
                 self.say(*(response or always.get(what, (200, jpeg))))
             for _ in range(1000 if what == "endless" else 0):
                 self.wfile.write(b"4000\r\n" + bytes(0x4000) + b"\r\n")
-            for _ in range(100 if what == "drip" else 0):
+            for _ in range(120 if what == "drip" else 0):
                 self.wfile.write(b"x")
                 self.wfile.flush()
                 time.sleep(0.05)

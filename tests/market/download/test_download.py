@@ -19,6 +19,7 @@ from tests.market.download.hosting import hosting
 
 import listing_vibes
 from helpers.commands import vibes
+from helpers.waiting import wait_until
 from listing_vibes.errors import VibesError
 from listing_vibes.market.download.address import is_public, parse_photo_url
 from listing_vibes.market.download.fetch import Robots, end_with_image
@@ -122,7 +123,7 @@ def test_robots_txt_is_read_for_the_product_of_the_agent():
     assert Robots("", "x").allows("/") and Robots("\0\xff garbage", "x").allows("/")
     began = time.process_time()
     assert Robots("User-agent: *\nDisallow: /" + "a*" * 300 + "b$", "x").allows("/" + "a" * 2000)
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 10
 
 
 def test_a_path_that_cannot_be_a_file_fails_alone(tmp_path, host):
@@ -194,12 +195,12 @@ def test_every_failure_has_its_reason_and_the_other_photos_are_fetched(tmp_path,
     says = {
         "404/404": "status 404", "500/500": "status 500", "html/html": "is not an image (its host calls it text/html)", "cut/cut": "is damaged (",
         "short/short": "the connection broke (", "huge/huge": "is larger than 100,000 bytes (1,000,000,000)",
-        "endless/endless": "is larger than 100,000 bytes", "drip/drip": "took longer than 0.6 s", "silent/silent": "sent nothing for 0.5 s",
+        "endless/endless": "is larger than 100,000 bytes", "drip/drip": "took longer than 2.5 s", "silent/silent": "sent nothing for 2 s",
         "round/round": "is redirected more than 5 times", "file/file": "is not an http or https URL",
     }  # fmt: skip
     folder = write_market(tmp_path / "m", [f"{host.url}/{path}" for path in [*good, *says]])
     (folder / FAILURES).write_text("old")
-    limits = Limits(**HERE, photo_bytes=100_000, timeout=0.5, photo_seconds=0.6, per_host=4)
+    limits = Limits(**HERE, photo_bytes=100_000, timeout=2.0, photo_seconds=2.5, per_host=4)
     reports = []
     result, file = download(folder, limits, reports.append)
     assert (result.fetched, len(result.failed), result.left) == (len(good), len(says), 0)
@@ -324,9 +325,7 @@ def test_a_killed_download_continues(tmp_path):
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        until = time.monotonic() + 60
-        while host.photos < 8 and time.monotonic() < until:
-            time.sleep(0.01)
+        wait_until(lambda: host.photos >= 8)
         first.send_signal(signal.SIGKILL)
         first.wait()
         files = [file for file in (folder / "photos" / "by-url").glob("*/*") if file.is_file()]

@@ -1,15 +1,26 @@
-"""Every export format runs what it wrote, for any number of rows, and names the library that it lacks."""
+"""Exports run what they wrote for any number of rows, graphs give what the model gives, and int8 keeps what a layer learned."""
 
 import sys
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
+from onnx import TensorProto, helper, numpy_helper
 from torch.nn import functional as F
 
+from helpers.tiny import random_photos
+from helpers.trainings import model_inputs
 from listing_vibes.errors import VibesError
+from listing_vibes.market.market import Market
+from listing_vibes.model.encoder import encode_histories, encode_listings
 from listing_vibes.model.export.formats import FORMATS
-from listing_vibes.model.export.graph import PaddedGraph, open_graph, write_graph
+from listing_vibes.model.export.formats.int8 import keep_diagonals, near_identity, quantise
+from listing_vibes.model.export.graph import PaddedGraph, graphs_of, open_graph, write_graph
+from listing_vibes.model.export.inputs import history_inputs, listing_inputs
+from listing_vibes.model.settings import Resolved
+from listing_vibes.model.variants import build_model
 
 WIDTH = 8
 
@@ -60,3 +71,97 @@ def test_a_missing_library_is_named_with_the_extra(name, library, tmp_path, monk
     with pytest.raises(VibesError, match=r"listing-vibes\[export\]"):
         write_graph(Sum().eval(), arrays_of(4, 5), tmp_path / "graph", name, 16)
     assert not list(tmp_path.iterdir())
+
+
+MODEL_WIDTH, LISTINGS = 128, 30
+CASES = {
+    "cls": ({"history": "cls"}, True),
+    "listing-vectors": ({"history": "listing-vectors"}, True),
+    "precomputed vectors": ({}, True),
+    "word pieces": ({"history": "cls", "features": {"tokenisation": "wordpiece"}}, False),
+    "a listing side of its own": ({"history": "cls", "training": {"recipe": "two-stage"}}, False),
+}
+
+
+@torch.inference_mode()
+def run(graph, arrays) -> np.ndarray:
+    return graph({name: torch.from_numpy(array) for name, array in arrays.items()}).numpy()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_graphs_give_what_the_model_gives(tiny_market, name):
+    folder = tiny_market(listings=LISTINGS, users=9, events_per_user=9, photos=2)
+    if name == "precomputed vectors":
+        np.save(folder / "clip.npy", np.random.default_rng(1).normal(size=(LISTINGS, 20)).astype(np.float32))
+        with (folder / "market.toml").open("a") as stream:
+            stream.write('\n[vectors.clip]\npath = "clip.npy"\ntokens = true\n')
+    market, (settings, has_photos) = Market.open(folder), CASES[name]
+    photos = random_photos(market) if has_photos else None
+    features = {"text": False, **settings.get("features", {})}
+    chosen = Resolved.model_validate({"preset": "tiny", **settings, "features": features})
+    featurizer, inputs, log = model_inputs(market, chosen, MODEL_WIDTH, photos)
+    vocabulary = featurizer.vocabulary
+    torch.manual_seed(1)
+    model = build_model(vocabulary, chosen).eval()
+    for parameter in model.parameters():
+        parameter.data += 0.05 * torch.randn_like(parameter)
+    rows, users = np.array([3, 0, 17, 29]), np.array([0, 4, 8])
+    start, end = log.start[users], log.start[users + 1] - np.array([0, 3, 8])
+    table = encode_listings(model, inputs, np.arange(LISTINGS))
+    listings, histories = graphs_of(model)
+    assert (histories is listings) == (name in ("cls", "word pieces"))
+    found = run(listings, listing_inputs(inputs, rows, vocabulary))
+    np.testing.assert_allclose(found, table[rows], atol=1e-6)
+    found = run(histories, history_inputs(model, inputs, start, end, vocabulary, table))
+    np.testing.assert_allclose(found, encode_histories(model, inputs, start, end), atol=2e-6)
+
+
+SIDE = 32
+LEARNED = np.random.default_rng(0).normal(scale=0.003, size=(SIDE, SIDE)).astype(np.float32)
+NEAR = np.eye(SIDE, dtype=np.float32) + LEARNED
+
+
+def graph_of(*matrices: np.ndarray) -> onnx.ModelProto:
+    """x times one matrix after the other."""
+    names = ["x", *(f"y{place}" for place in range(len(matrices)))]
+    nodes = [
+        helper.make_node("MatMul", [names[place], f"w{place}"], [names[place + 1]], f"product{place}")
+        for place in range(len(matrices))
+    ]
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", matrix.shape[place]])
+        for name, matrix, place in ((names[0], matrices[0], 0), (names[-1], matrices[-1], 1))
+    ]
+    constants = [numpy_helper.from_array(matrix, f"w{place}") for place, matrix in enumerate(matrices)]
+    graph = helper.make_graph(nodes, "products", ends[:1], ends[1:], constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+
+
+def run_onnx(model: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, {"x": x})[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layer", ["MatMul", "Gemm"])
+def test_what_a_layer_near_the_identity_learned_is_kept(tmp_path, layer):
+    x = np.random.default_rng(1).normal(size=(64, SIDE)).astype(np.float32)
+    path, given = tmp_path / "near.onnx", graph_of(NEAR)
+    given.graph.node[0].op_type = layer
+    onnx.save(given, path)
+    quantise(path)
+    model = onnx.load(path)
+    assert "MatMulInteger" in {node.op_type for node in model.graph.node}
+    change = run_onnx(model, x) - x  # (64, SIDE), that is x @ LEARNED
+    assert np.linalg.norm(change - x @ LEARNED) < 0.05 * np.linalg.norm(x @ LEARNED)
+
+
+@pytest.mark.slow
+def test_splitting_changes_no_sum_and_only_what_gains_by_it():
+    wide, x = np.tile(LEARNED, (1, 2)), np.random.default_rng(1).normal(size=(5, SIDE)).astype(np.float32)
+    model = graph_of(NEAR, 30 * LEARNED, wide)
+    before = run_onnx(model, x)
+    assert keep_diagonals(model.graph) == 1
+    np.testing.assert_allclose(run_onnx(model, x), before, rtol=1e-5, atol=1e-6)
+    assert near_identity(NEAR) and not near_identity(30 * LEARNED) and not near_identity(wide)

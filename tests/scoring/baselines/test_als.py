@@ -32,9 +32,8 @@ def loss(confidence: np.ndarray, users: np.ndarray, listings: np.ndarray) -> flo
 
 
 @pytest.fixture
-def fitted(random_log, always_live):
-    log = random_log(7, users=60, events=600)
-    split = make_split(log, always_live(log))
+def fitted(random_split):
+    log, split, _ = random_split(7, users=60, events=600)
     interactions = Interactions.of(log, split.train)
     return split, interactions, Als.fit(interactions, 6, REGULARIZATION, ALPHA, decay=0.7, seed=3)
 
@@ -73,22 +72,25 @@ def test_a_seed_determines_the_scores(fitted):
     assert not np.array_equal(other.score(split.test), model.score(split.test))
 
 
-def slow_weights(matrix: np.ndarray, penalty: float) -> np.ndarray:
-    """Each column regressed on all others with a ridge penalty, by least squares on augmented rows."""
-    count = matrix.shape[1]
+def slow_weights(matrix: np.ndarray, penalty: float, most: int | None = None) -> np.ndarray:
+    """Each column regressed with a ridge penalty, by least squares on augmented rows, on the `most` it has the largest covariance
+    with, or on all others."""
+    users, count = matrix.shape
     weights = np.zeros((count, count))
     for column in range(count):
-        others = np.arange(count) != column
-        rows = np.vstack([matrix[:, others], np.sqrt(penalty) * np.eye(count - 1)])
-        wanted = np.concatenate([matrix[:, column], np.zeros(count - 1)])
-        weights[others, column] = np.linalg.lstsq(rows, wanted, rcond=None)[0]
+        both = matrix.T @ matrix[:, column]
+        covariance = both - matrix.sum(axis=0) * matrix[:, column].sum() / users
+        covariance[((both == 0) & (most is not None)) | (np.arange(count) == column)] = -np.inf
+        near = [row for row in np.argsort(-covariance)[:most] if covariance[row] > -np.inf]
+        rows = np.vstack([matrix[:, near], np.sqrt(penalty) * np.eye(len(near))])
+        wanted = np.concatenate([matrix[:, column], np.zeros(len(near))])
+        weights[near, column] = np.linalg.lstsq(rows, wanted, rcond=None)[0]
     return weights
 
 
 @pytest.mark.parametrize("penalty", [1.0, 50.0])
-def test_weights_and_scores_are_those_of_the_slow_twin(random_log, always_live, penalty):
-    log = random_log(6)
-    split = make_split(log, always_live(log))
+def test_weights_and_scores_are_those_of_the_slow_twin(random_split, penalty):
+    log, split, _ = random_split(6)
     interactions = Interactions.of(log, split.train)
     fitted = Ease.fit(interactions, penalty, decay=0.7)
     weights = slow_weights(interactions.matrix.toarray().astype(float), penalty)
@@ -129,10 +131,9 @@ def slow_similarity(log, train, shrink: float) -> np.ndarray:
 
 @pytest.mark.parametrize("shrink", [0.0, 7.0])
 @pytest.mark.parametrize("block", [4, 1024])
-def test_scores_are_those_of_the_slow_twin(random_log, always_live, monkeypatch, shrink, block):
+def test_scores_are_those_of_the_slow_twin(random_split, monkeypatch, shrink, block):
     monkeypatch.setattr(itemknn, "BLOCK", block)
-    log = random_log(4)
-    split = make_split(log, always_live(log))
+    log, split, _ = random_split(4)
     scores = ItemKNN.fit(Interactions.of(log, split.train), shrink, decay=0.6).score(split.test)
     expected = history_matrix(log, split.test.start, split.test.end, 0.6).toarray() @ slow_similarity(
         log, split.train, shrink
@@ -142,9 +143,8 @@ def test_scores_are_those_of_the_slow_twin(random_log, always_live, monkeypatch,
     assert scores[:, ~cold] == pytest.approx(expected[:, ~cold], abs=1e-5)
 
 
-def test_a_limit_keeps_the_strongest_neighbours_of_each_listing(random_log, always_live):
-    log = random_log(5)
-    split = make_split(log, always_live(log))
+def test_a_limit_keeps_the_strongest_neighbours_of_each_listing(random_split):
+    log, split, _ = random_split(5)
     interactions = Interactions.of(log, split.train)
     full = ItemKNN.fit(interactions, 5.0)
     few = ItemKNN.fit(interactions, 5.0, neighbors=4)
@@ -159,29 +159,13 @@ def test_a_limit_keeps_the_strongest_neighbours_of_each_listing(random_log, alwa
     assert everything.score(split.test) == pytest.approx(full.score(split.test), abs=1e-6)
 
 
-def slow_sparse_weights(matrix: np.ndarray, penalty: float, most: int) -> np.ndarray:
-    """Each column regressed, by least squares on augmented rows, on the `most` it has the largest covariance with."""
-    users, count = matrix.shape
-    weights = np.zeros((count, count))
-    for column in range(count):
-        both = matrix.T @ matrix[:, column]
-        covariance = both - matrix.sum(axis=0) * matrix[:, column].sum() / users
-        covariance[(both == 0) | (np.arange(count) == column)] = -np.inf
-        near = [row for row in np.argsort(-covariance)[:most] if covariance[row] > -np.inf]
-        rows = np.vstack([matrix[:, near], np.sqrt(penalty) * np.eye(len(near))])
-        wanted = np.concatenate([matrix[:, column], np.zeros(len(near))])
-        weights[near, column] = np.linalg.lstsq(rows, wanted, rcond=None)[0]
-    return weights
-
-
 @pytest.mark.parametrize("penalty", [1.0, 50.0])
-def test_sparse_weights_and_scores_are_those_of_the_slow_twin(random_log, always_live, penalty):
-    log = random_log(6, users=90, listings=50, events=700)
-    split = make_split(log, always_live(log))
+def test_sparse_weights_and_scores_are_those_of_the_slow_twin(random_split, penalty):
+    log, split, _ = random_split(6, users=90, listings=50, events=700)
     interactions = Interactions.of(log, split.train)
     fitted = SparseEase.fit(interactions, penalty, decay=0.7, neighbors=50)
     matrix = interactions.matrix.toarray().astype(float)
-    assert fitted.weights.toarray() == pytest.approx(slow_sparse_weights(matrix, penalty, 50), abs=1e-5)
+    assert fitted.weights.toarray() == pytest.approx(slow_weights(matrix, penalty, 50), abs=1e-5)
     scores = fitted.score(split.test)
     expected = (
         history_matrix(log, split.test.start, split.test.end, 0.7)[:, interactions.warm] @ fitted.weights
@@ -212,10 +196,8 @@ def test_penalties_and_logs_that_cannot_be_solved_are_refused(random_log, always
 
 
 @pytest.mark.slow
-def test_it_stands_in_for_ease_in_a_large_catalogue_and_says_so(random_log, always_live, monkeypatch):
-    log = random_log(11)
-    catalogue = always_live(log)
-    split = make_split(log, catalogue)
+def test_it_stands_in_for_ease_in_a_large_catalogue_and_says_so(random_split, monkeypatch):
+    log, split, catalogue = random_split(11)
     monkeypatch.setattr(ease, "MOST_LISTINGS", 10)
     left_out: dict[str, str] = {}
     scorers = first_level(log, split, catalogue, left_out=left_out)

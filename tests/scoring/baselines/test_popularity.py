@@ -23,9 +23,9 @@ from listing_vibes.scoring.tuning import recall
 
 
 @pytest.mark.parametrize("days", [1, 7, 60])
-def test_recent_popularity_counts_the_days_strictly_before_each_query(random_log, always_live, days):
-    log = random_log(1)
-    queries = make_split(log, always_live(log)).test
+def test_recent_popularity_counts_the_days_strictly_before_each_query(random_split, days):
+    log, split, _ = random_split(1)
+    queries = split.test
     order = np.random.default_rng(0).permutation(len(queries))
     queries = queries.take(order)
     scores = RecentPopularity(RecentEvents.over_days(log, days)).score(queries)
@@ -41,9 +41,8 @@ def test_recent_popularity_counts_the_days_strictly_before_each_query(random_log
 
 
 @pytest.mark.parametrize("events", [1, 3])
-def test_without_timestamps_the_last_training_events_of_each_user_are_recent(random_log, always_live, events):
-    log = random_log(2, timed=False)
-    split = make_split(log, always_live(log))
+def test_without_timestamps_the_last_training_events_of_each_user_are_recent(random_split, events):
+    log, split, _ = random_split(2, timed=False)
     counts: Counter = Counter()
     for user in range(len(log.users)):
         own = log.listing[(log.user == user) & split.train]
@@ -56,10 +55,8 @@ def test_without_timestamps_the_last_training_events_of_each_user_are_recent(ran
     assert (found == scores[:, asked]).all()
 
 
-def test_the_window_is_the_one_that_validation_likes_best(random_log, always_live):
-    log = random_log(3, users=60, listings=70, events=900)
-    catalogue = always_live(log)
-    split = make_split(log, catalogue)
+def test_the_window_is_the_one_that_validation_likes_best(random_split):
+    log, split, catalogue = random_split(3, users=60, listings=70, events=900)
     reached = {
         days: recall(RecentPopularity(RecentEvents.over_days(log, days)), log, split.valid, catalogue)
         for days in WINDOWS
@@ -70,10 +67,8 @@ def test_the_window_is_the_one_that_validation_likes_best(random_log, always_liv
 
 @pytest.mark.slow
 @pytest.mark.parametrize("timed", [True, False])
-def test_all_are_tuned_and_scored(random_log, always_live, timed):
-    log = random_log(11, timed=timed, users=60, listings=60, events=900)
-    catalogue = always_live(log)
-    split = make_split(log, catalogue)
+def test_all_are_tuned_and_scored(random_split, timed):
+    log, split, catalogue = random_split(11, timed=timed, users=60, listings=60, events=900)
     seen = []
     scorers = first_level(log, split, catalogue, report=seen.append)
     names, count = [one.name for one in in_order().values() if not one.stands_in_for], len(BASELINES)
@@ -98,10 +93,8 @@ def settings(scorer) -> dict:
 
 
 @pytest.mark.slow
-def test_nothing_is_tuned_on_the_test_queries(random_log, always_live):
-    log = random_log(12, users=60, listings=60, events=900)
-    catalogue = always_live(log)
-    split = make_split(log, catalogue)
+def test_nothing_is_tuned_on_the_test_queries(random_split):
+    log, split, catalogue = random_split(12, users=60, listings=60, events=900)
     blind = first_level(log, replace(split, test=None), catalogue)  # whoever looks at them fails
     assert list(map(settings, blind)) == list(map(settings, first_level(log, split, catalogue)))
     assert all(map(settings, blind[1:5]))
@@ -177,10 +170,8 @@ def asked_again(query: Queries, log: EventLog) -> Queries:
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 3))])
-def test_no_score_depends_on_the_future(make_log, random_log, always_live, seed):
-    log = random_log(seed)
-    catalogue = always_live(log)
-    split = make_split(log, catalogue)
+def test_no_score_depends_on_the_future(make_log, random_split, seed):
+    log, split, catalogue = random_split(seed)
     rng = np.random.default_rng(seed)
     scorers = scorers_of(log, catalogue, split.t1, split.t2)
     assert len(scorers) == len(BASELINES) + 5  # the model alone, and with all that serving adds
@@ -194,10 +185,8 @@ def test_no_score_depends_on_the_future(make_log, random_log, always_live, seed)
 
 
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
-def test_leave_one_out_scores_do_not_depend_on_any_test_target(make_log, random_log, always_live, seed):
-    log = random_log(seed, timed=False)
-    catalogue = always_live(log)
-    split = make_split(log, catalogue)
+def test_leave_one_out_scores_do_not_depend_on_any_test_target(make_log, random_split, seed):
+    log, split, catalogue = random_split(seed, timed=False)
     listing = log.listing.copy()
     listing[split.test.event] = np.random.default_rng(seed).integers(0, log.listings, len(split.test))
     other = make_log(log.user, listing, log.time, log.listings, len(log.users), timed=False)

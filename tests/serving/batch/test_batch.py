@@ -1,7 +1,6 @@
-"""All lists of a market as parquet: the same rows as one at a time, however they are cut, and after any interruption."""
+"""All lists of a market as Parquet: the rows of one list at a time, however they are divided, after any interruption, and by Ray."""
 
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -9,22 +8,23 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pyarrow.dataset as ds
 import pytest
 
 from helpers.blends import fixed_blend
 from helpers.commands import vibes
-from helpers.copies import resealed
+from helpers.copies import change_settings, resealed
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import BlendWeights
 from listing_vibes.run.fits import save_fits
-from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
-from listing_vibes.serving.batch.job import part_path, prepare, score_here
+from listing_vibes.serving.batch.job import MANIFEST, Job, part_path, prepare, score_here
+from listing_vibes.serving.batch.ray_engine import RayScorer, score_on_ray
 
 FOR_USERS = {"live_only": True, "drop_seen": True}
 
@@ -57,11 +57,7 @@ def test_every_listing_has_the_list_that_it_has_alone_whatever_the_chunks_and_th
 @pytest.fixture
 def exact(trained, tmp_path) -> Run:
     """The run in float32: in bfloat16 a user's vector depends a little on who is encoded with them."""
-    shutil.copytree(trained.path, tmp_path / "run")
-    manifest = Manifest.load(trained.path)
-    settings = manifest.settings.model_copy(update={"inference": "float32"})
-    manifest.model_copy(update={"settings": settings}).save(tmp_path / "run")
-    return Run.open(tmp_path / "run")
+    return Run.open(change_settings(shutil.copytree(trained.path, tmp_path / "run"), inference="float32"))
 
 
 @pytest.fixture(params=["timestamps", "positions"])
@@ -112,35 +108,13 @@ def test_a_moment_hides_later_events_and_expired_listings(exact, tmp_path):
 
 
 @pytest.mark.slow
-def test_killed_and_resumed_has_no_hole_and_no_duplicate(trained, tmp_path):
-    whole = scored(trained, tmp_path / "whole", "recommend", Rules(k=10, **FOR_USERS), chunk=4)
-    out = tmp_path / "killed"
-    command = [
-        sys.executable, "-m", "listing_vibes", "batch", str(trained.path), str(out),
-        "-k", "10", "--workers", "1",
-    ]  # fmt: skip
-    prepare(trained.path, out, "recommend", Rules(k=10), chunk=4)  # the command continues it
-    working = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    while working.poll() is None and len(list(out.glob("part-*"))) < 3:
-        time.sleep(0.002)
-    working.send_signal(signal.SIGKILL)
-    working.wait()
-    done = {path: path.stat().st_mtime_ns for path in out.glob("part-*")}
-    (out / ".writing-left-part-00019.parquet").write_bytes(b"half")
-    assert 3 <= len(done) < 20, "killed too late to be interrupted"
-    told = subprocess.run(command, capture_output=True, check=True, text=True).stderr
-    assert f"{whole[C.USER].nunique() - 4 * len(done)} users" in told and "20 files" in told
-    assert {path: path.stat().st_mtime_ns for path in done} == done, "what was done was done again"
-    assert not list(out.glob(".writing-*"))
-    pd.testing.assert_frame_equal(whole, rows_of(out))
-
-
-@pytest.mark.slow
 def test_a_folder_continues_its_command_and_refuses_another(trained, tmp_path):
     out, rules = tmp_path / "out", Rules(k=3, **FOR_USERS)
     rows = scored(trained, out, "recommend", rules, chunk=50, at="now")
-    part_path(out, 1).unlink()  # made again, at the moment of the first start
+    part_path(out, 1).unlink()  # made again, at the moment of the first start, and no other
+    others = {path: path.stat().st_mtime_ns for path in out.glob("part-*")}
     pd.testing.assert_frame_equal(rows, scored(trained, out, "recommend", rules, chunk=50, at="now"))
+    assert {path: path.stat().st_mtime_ns for path in others} == others
     given = {"rules": rules, "at": "now"}
     for other in (
         {"rules": rules.model_copy(update={"drop_seen": False})},
@@ -196,3 +170,69 @@ def test_a_column_that_the_model_never_sees_can_be_a_rule(tiny_market, tmp_path)
     host = dict(zip(table[C.LISTING], table["host_id"], strict=True))
     counts = rows.assign(host=rows["candidate_id"].map(host)).groupby([C.LISTING, "host"]).size()
     assert counts.max() == 2 and (rows.groupby(C.LISTING).size() == 6).all()
+
+
+@pytest.mark.slow
+def test_a_killed_worker_of_ray_changes_no_row(trained, tmp_path):
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    rules = Rules(k=10, live_only=True, drop_seen=True)
+    score_here(prepare(trained.path, tmp_path / "here", "recommend", rules, chunk=2))
+    out = tmp_path / "ray"
+    command = [
+        sys.executable, "-m", "listing_vibes", "batch", str(trained.path), str(out), "-k", "10",
+        "--engine", "ray", "--workers", "2",
+    ]  # fmt: skip
+    prepare(trained.path, out, "recommend", Rules(k=10), chunk=2)  # the command continues it
+    working = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    killed = None
+    while working.poll() is None and killed is None:
+        if len(list(out.glob("part-*"))) >= 4:
+            killed = next(iter(workers_of(working.pid)), None)
+            if killed is not None:
+                killed.kill()
+        time.sleep(0.005)
+    _, problem = working.communicate(timeout=300)
+    if "Ray did not start" in problem:
+        pytest.skip("Ray did not start within its own time on this busy machine")
+    assert working.returncode == 0, problem
+    assert killed is not None, "no worker was seen at work"
+    assert len(list(out.glob("part-*"))) > 30
+    assert ds.dataset(out).to_table().equals(ds.dataset(tmp_path / "here").to_table())
+
+
+def workers_of(pid: int) -> list:
+    """The processes below `pid` that hold a model for Ray Data."""
+    found = []
+    for process in psutil.Process(pid).children(recursive=True):
+        try:
+            if "MapWorker" in "".join(process.cmdline()):
+                found.append(process)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def test_a_worker_writes_the_chunks_it_is_given_and_gives_ray_numbers_alone(trained, tmp_path):
+    """So nothing waits in Ray's memory or is spilled to disk, however large the market."""
+    prepare(trained.path, tmp_path, "recommend", Rules(k=10), chunk=2)
+    scorer = RayScorer(str(tmp_path))
+    for numbers in ([3], [0, 1]):
+        result = scorer({"chunk": np.array(numbers)})
+        assert all(np.asarray(value).dtype.kind in "if" for value in result.values())
+    assert sorted(path.name for path in tmp_path.glob("part-*")) == [
+        f"part-0000{n}.parquet" for n in (0, 1, 3)
+    ]
+    assert sum(ds.dataset(path).count_rows() for path in tmp_path.glob("part-*")) == 3 * 2 * 10
+    job = Job.load(tmp_path)
+    (tmp_path / MANIFEST).write_text(
+        job.model_copy(update={"fingerprint": "of another version"}).model_dump_json()
+    )
+    with pytest.raises(VibesError, match="refreshed during the job"):
+        RayScorer(str(tmp_path))
+
+
+def test_without_ray_the_mend_is_told(trained, tmp_path, monkeypatch):
+    scorer = prepare(trained.path, tmp_path / "out", "similar", Rules(k=3))
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(VibesError, match=r"pip install 'listing-vibes\[ray\]'"):
+        score_on_ray(scorer, 1)

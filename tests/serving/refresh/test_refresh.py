@@ -2,16 +2,15 @@
 
 import gc
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.blends import without_blend
-from helpers.copies import copied
+from helpers.copies import change_settings, copied
 from helpers.newcomers import new_events, new_listings
+from helpers.waiting import wait_until
 from listing_vibes.errors import VibesError
 from listing_vibes.features.content_spaces import AttributeSpace
 from listing_vibes.market.columns import Columns as C
@@ -87,7 +86,7 @@ def test_what_is_new_equals_a_full_rebuild_at_the_price_of_what_is_new(shop, tmp
     assert opened.version == 1 and not opened.market_changed and shop.is_followed()
     assert not opened.transferred and opened.manifest.trained_on != opened.manifest.fingerprint
     embed_market(market, tmp_path / "rebuilt", None, shop.run)
-    rebuilt = Run.open(without_blend(tmp_path / "rebuilt"))
+    rebuilt = Run.open(change_settings(tmp_path / "rebuilt", blend=None))
     assert opened.listing_ids == rebuilt.listing_ids == market.listings[C.LISTING].tolist()
     attributes = AttributeSpace.of(market, opened.manifest.attribute_weights)  # a refresh fits no weights
     for space in rebuilt.spaces:
@@ -282,9 +281,7 @@ def test_a_reader_that_opens_all_the_time_never_sees_half(shop):
                 return
 
     def wait_for(version: int) -> None:
-        until = time.monotonic() + 120
-        while not errors and version not in {one for one, *_ in seen} and time.monotonic() < until:
-            time.sleep(0.01)
+        wait_until(lambda: errors or version in {one for one, *_ in seen})
 
     thread = threading.Thread(target=read)
     thread.start()

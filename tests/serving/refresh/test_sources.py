@@ -15,6 +15,7 @@ from helpers.commands import vibes
 from helpers.copies import copied
 from helpers.newcomers import new_events, new_listings
 from helpers.postgres import postgres
+from helpers.waiting import PATIENCE_S
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
@@ -156,34 +157,22 @@ def test_times():
 
 
 @pytest.mark.slow
-def test_it_polls_until_it_is_stopped(tmp_path):
-    homes = pd.DataFrame({C.LISTING: [f"home-{number}" for number in range(9)], "rooms": range(9)})
-    events = pd.DataFrame(
-        {C.USER: "u", C.LISTING: homes[C.LISTING], C.TIMESTAMP: [f"2024-03-0{day}" for day in range(1, 10)]}
-    )
-    market = Market.from_frames(homes, events, path=tmp_path / "market")
-    embed_market(market, tmp_path / "run", None)
-    for name in ("events", "listings"):
-        (tmp_path / name).mkdir()
-    command = [sys.executable, "-m", "listing_vibes", "refresh", str(tmp_path / "run")]
-    command += ["--every", "0.2s", "--json"]
-    command += ["--events", str(tmp_path / "events"), "--listings", str(tmp_path / "listings")]
+def test_it_polls_until_it_is_stopped(bare, tmp_path):
+    (tmp_path / "listings").mkdir()
+    command = [sys.executable, "-m", "listing_vibes", "refresh", str(bare.path), "--every", "0.2s", "--json"]
+    command += ["--listings", str(tmp_path / "listings")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stderr is not None
         first = json.loads(process.stdout.readline())
         assert not first["published"] and first["version"] == 0
-        homes[:3].assign(**{C.LISTING: list("abc")}).to_csv(tmp_path / "listings" / "a.csv", index=False)
-        events.assign(**{C.USER: "new"}).to_csv(tmp_path / "events" / "a.csv", index=False)
-        merged = 0
-        while merged < 12:  # two polls may share the files
-            result = json.loads(process.stdout.readline())
+        new_listings(bare.market, 3).to_csv(tmp_path / "listings" / "a.csv", index=False)
+        while not (result := json.loads(process.stdout.readline())).get("new"):
             assert "error" not in result, result
-            merged += result["new"] + result["events"]
         process.send_signal(signal.SIGTERM)
-        assert process.wait(120) == 0
+        assert process.wait(PATIENCE_S) == 0
         assert process.stderr.read() == ""
-    assert not list((tmp_path / "run" / "versions").glob(".building*"))
-    assert len(Run.open(tmp_path / "run").listing_ids) == 12
+    assert not list((bare.path / "versions").glob(".building*"))
+    assert len(Run.open(bare.path).listing_ids) == len(bare.listing_ids) + 3
 
 
 @pytest.mark.parametrize(

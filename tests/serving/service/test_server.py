@@ -1,8 +1,7 @@
-"""`vibes serve` as a process of its own: many clients at once, clients that mean harm, and an end in order and in time."""
+"""`vibes serve` in processes of its own: many clients, clients that mean harm, several workers at one address, and an end in order and in time."""
 
 import base64
 import http.client
-import io
 import json
 import re
 import resource
@@ -15,21 +14,27 @@ import urllib.request
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing, contextmanager, suppress
 
+import numpy as np
 import psutil
 import pytest
 from PIL import Image
 
+from helpers.blends import fixed_blend
 from helpers.commands import vibes
 from helpers.copies import copied
 from helpers.newcomers import new_events
+from helpers.pictures import encoded
 from helpers.serving import ask, running
+from helpers.waiting import PATIENCE_S, wait_until
+from listing_vibes.run.run import Run
+from listing_vibes.run.run_blend import RunBlend
 from listing_vibes.run.versions import STATES
+from listing_vibes.search.index import Shared
 from listing_vibes.serving.forget import forget
+from listing_vibes.serving.impressions import read_impressions
 from listing_vibes.serving.refresh.refresher import Refresher
-from listing_vibes.serving.refresh.sources import FileSource
+from listing_vibes.serving.refresh.sources import FileSource, source_of
 from listing_vibes.serving.service.server import END_S
-
-pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
@@ -46,7 +51,7 @@ def half_open(address: str, count: int):
     host, port = address.removeprefix("http://").split(":")
     with ExitStack() as clients:
         for _ in range(count):
-            client = clients.enter_context(socket.create_connection((host, int(port)), timeout=60))
+            client = clients.enter_context(socket.create_connection((host, int(port)), timeout=PATIENCE_S))
             with suppress(OSError):  # closed already, since others came
                 client.sendall(b"GET /health HTTP/1.1\r\nHost: local")
         yield
@@ -57,11 +62,12 @@ def stop(process) -> str:
     """End a service and return what it wrote to stderr."""
     begin = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0
-    assert time.monotonic() - begin < END_S  # of a busy machine
+    assert process.wait(PATIENCE_S) == 0
+    assert time.monotonic() - begin < 3 * END_S  # on a busy machine
     return process.stderr.read()
 
 
+@pytest.mark.slow
 def test_many_clients_are_answered_together_and_the_service_ends_in_order(server, trained):
     process, address = server
     ids = trained.listing_ids
@@ -84,6 +90,7 @@ def test_many_clients_are_answered_together_and_the_service_ends_in_order(server
         assert not any(isinstance(future.exception(), AssertionError) for future in late)
 
 
+@pytest.mark.slow
 def test_half_open_connections_stop_no_client_where_few_files_may_be_open(trained):
     with (
         running(trained.path, descriptors=256) as (process, address),
@@ -94,17 +101,17 @@ def test_half_open_connections_stop_no_client_where_few_files_may_be_open(traine
         assert psutil.Process(process.pid).num_fds() < 256
 
 
+@pytest.mark.slow
 def test_at_the_end_waiting_requests_are_answered_or_refused_in_time(server):
     """Photos are encoded on a thread that nothing can stop; some clients send or read slowly."""
     process, address = server
-    stream = io.BytesIO()
-    Image.new("RGB", (7900, 7900)).save(stream, "PNG")
-    body = json.dumps({"photos": [base64.b64encode(stream.getvalue()).decode()]})
+    photo = encoded(Image.new("RGB", (7900, 7900)))
+    body = json.dumps({"photos": [base64.b64encode(photo).decode()]})
     host, port = address.removeprefix("http://").split(":")
     sent = threading.Semaphore(0)
 
     def embed(_: int) -> int:
-        with closing(http.client.HTTPConnection(host, int(port), timeout=60)) as connection:
+        with closing(http.client.HTTPConnection(host, int(port), timeout=PATIENCE_S)) as connection:
             connection.request("POST", "/embed", body, {"content-type": "application/json"})
             sent.release()
             response = connection.getresponse()
@@ -127,19 +134,21 @@ def test_at_the_end_waiting_requests_are_answered_or_refused_in_time(server):
                 reading.send(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 10)
         asked = [pool.submit(embed, number) for number in range(30)]
         for _ in asked:  # one that connects after the end has begun is refused by the system
-            assert sent.acquire(timeout=60)
+            assert sent.acquire(timeout=PATIENCE_S)
         wait(asked, return_when=FIRST_COMPLETED)
         assert stop(process) == ""
         statuses = {future.result() for future in asked}
     assert 200 in statuses and statuses <= {200, 503}
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken_is_one_sentence(trained):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         assert "choose another" in vibes("serve", trained.path, "--port", port, check=2).stderr
 
 
+@pytest.mark.slow
 def test_replaced_states_are_closed_so_that_users_are_forgotten_while_it_runs(trained, tmp_path):
     run = copied(trained, tmp_path)
     new = tmp_path / "new"
@@ -154,9 +163,119 @@ def test_replaced_states_are_closed_so_that_users_are_forgotten_while_it_runs(tr
     with running(run.path) as (_, address):
         for number in (2, 3):
             refresh(number)
-            end = time.monotonic() + 30
-            while ask(address, "/health")["version"] < number and time.monotonic() < end:
-                time.sleep(0.1)
+            wait_until(lambda number=number: ask(address, "/health")["version"] >= number, 0.1)
             assert ask(address, f"/recommend/{user}?k=3")["results"]
         forget(run.path, [user])  # refused where a reader still uses a state that has them
     assert [folder.name for folder in (run.path / STATES.folder).iterdir()] == ["000004"]
+
+
+def test_vectors_are_made_once_and_mapped_by_all(trained, tmp_path):
+    made = []
+    own = trained.index("model")
+    first, second = Run.open(trained.path), Run.open(trained.path)
+    first.shared = second.shared = Shared(tmp_path)
+    queries = own.vectors[:3]
+    for one in (first, second):
+        np.testing.assert_array_equal(one.vectors("model"), own.vectors)
+        for mine, theirs in zip(one.index("model").search(queries, 5), own.search(queries, 5), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+        made.append({path: path.stat().st_mtime_ns for path in tmp_path.glob("*.npy")})
+    assert made[0] == made[1]
+    near = RunBlend(first, fixed_blend(attributes=1.0)).scorer(None, first.log).scorers["attributes"]
+    for base in (first.vectors("model"), near.vectors):
+        while isinstance(base.base, np.ndarray):
+            base = base.base
+        assert isinstance(base, np.memmap) and base.filename.parent == tmp_path
+    assert len(list(tmp_path.glob("*.npy"))) == 2 and not list(tmp_path.glob(".writing*"))
+
+
+def answered(address: str, by: int, path: str, body: object = None) -> dict:
+    """What one of the processes answers: a connection stays with the process that accepted it."""
+
+    def try_one() -> dict | None:
+        with closing(
+            http.client.HTTPConnection(address.removeprefix("http://"), timeout=PATIENCE_S)
+        ) as client:
+            return _request(client, path, body) if _request(client, "/health")["worker"] == by else None
+
+    return wait_until(try_one)
+
+
+def _request(client: http.client.HTTPConnection, path: str, body: object = None) -> dict:
+    headers = {"content-type": "application/json"}
+    client.request("GET" if body is None else "POST", path, body and json.dumps(body), headers=headers)
+    response = client.getresponse()
+    content = json.loads(response.read())
+    assert response.status == 200, content
+    return content
+
+
+def workers_of(address: str, count: int, without: int = 0) -> set[int]:
+    """The numbers of so many processes that answer."""
+    found: set[int] = set()
+
+    def is_complete() -> bool:
+        found.update({ask(address, "/health")["worker"]} - {without})
+        return len(found) == count
+
+    wait_until(is_complete, 0.1)
+    return found
+
+
+def counted(address: str, name: str) -> float:
+    with socket.create_connection(address.removeprefix("http://").split(":"), 60) as client:
+        client.sendall(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        text = client.makefile().read()
+    return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE))
+
+
+@pytest.mark.slow
+def test_two_processes_are_one_service_and_one_that_is_killed_or_stopped_is_replaced(trained, tmp_path):
+    run, events, shown = copied(trained, tmp_path), tmp_path / "events", tmp_path / "shown"
+    user = run.log.users[3]
+    options = [str(run.path), "--workers", "2", "--events", str(events)]
+    with running(run.path, *options, "--impressions", str(shown)) as (process, address):
+        one, two = workers_of(address, 2)
+        path = f"/recommend/{user}?k=9&live_only=false"
+        before, same = (answered(address, by, path)["results"] for by in (one, two))
+        assert [row["listing_id"] for row in before] == [row["listing_id"] for row in same]
+        seen = before[0]["listing_id"]
+        event = {"user_id": user, "listing_id": seen, "event_id": "e"}
+        assert answered(address, one, "/events", event)["accepted"] == 1
+        assert answered(address, two, "/events", event)["repeated"] == ["e"]
+        assert seen not in {row["listing_id"] for row in answered(address, two, path)["results"]}
+        lists = 3
+
+        requests = counted(address, "vibes_requests_total")
+        assert requests >= 7 and counted(address, "vibes_batch_requests_sum") == lists
+        psutil.Process(two).kill()
+        lost = 0
+        for _ in range(50):
+            try:
+                assert len(ask(address, path)["results"]) == 9
+                lists += 1
+            except (urllib.error.URLError, ConnectionError):  # was with the one that died
+                lost += 1
+        assert lost <= 2
+        (new,) = workers_of(address, 2, without=two) - {one}
+        assert seen not in {row["listing_id"] for row in answered(address, new, path)["results"]}
+        lists += 1
+        assert counted(address, "vibes_requests_total") > requests + 50 - lost  # the dead one's count
+        assert counted(address, "vibes_waiting_requests") == 0
+
+        psutil.Process(one).suspend()
+        wait_until(lambda: not psutil.pid_exists(one), 0.2)
+        both = workers_of(address, 2, without=one)
+        Refresher(run.path, {"events": source_of("events", str(events), None)}).refresh()
+        wait_until(lambda: counted(address, "vibes_run_version") >= 1, 0.2)
+        assert [answered(address, by, "/health")["version"] for by in both] == [1, 1]
+
+        errors = stop(process)
+    assert f"Process {two} of the service died" in errors and f"Process {one} of the service died" in errors
+    assert "Traceback" not in errors and not any(psutil.pid_exists(worker) for worker in both)
+    assert read_impressions(shown)["request_id"].nunique() == lists
+
+
+def test_what_no_process_can_open_is_one_sentence(tmp_path):
+    error = vibes("serve", tmp_path, "--port", "0", "--workers", "2", check=2).stderr
+    assert str(tmp_path) in error and len(error.splitlines()) == 1
