@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import expect
 
 from browser import painted
-from browser.conftest import WIDE_AND_PHONE, Explorer, serving
+from browser.conftest import Explorer, serving
 from browser.seeing import assert_listings, assert_photos, assert_whole, row_of, troubles, wait_until_quiet
-from listing_vibes import Run, launch, search_photos
+from listing_vibes import Run, search_photos
 from listing_vibes.features.photos.tail import load_photo_encoder
 from listing_vibes.features.photos.vectors import embed_photos
 from listing_vibes.insight.audience import recent_lists
@@ -42,7 +42,6 @@ def draft_of(page):
     return json.loads(dict(parse_qsl(urlsplit(page.url).query))["draft"])
 
 
-@WIDE_AND_PHONE
 def test_from_the_overview_to_a_new_listing_with_a_photo(page, explorer):
     run = Run.open(explorer.run)
     page.goto("/cold")
@@ -86,29 +85,7 @@ def test_from_the_overview_to_a_new_listing_with_a_photo(page, explorer):
     expect(page.get_by_label("Title")).to_have_value("A new home")
 
 
-def test_the_audience_of_a_draft_follows_a_slider(page, explorer):
-    run = Run.open(explorer.run)
-    page.goto("/cold?view=new&like=l03")
-    wait_until_quiet(page)
-    page.get_by_role("slider", name="Price").focus()
-    page.keyboard.press("ArrowRight")
-    page.wait_for_url("**draft=**")
-    wait_until_quiet(page)
-    draft = draft_of(page)
-    assert draft["price"] > run.market.listings["price"].iloc[3]
-    found = launch(run, {**draft, "like": "l03"})
-    audience = f"{len(found.audience)} of {found.users} users"
-    expect(page.get_by_test_id("stMetricValue").first).to_have_text(audience)
-    near = page.get_by_role("list", name=f"{len(found.competitors)} listings active and nearest to it")
-    assert_listings(near, found.competitors["listing_id"].tolist())
-    before = page.url
-    page.get_by_role("radio", name="Room type:").click()
-    page.wait_for_function("before => location.href !== before", arg=before)
-    wait_until_quiet(page)
-    assert not troubles(page, "a draft")
-
-
-def test_a_photo_alone_finds_listings_that_are_explained_and_starts_a_draft(page, explorer):
+def test_a_photo_alone_finds_listings_that_are_explained(page, explorer):
     run = Run.open(explorer.run)
     photo = run.market.path / "photos" / "l03_0.png"
     page.goto("/similar?by=photo")
@@ -124,10 +101,6 @@ def test_a_photo_alone_finds_listings_that_are_explained_and_starts_a_draft(page
     assert float(alike[0, 0]) == pytest.approx(found["score"][1], abs=1e-4)
     expect(dialog.get_by_text(f"Alike {alike[0, 0]:.2f}")).to_be_visible()
     assert not troubles(page, "why a listing is like a photo")
-    page.goto("/cold?view=new")
-    page.locator('input[type="file"]').set_input_files(photo)
-    expect(page.get_by_alt_text("Photo 1 of the listing")).to_be_visible()
-    expect(page.get_by_test_id("stMetricValue").first).to_have_text(re.compile(r"^\d+ of \d+ users$"))
 
 
 def test_a_field_that_a_browser_draws_late_keeps_its_value(page, explorer):

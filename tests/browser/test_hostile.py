@@ -7,14 +7,12 @@ import pytest
 from playwright.sync_api import expect
 
 from browser.conftest import fresh_page, is_probe, serving
-from browser.hostile import ACTION, CATEGORY, FLAG, HOST, LISTING, MULTI, PICTURE, USER, WORD, hostile_market
+from browser.hostile import ACTION, CATEGORY, FLAG, HOST, LISTING, PICTURE, USER, WORD, hostile_market
 from browser.mapped import write_map
 from browser.measured import write_measured
 from browser.painted import train_run
 from browser.seeing import PATIENCE, wait_until_quiet
 from browser.served import served
-from listing_vibes import Run
-from listing_vibes.report.deck import write_deck
 
 ONE, OTHER, PERSON = f"{LISTING}l01", f"{LISTING}l02", f"{USER}u1"
 PLACES = {
@@ -140,18 +138,6 @@ def test_two_runs_are_named_and_compared_word_for_word(watched, hostile, tmp_pat
             assert shown.count(PICTURE) > 10 and "\u202e" not in shown
             assert two.page.locator(f'a[href*="{HOST}"], img[src*="{HOST}"]').count() == 0
     assert not two.troubles, "\n".join(two.troubles)
-
-
-def test_the_deck_shows_every_word_as_it_is(watched, hostile, tmp_path):
-    write_deck(Run.open(hostile.run), tmp_path / "deck.html")
-    home = (tmp_path / "deck.html").as_uri()
-    report = Watched(watched.page.context.new_page(), home)
-    report.page.goto(home)
-    shown = report.words()
-    assert WORD.split(MULTI[-3:])[0][:60] in shown and PICTURE in shown
-    assert "\u202e" not in shown and "\\u202e" in shown and "\x1b" not in shown
-    assert report.page.locator(f'a, img[src*="{HOST}"], svg[onload]').count() == 0
-    assert not report.troubles, "\n".join(report.troubles)
 
 
 def test_two_sessions_never_see_each_others_history(chromium, hostile):

@@ -1,9 +1,8 @@
-"""The vibe map as a person uses it: pointing, drawing around, photos close up, days, unmet demand, and its drawing."""
+"""The vibe map as a person uses it: pointing, drawing around, photos close up, days, and unmet demand."""
 
 import csv
 import io
 import re
-import shutil
 import time
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,12 +15,12 @@ from playwright.sync_api import expect
 from browser.conftest import PHOTOS, WIDE_AND_PHONE, serving
 from browser.mapped import short_run, write_map
 from browser.seeing import assert_photos, assert_whole, troubles, turn, wait_until_quiet
+from helpers.once import once
 from listing_vibes import Run, demand
 from listing_vibes.insight.days import MarketDays
 from listing_vibes.insight.map.region import SIZE, grid_places, inside, read_outline
 from listing_vibes.insight.map.space_map import load_maps
 
-DRAWING = 180_000  # milliseconds that a busy machine may take to draw a small map
 EDGE = 12  # pixels beside the map
 REACH = round(SIZE / 2 * 10 / 11.5), SIZE // 2  # of the positions of `write_map` from the middle
 
@@ -220,26 +219,11 @@ def test_on_a_phone_the_listing_pointed_at_has_its_room(page, drawn):
     assert link["y"] + link["height"] <= seen["y"] + seen["height"]  # beside its photo, without scrolling
 
 
-@pytest.mark.slow
-def test_a_coarse_map_is_there_at_once_and_then_the_final_one(page, explorer, tmp_path):
-    for name in ("run", "market"):
-        shutil.copytree(explorer.run.parent / name, tmp_path / name)
-    (tmp_path / "run" / "map.parquet").unlink(missing_ok=True)
-    with serving(tmp_path / "run", tmp_path) as fresh:
-        page.goto(f"{fresh.url}/map?space=model")
-        expect(page.locator(".vibe-map")).to_have_attribute("data-drawn", "24", timeout=DRAWING)
-        expect(page.get_by_text(re.compile("^A coarse map; refining it: "))).to_be_visible(timeout=DRAWING)
-        expect(page.get_by_text("A coarse map")).to_have_count(0, timeout=DRAWING)
-        expect(page.locator(".vibe-map")).to_have_attribute("data-drawn", "24")
-        assert (tmp_path / "run" / "map.parquet").is_file()
-        page.goto("about:blank")  # before its server ends
-
-
 @pytest.fixture(scope="module")
 def short(chromium, tmp_path_factory):
     """An explorer over ninety homes of which those of one look are no longer active."""
-    folder = tmp_path_factory.mktemp("short")
-    with serving(short_run(folder), folder) as found:
+    run = once(tmp_path_factory, "short", short_run) / "run"
+    with serving(run, tmp_path_factory.mktemp("short")) as found:
         yield found
 
 
@@ -267,7 +251,7 @@ def test_the_days_by_mouse_and_keyboard(page, short):
     expect(page.locator(".vibe-map")).to_have_attribute("data-day", str(last))
 
 
-def test_a_region_of_unmet_demand_and_a_users_list_on_a_day(page, short):
+def test_a_region_of_unmet_demand(page, short):
     open_map(page, f"{short.url}/map")
     page.get_by_role("button", name="Unmet demand").click()
     page.wait_for_url("**unmet=1**")
@@ -284,12 +268,3 @@ def test_a_region_of_unmet_demand_and_a_users_list_on_a_day(page, short):
     assert not found, "\n".join(found)
     page.get_by_role("button", name="Clear all").click()
     page.wait_for_url(re.compile(r"unmet=1$"))
-    page.goto(f"{short.url}/users?user=u1&at=3")
-    wait_until_quiet(page)
-    page.get_by_role("radio", name="A day").click()
-    page.wait_for_url("**day=2024-03-04**")
-    expect(page.get_by_text("morning of 4 Mar 2024", exact=False)).to_be_visible()
-    page.get_by_role("slider").focus()
-    page.keyboard.press("ArrowRight")
-    page.wait_for_url("**day=2024-03-05**")
-    expect(page.get_by_text("morning of 5 Mar 2024", exact=False)).to_be_visible()

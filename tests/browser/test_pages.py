@@ -1,4 +1,4 @@
-"""Every page in both themes, wide and on a phone: axe finds nothing, nothing is wider than the screen; charts and lists."""
+"""Every page in both themes, wide and on a phone: axe finds nothing, nothing is too wide; charts, lists, and comparing."""
 
 import pytest
 from contrast import THEME
@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 
 from browser.mapped import write_map
 from browser.measured import forget_measured, write_measured
-from browser.seeing import troubles, turn, wait_until_quiet
+from browser.seeing import assert_whole, troubles, turn, wait_until_quiet
 from listing_vibes.insight.beats import five_beats
 from listing_vibes.run.run import Run
 
@@ -19,6 +19,7 @@ PATHS = [
     "/similar?listing=l05&view=spaces",
     "/similar?by=photo",
     "/similar?listing=nobody",
+    "/similar?listing=l05&k=6&dial=more rustic 3 model %2Bl06 -l07",
     "/users",
     "/users?user=u1&with=recency",
     "/users?user=u1&day=2024-03-05",
@@ -45,8 +46,7 @@ PATHS = [
 def filled(explorer):
     """A run with a map, figures, an ablation and ranks, so that no page is empty."""
     write_map(explorer.run)
-    write_measured(explorer.run)
-    yield
+    yield write_measured(explorer.run)
     forget_measured(explorer.run)
     (explorer.run / "map.parquet").unlink()
 
@@ -112,3 +112,21 @@ def test_a_chart_has_exact_values_a_png_and_the_colors_of_the_theme(page, explor
         color = THEME[theme]["chartCategoricalColors"][5]
         parts = [str(int(color[at : at + 2], 16)) for at in (1, 3, 5)]
         expect(chart.locator(".point").first).to_have_css("fill", f"rgb({', '.join(parts)})")
+
+
+def test_from_the_ablation_to_a_user(page, explorer, filled):
+    page.goto("/compare?part=ablation")
+    expect(page.get_by_text("Recall@30 on 40 test queries")).to_be_visible()
+    expect(page.get_by_test_id("stPlotlyChart")).to_be_visible()
+    assert_whole(page)
+    page.get_by_role("radio", name="Where they differ").click()
+    user = filled["user_id"].iloc[0]
+    link = page.get_by_test_id("stMain").get_by_role("link", name=f"User {user}")
+    expect(link).to_have_count(1)
+    expect(page.get_by_text("9th").first).to_be_visible()
+    assert_whole(page)
+    link.click()
+    expect(page.get_by_role("heading", name=f"User {user}")).to_be_visible()
+    expect(page).to_have_url(f"{explorer.url}/users?user={user}&at=8")
+    page.go_back()
+    expect(page.get_by_role("heading", name="Our model was better")).to_be_visible()

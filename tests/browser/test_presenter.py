@@ -2,7 +2,6 @@
 
 from playwright.sync_api import expect
 
-from browser.conftest import WIDE_AND_PHONE
 from browser.seeing import troubles, wait_until_quiet
 
 
@@ -18,7 +17,6 @@ FOCUSED = """() => {
 }"""
 
 
-@WIDE_AND_PHONE
 def test_pinned_views_become_a_deck_that_is_presented_saved_and_opened(page, tmp_path):
     page.goto("/similar?listing=l05&k=6")
     wait_until_quiet(page)

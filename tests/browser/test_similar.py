@@ -1,4 +1,4 @@
-"""Similar listings as a person uses it: from the overview to a neighbor's neighbors and back, by mouse and by keyboard."""
+"""Similar listings and users as a person uses them, by mouse and by keyboard."""
 
 import re
 
@@ -123,3 +123,37 @@ def test_all_photos_are_seen_large_and_why_is_a_link(page, explorer):
     every = Run.open(explorer.run).similar("l05", k=23)["listing_id"]
     expected = [listing for listing in every if row_of(listing) % 3 == 5 % 3]
     assert_listings(near(page, number=len(expected)), expected)
+
+
+def test_from_the_table_to_a_recommendation_and_back(page, explorer):
+    run = Run.open(explorer.run)
+    page.goto("/")
+    page.get_by_role("link", name="Users").first.click()
+    table = page.get_by_test_id("stDataFrame")
+    expect(table).to_be_visible()
+    table.locator(".dvn-scroller").click(position={"x": 18, "y": 35 + 28})  # the box of the first line
+    expect(page.get_by_role("heading", name="User u0")).to_be_visible()
+    expect(page).to_have_url(f"{explorer.url}/users?user=u0&at=9")
+    strip = page.get_by_role("list", name="History, newest first")
+    events = run.market.events[run.market.events["user_id"] == "u0"]
+    assert_listings(strip, events["listing_id"].tolist()[::-1])
+    assert_photos(page, strip, covers(events["listing_id"].tolist()[::-1]), PHOTOS)
+    page.get_by_role("slider").focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_url("**/users?user=u0&at=7")
+    expect(page.get_by_text("Known here: 7. Held out: 2.")).to_be_visible()
+    shown, moment = (
+        page.get_by_role("list", name="Recommendations, the best first"),
+        events["timestamp"].iloc[7],
+    )
+    expected = run.recommend("u0", at=moment)["listing_id"].tolist()
+    assert_listings(shown, expected)
+    later = set(events["listing_id"].iloc[7:])
+    badges = shown.get_by_role("listitem").filter(has_text="interacted later")
+    assert listings(badges) == [listing for listing in expected if listing in later] != []
+    shown.get_by_role("link").first.click()
+    expect(page.get_by_role("heading", name=f"Home {row_of(expected[0])} by")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_text("Known here: 7. Held out: 2.")).to_be_visible()
+    assert_whole(page)

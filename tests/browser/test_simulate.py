@@ -1,4 +1,4 @@
-"""Simulating a user as a person does it: from a first listing over changes to a second history, a link and a file."""
+"""Simulating a user and making a vibe dial as a person does it."""
 
 import json
 import re
@@ -14,10 +14,11 @@ from browser.seeing import (
     assert_whole,
     covers,
     row_of,
+    troubles,
     wait_until_quiet,
     wait_until_still,
 )
-from listing_vibes import Run
+from listing_vibes import Run, selection
 from listing_vibes.insight.selection.histories import MOST, as_rows, parse
 from listing_vibes.run.histories import read_history
 
@@ -147,3 +148,48 @@ def test_a_finger_on_the_handle_moves_an_event_of_the_history(page):
         finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [at]})
     finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     page.wait_for_url("**h=l05%2Cl07%2Cl06")
+
+
+def test_cards_are_chosen_by_keyboard_and_faster_than_the_page_answers(page, explorer):
+    run = Run.open(explorer.run)
+    page.goto("/users?user=u1&at=4&k=6")
+    wait_until_quiet(page)
+    page.get_by_role("button", name="Advanced").press("Enter")
+    page.get_by_role("button", name="Vibe dial").press("Enter")
+    page.keyboard.press("Escape")
+    listed = page.get_by_role("list", name="Recommendations, the best first")
+    more = listed.get_by_role("button", name="More like")
+    expect(more).to_have_count(6)
+    ids = [one.split(":")[0] for one in more.evaluate_all("all => all.map((one) => one.dataset.key)")]
+    more.evaluate_all("all => [1, 2, 4].forEach((place) => all[place].click())")
+    last = listed.get_by_role("button", name="Less like").nth(5)
+    last.focus()
+    page.keyboard.press("Space")
+    make = page.get_by_role("button", name="Make the dial")
+    expect(make).to_be_enabled()
+    wait_until_quiet(page)
+    expect(last).to_be_focused()
+    expect(listed.locator("[aria-pressed=true]")).to_have_count(4)
+    for field, many in (("More like these", 3), ("Less like those", 1)):
+        expect(
+            page.get_by_test_id("stMultiSelect").filter(has_text=field).locator("[data-tag-index]")
+        ).to_have_count(many)
+    assert not troubles(page, "a dial that is being made")
+    make.press("Enter")
+    sides = "+".join([*(f"%2B{ids[place]}" for place in (1, 2, 4)), f"-{ids[5]}"])
+    expect(page).to_have_url(f"{explorer.url}/users?user=u1&at=4&k=6&dial=like+these+1+model+{sides}")
+    wait_until_quiet(page)
+    assert_listings(listed, selection(run, page.url)["listing_id"].tolist())
+    slider = page.get_by_role("slider", name="Like these")
+    expect(slider).to_have_value("1")
+    slider.focus()
+    for _ in range(8):
+        page.keyboard.press("ArrowRight")
+    expect(page).to_have_url(f"{explorer.url}/users?user=u1&at=4&k=6&dial=like+these+3+model+{sides}")
+    wait_until_quiet(page)
+    assert_listings(listed, selection(run, page.url)["listing_id"].tolist())
+    assert_whole(page)
+    page.get_by_role("button", name="Without like these").click()
+    expect(page).to_have_url(f"{explorer.url}/users?user=u1&at=4&k=6")
+    wait_until_quiet(page)
+    assert_listings(listed, ids)

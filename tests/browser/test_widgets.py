@@ -1,19 +1,12 @@
 """The notebook's widgets in a real browser: drawn as the widget protocol does it, and a choice reaches the Python object."""
 
-import io
-import re
-
 import pytest
-from PIL import Image
 from playwright.sync_api import expect
 
-from browser.conftest import PHOTOS
 from browser.mapped import write_map
 from browser.notebook import render
-from browser.painted import colour_of
 from browser.seeing import PATIENCE
 from listing_vibes import Run
-from listing_vibes.insight.days import MarketDays
 
 pytest.importorskip("anywidget", reason="anywidget is not installed; pip install 'listing-vibes[notebook]'")
 from listing_vibes.widgets import GalleryWidget, MapWidget
@@ -46,9 +39,16 @@ def test_cards_that_are_chosen_are_the_selection(blank, explorer):
     assert widget.selected == [widget.shown[3]]
 
 
-def test_what_is_in_sight_or_drawn_around_on_the_map_is_the_selection(blank, explorer):
+@pytest.fixture
+def mapped(explorer):
+    """The run with a map."""
     write_map(explorer.run)
-    widget = MapWidget(Run.open(explorer.run))
+    yield Run.open(explorer.run)
+    (explorer.run / "map.parquet").unlink()
+
+
+def test_what_is_in_sight_or_drawn_around_on_the_map_is_the_selection(blank, mapped):
+    widget = MapWidget(mapped)
     render(blank, widget)
     expect(blank.locator(".vibe-map")).to_have_attribute("data-drawn", str(widget._data["n"]))
     expect(blank.locator(".facet").first).to_be_visible()
@@ -73,47 +73,10 @@ def test_what_is_in_sight_or_drawn_around_on_the_map_is_the_selection(blank, exp
     assert widget.selection["listing_id"].tolist() == widget.selected
     blank.get_by_role("button", name="Clear all").click()
     until(lambda: widget.outline == "" and not widget.selected, blank)
-    (explorer.run / "map.parquet").unlink()
-
-
-def test_the_map_shows_photos_in_a_notebook_too(blank, explorer):
-    write_map(explorer.run)
-    widget = MapWidget(Run.open(explorer.run), "photos")
-    render(blank, widget)
-    expect(blank.locator(".vibe-map")).not_to_have_attribute("data-photos", re.compile("^0?$"))
-    for number in (0, 7):
-        with Image.open(io.BytesIO(widget._part(f"photo/{number}", {}))) as shown:
-            seen = shown.convert("RGB").getpixel((shown.width // 2, shown.height // 3))
-        painted = colour_of(int(widget._map.rows[number]), 0, PHOTOS)
-        assert max(abs(a - b) for a, b in zip(seen, painted, strict=True)) < 16
-    (explorer.run / "map.parquet").unlink()
-
-
-def test_the_days_of_the_map_are_gone_through_in_a_notebook_too(blank, explorer):
-    write_map(explorer.run)
-    run = Run.open(explorer.run)
-    widget = MapWidget(run, "model")
-    days = MarketDays.of(run.log, run.catalogue)
-    render(blank, widget)
-    drawn = blank.locator(".vibe-map")
-    expect(drawn).to_have_attribute("data-day", "-1")
-    slider = blank.get_by_role("slider", name="Day")
-    slider.focus()
-    blank.keyboard.press("Home")
-    expect(drawn).to_have_attribute("data-day", "0")
-    blank.keyboard.press("ArrowRight")
-    expect(drawn).to_have_attribute("data-day", "1")
-    live = days.live(1)[widget._map.rows]
-    expect(blank.locator(".head .hint")).to_contain_text(f"{live.sum()} of {len(live)} listings")
-    until(lambda: widget.day == 1, blank)
-    blank.get_by_role("button", name=re.compile("^Remove ")).click()
-    expect(drawn).to_have_attribute("data-day", "-1")
-    until(lambda: widget.day == -1, blank)
-    (explorer.run / "map.parquet").unlink()
 
 
 def until(what, page) -> None:
-    for _ in range(200):
+    for _ in range(PATIENCE // 50):
         if what():
             return
         page.wait_for_timeout(50)
