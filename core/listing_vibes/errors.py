@@ -88,7 +88,7 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, VibesError):
         return str(error)
     if isinstance(error, OSError):
-        return _of_system(error)
+        return describe_os_error(error)
     if isinstance(error, MemoryError):
         return "This machine is out of memory; close other programs, or process less at once."
     if isinstance(error, RecursionError):
@@ -102,14 +102,16 @@ def _sentence(error: BaseException) -> str:
     return f"An unexpected error occurred ({what}); run the same command with --debug for details, and please report it."
 
 
-def _of_system(error: OSError) -> str:
-    place = f" {error.filename}" if error.filename else ""
+def describe_os_error(error: OSError, path: object = None) -> str:
+    """Return the sentence for an error of the system about `path`, by default the error's file."""
+    path = error.filename if path is None else path
+    place = f" {path}" if path else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"The disk is full while writing{place}; free some space and run the same command again."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"There is no permission for{place or ' a file'}; change it, or choose another folder."
     if error.errno == errno.ENAMETOOLONG:
-        return f"A file name is too long ({len(str(error.filename or ''))} characters); give a shorter one."
+        return f"A file name is too long ({len(str(path or ''))} characters); give a shorter one."
     if error.errno == errno.ENOTDIR:
         return f"A part of{place or ' a path'} is a file, not a folder; check the path."
     return f"The system refused{place} ({error.strerror or error}); check the path and run the same command again."

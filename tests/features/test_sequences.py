@@ -49,10 +49,8 @@ def market():
         }
     )
     vocabulary = fit_vocabulary(listings, ATTRIBUTES, ["view", "call"], np.arange(20.0))
-    photos = [
-        np.where(rng.random(n) < 0.6, np.arange(n), -1),
-        np.where(rng.random(n) < 0.3, np.arange(n) + n, -1),
-    ]
+    first, second = (np.flatnonzero(rng.random(n) < share) for share in (0.6, 0.3))
+    photos = np.concatenate([first, second]), np.concatenate([first, second + n])
     text = {"title": np.where(listings["title"].isna(), -1, np.arange(n))}
     return vocabulary, tokenise(vocabulary, listings, [photos], text)
 

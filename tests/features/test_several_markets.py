@@ -8,12 +8,17 @@ import pytest
 
 from helpers.tiny import random_photos
 from listing_vibes.errors import VibesError
-from listing_vibes.features.common_attributes import BUCKETS, common_attributes, same_unit
 from listing_vibes.features.config import FeatureConfig
 from listing_vibes.features.featurizer import Featurizer
-from listing_vibes.features.market_ranks import MarketRanks, rank_name
 from listing_vibes.features.market_summary import PhotoSpread, Spread, load_summaries, save_summaries
 from listing_vibes.features.photos.vectors import PhotoVectors
+from listing_vibes.features.several_markets import (
+    BUCKETS,
+    MarketRanks,
+    common_attributes,
+    rank_name,
+    same_unit,
+)
 from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
 from listing_vibes.market.market import Market
 

@@ -15,7 +15,7 @@ from listing_vibes.model.settings import Resolved, ResolvedTraining
 from listing_vibes.model.variants import build_model
 from listing_vibes.run.engine import make_inputs
 from listing_vibes.training.checkpoints import TrainingState
-from listing_vibes.training.examples import make_examples
+from listing_vibes.training.data import make_examples
 from listing_vibes.training.step import StepData
 from listing_vibes.training.train import train
 

@@ -10,10 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from listing_vibes.errors import VibesError
-from listing_vibes.market import cached_log as module
-from listing_vibes.market.cached_log import FILE, cached_log
+from listing_vibes.market import log as module
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.log import EventLog
+from listing_vibes.market.log import CACHE_FILE, EventLog, cached_log
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import ResolvedSplit
 from listing_vibes.run.spaces import embed_market
@@ -33,7 +32,7 @@ def columns(log: EventLog) -> list:
 
 
 def cached_users(path) -> set[str]:
-    return set(pq.read_table(path / ".cache" / FILE)[C.USER].to_pylist())
+    return set(pq.read_table(path / ".cache" / CACHE_FILE)[C.USER].to_pylist())
 
 
 def lazily(path) -> Market:
@@ -51,7 +50,7 @@ def test_cached_events_are_those_of_the_tables_until_a_table_changes(tiny_market
     again = lazily(path)
     assert columns(cached_log(again)) == expected and "events" not in vars(again)
     assert ("u003" in cached_users(path)) != hashed
-    (path / ".cache" / FILE).write_bytes((path / ".cache" / FILE).read_bytes()[:-100])
+    (path / ".cache" / CACHE_FILE).write_bytes((path / ".cache" / CACHE_FILE).read_bytes()[:-100])
     assert columns(cached_log(lazily(path))) == expected
     events = pd.read_parquet(path / "events.parquet")
     events[events[C.USER] != "u003"].to_parquet(path / "events.parquet", index=False)
@@ -67,7 +66,7 @@ def test_events_of_the_future_and_of_few_readers_are_not_cached(tiny_market):
     events.loc[0, C.TIMESTAMP] = pd.Timestamp.now("UTC") + pd.Timedelta(days=1)
     events.to_parquet(path / "events.parquet", index=False)
     assert len(cached_log(lazily(path))) == len(events) - 1
-    assert not (path / ".cache" / FILE).exists()
+    assert not (path / ".cache" / CACHE_FILE).exists()
 
 
 def test_users_are_forgotten_in_the_cache_as_well(tiny_market, tmp_path):

@@ -27,9 +27,9 @@ from listing_vibes.market import storage
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.database import read_frames
 from listing_vibes.market.importers import import_market
+from listing_vibes.market.io import LIMIT_VARIABLE
 from listing_vibes.market.market import Market
 from listing_vibes.market.storage import Place, shown, storage_errors
-from listing_vibes.market.table_limit import VARIABLE
 from listing_vibes.serving.refresh.sources import FileSource
 
 CLICKS = "SELECT buyer AS user_id, listing_id, at AS timestamp FROM clicks WHERE at <> 'a:b';"
@@ -342,7 +342,7 @@ def test_photos_that_one_long_path_makes_huge_are_refused(tmp_path, monkeypatch)
     (tmp_path / "shop" / "listings.csv").write_text("listing_id,price\na,1\n")
     photos = pd.DataFrame({"listing_id": "a", "path": ["x" * 50_000] * 4_000})
     photos.to_parquet(tmp_path / "shop" / "photos.parquet", index=False)
-    monkeypatch.setenv(VARIABLE, "0.1")
+    monkeypatch.setenv(LIMIT_VARIABLE, "0.1")
     with pytest.raises(VibesError, match="is too large for one table"):
         import_market("tables", tmp_path / "shop", tmp_path / "m")
     assert not (tmp_path / "m" / "photos.parquet").exists()

@@ -18,8 +18,8 @@ from listing_vibes.model.inputs import Inputs, TokenBatch
 from listing_vibes.model.settings import Resolved, ResolvedTraining
 from listing_vibes.model.variants import build_model
 from listing_vibes.training.batches import Epoch, history_epoch, share_of_epoch, window_epoch
+from listing_vibes.training.data import make_examples
 from listing_vibes.training.distributed import Processes
-from listing_vibes.training.examples import make_examples
 from listing_vibes.training.multi_market import Mix
 from listing_vibes.training.pretrain import MASKED, Pretraining, mask_values, pretraining_loss
 from listing_vibes.training.step import StepData

@@ -22,16 +22,16 @@ from listing_vibes.scoring.blend import Blend, log_events
 from listing_vibes.scoring.ranking import batches, pessimistic_ranks
 from listing_vibes.scoring.recency import RecentEvents
 from listing_vibes.scoring.tuning import recall
-from listing_vibes.training.data import TrainingData
-from listing_vibes.training.examples import (
+from listing_vibes.training.data import (
+    TrainingData,
     bank_candidates,
-    candidate_masks,
     fresh_candidates,
     inclusion_probability,
     make_examples,
     shuffled_baskets,
     simultaneous_share,
 )
+from listing_vibes.training.step import StepData
 from listing_vibes.training.train import train
 
 
@@ -50,7 +50,8 @@ def test_masks_by_hand(case, kind):
     own = examples.positive[rows]
     draw = fresh_candidates if kind == "fresh" else bank_candidates
     drawn = draw(own, warm, 60, rng)
-    positive, negative, first = candidate_masks(drawn, examples, log, catalogue, rows, masked, live=masked)
+    data = StepData(examples, log, catalogue, None, warm, masked, 0, live=masked)
+    positive, negative, first = data.masks(drawn, rows)
     assert len(np.unique(drawn.listing)) == len(drawn.listing) and set(own[own >= 0]) <= set(drawn.listing)
     assert np.isin(drawn.listing, warm).all() and (kind == "fresh") == (drawn.bank_rows is None)
     if kind == "bank":

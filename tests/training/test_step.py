@@ -21,7 +21,7 @@ from listing_vibes.progress import Validated, silent
 from listing_vibes.scoring.recency import RecentEvents
 from listing_vibes.training import step as step_module
 from listing_vibes.training.batches import history_epoch, window_epoch
-from listing_vibes.training.examples import bank_candidates, fresh_candidates, make_examples
+from listing_vibes.training.data import bank_candidates, fresh_candidates, make_examples
 from listing_vibes.training.multi_market import Mix
 from listing_vibes.training.optimize import Optimization
 from listing_vibes.training.optimizer import learning_rate, make_optimizer, take_step
@@ -104,7 +104,7 @@ def twin(model, data, bank, batch, config) -> float:
             begin, end = examples.train_span[user]
             touched = {int(log.listing[row]) for row in range(begin, end)}
             scores, positive = [], None
-            for column, listing in enumerate(drawn.listing):
+            for listing in drawn.listing:
                 fresh = drawn.bank_rows is None
                 vector = listings[listing] if fresh else bank[np.searchsorted(data.warm, listing)].numpy()
                 score = users[e] @ vector
@@ -123,7 +123,7 @@ def twin(model, data, bank, batch, config) -> float:
                     if fresh:
                         missed *= (1 - share[listing]) ** (own >= 0).sum()
                     score -= np.log(max(1 - missed, 1 / len(data.warm)))
-                if drawn.positive[column] and listing == following:
+                if listing == following:
                     positive = score
                 stranger = market[listing] != market[following]
                 dead = not data.catalogue.since[listing] <= at < data.catalogue.until[listing] and data.live

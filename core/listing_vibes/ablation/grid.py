@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.documents import first_problem, read_toml
+from listing_vibes.market.documents import Forbidding, first_problem, read_toml
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Settings
 from listing_vibes.registry import one_of
@@ -92,10 +92,8 @@ def _check_baseline(name: str) -> str:
     return one_of(name, (*baseline_names(), ORACLE))
 
 
-class Variant(BaseModel):
+class Variant(Forbidding, populate_by_name=True):
     """One row of the grid: settings that differ from the base, or a baseline."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     name: str = Field(min_length=1, max_length=60)
     question: str = Field(
@@ -123,10 +121,8 @@ class Variant(BaseModel):
         return self
 
 
-class Grid(BaseModel):
+class Grid(Forbidding, populate_by_name=True):
     """All variants, in the order of tables and figure, and the settings that they share."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     base: dict[str, Any] = Field(default_factory=dict)
     variants: list[Variant] = Field(alias="variant", min_length=1)

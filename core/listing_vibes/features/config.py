@@ -3,24 +3,15 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from listing_vibes.features.photos.trainable import LITE0
 from listing_vibes.features.texts.sources import TEXT_SOURCES
+from listing_vibes.market.documents import Forbidding
 
 
-class FeatureConfig(BaseModel):
+class FeatureConfig(Forbidding):
     """The table `[features]` of a configuration file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     tokenisation: Literal["tabular", "wordpiece"] = "tabular"
     attributes: bool = True

@@ -19,13 +19,13 @@ import numpy as np
 from listing_vibes.features.config import FeatureConfig
 from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.features.photos.vectors import PhotoVectors
-from listing_vibes.features.reduce import sample_rows, unit_rows
+from listing_vibes.features.reduce import unit_rows
 from listing_vibes.features.tokens.tabular import Tokens, attribute_of_keys, bin_offsets
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.log import ranges
+from listing_vibes.market.log import ranges, sample_rows
 from listing_vibes.market.market import Market
 from listing_vibes.market.precomputed_vectors import precomputed_vectors
-from listing_vibes.progress import Report
+from listing_vibes.progress import Report, silent
 
 if TYPE_CHECKING:
     from scipy import sparse  # imported where a matrix is built: opening a run does not need it
@@ -46,7 +46,7 @@ class AttributeSpace:
     weights: Mapping[str, float]  # 1 for an attribute without one
 
     @classmethod
-    def of(cls, market: Market, weights: Mapping[str, float], report: Report | None = None) -> AttributeSpace:
+    def of(cls, market: Market, weights: Mapping[str, float], report: Report = silent) -> AttributeSpace:
         """Return the space fitted on every listing, without photos and histories."""
         config, rows = FeatureConfig(photos=0, vectors=False, meta=False), np.arange(len(market.listings))
         featurizer = Featurizer.fit(market, config, WIDTH, rows, np.empty(0), None, report)
@@ -60,7 +60,7 @@ class AttributeSpace:
 def content_spaces(
     market: Market,
     photos: PhotoVectors | None,
-    report: Report | None = None,
+    report: Report = silent,
     complete: bool = True,
     attributes: AttributeSpace | None = None,
 ) -> dict[str, np.ndarray]:

@@ -13,13 +13,7 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.common_attributes import (
-    common_attributes,
-    comparable_attributes,
-    keep_common_values,
-)
 from listing_vibes.features.config import FeatureConfig
-from listing_vibes.features.market_ranks import MarketRanks, rank_name
 from listing_vibes.features.photos.photo_tokens import (
     VectorView,
     fit_photos,
@@ -31,7 +25,14 @@ from listing_vibes.features.photos.photo_tokens import (
 from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.features.reduce import Reducer
 from listing_vibes.features.sequences import Meta
-from listing_vibes.features.texts.vectors import TextVectors, distinct_texts, fit_texts
+from listing_vibes.features.several_markets import (
+    MarketRanks,
+    common_attributes,
+    comparable_attributes,
+    keep_common_values,
+    rank_attribute,
+)
+from listing_vibes.features.texts.vectors import TextVectors, distinct_texts
 from listing_vibes.features.tokens.tabular import Tokens, tokenise
 from listing_vibes.features.tokens.vocabulary import Vocabulary, extend_vocabulary, fit_vocabulary
 from listing_vibes.features.tokens.wordpiece import LISTING_TOKENS, fit_pieces, tokenise_pieces
@@ -41,7 +42,7 @@ from listing_vibes.market.documents import write_json
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
-from listing_vibes.progress import Report
+from listing_vibes.progress import Report, silent
 
 DIGEST_SIZE = 16  # bytes; the probability of a collision among 10^9 listings is 10^-21
 
@@ -127,7 +128,7 @@ class Featurizer:
         rows: np.ndarray | Sequence[np.ndarray],
         durations: np.ndarray,
         photos: PhotoVectors | Sequence[PhotoVectors | None] | None,
-        report: Report | None = None,
+        report: Report = silent,
     ) -> Featurizer:
         """Fit on the listings `rows` (n,) of a market, or of each of several, and on the training events' `durations` (seconds).
 
@@ -152,7 +153,8 @@ class Featurizer:
         listings = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
         vocabulary = _fit_vocabulary(listings, attributes, actions, config, durations)
         encoder, reducer = fit_photos(markets, config, width, rows, photos)
-        text = fit_texts(parts, [text_cache(market) for market in markets], vocabulary, config, width, report)
+        caches, names = [text_cache(market) for market in markets], vocabulary.sentences
+        text = TextVectors.fit(parts, caches, names, config, width, report)
         precomputed = fit_precomputed(markets[0], config, width, rows[0]) if len(markets) == 1 else {}
         if len(markets) > 1 and not vocabulary.pieces:
             vocabulary = keep_common_values(vocabulary, parts)
@@ -164,7 +166,7 @@ class Featurizer:
         rows: np.ndarray,
         durations: np.ndarray,
         photos: PhotoVectors | None,
-        report: Report | None = None,
+        report: Report = silent,
     ) -> Featurizer:
         """Fit what is new in `market`; the existing vocabulary and reducers stay unchanged."""
         config, width, here = self.config, self.width, self.adapt_to(market)
@@ -175,7 +177,8 @@ class Featurizer:
         encoder, reducer = self.photo_encoder, self.photo
         if reducer is None and not self.vectors:  # The views of precomputed vectors stay after the photos.
             encoder, reducer = fit_photos([market], config, width, [rows], [photos])
-        text = self.text or fit_texts([listings], [text_cache(market)], vocabulary, config, width, report)
+        caches, names = [text_cache(market)], vocabulary.sentences
+        text = self.text or TextVectors.fit([listings], caches, names, config, width, report)
         precomputed = self.vectors or fit_precomputed(market, config, width, rows)
         return self._of(config, width, vocabulary, reducer, encoder, text, here.within, precomputed)
 
@@ -186,9 +189,7 @@ class Featurizer:
         views = (result.photo is not None) + len(result.vectors)
         return replace(result, vocabulary=vocabulary.model_copy(update={"photo_views": max(views, 1)}))
 
-    def transform(
-        self, market: Market, photos: PhotoVectors | None, report: Report | None = None
-    ) -> Features:
+    def transform(self, market: Market, photos: PhotoVectors | None, report: Report = silent) -> Features:
         """Return the tokens and vectors of all listings of `market`.
 
         Raises:
@@ -197,8 +198,7 @@ class Featurizer:
         here = self if self.within is None or self.within.fitted else self.adapt_to(market)
         listings = here.view(market).listings
         text_rows, text = here._texts(listings, text_cache(market), report)
-        views = self._views(market, photos)
-        photo_rows, photo = gather_views(views, len(market.listings), self.width)
+        photo_rows, photo = gather_views(self._views(market, photos), self.width)
         if self.config.tokenisation == "wordpiece":
             tokens = tokenise_pieces(self.vocabulary, listings, photo_rows, text_rows)
         else:
@@ -211,7 +211,7 @@ class Featurizer:
             return self
         within = self.within.of(market.shared().listings)
         here = replace(self, within=within)
-        rows, vectors = here._texts(here.view(market).listings, text_cache(market), None)
+        rows, vectors = here._texts(here.view(market).listings, text_cache(market), silent)
         used = np.unique([row for of in rows.values() for row in of[of >= 0]])
         text = [vectors[used].mean(axis=0).astype(float).tolist()] if len(used) else []
         return replace(here, within=within.model_copy(update={"text": text}))
@@ -227,11 +227,7 @@ class Featurizer:
             return market.renamed(renamed) if renamed else market
         shared = market.shared()
         within = self.within if self.within.fitted else self.within.of(shared.listings)
-        ranks = [
-            replace(attribute, name=rank_name(attribute.name), label=rank_name(attribute.label), unit="")
-            for attribute in shared.attributes
-            if attribute.name in within.numbers
-        ]
+        ranks = [rank_attribute(item) for item in shared.attributes if item.name in within.numbers]
         listings = within.add_ranks(shared.listings)
         return replace(shared, listings=listings, attributes=[*shared.attributes, *ranks])
 
@@ -258,7 +254,7 @@ class Featurizer:
         return [*views, *((given.get(name), reducer, 1) for name, reducer in self.vectors.items())]
 
     def _texts(
-        self, listings: pd.DataFrame, cache: Path, report: Report | None
+        self, listings: pd.DataFrame, cache: Path, report: Report
     ) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Return for each text attribute the row (L,) of each listing's text, -1 for none, and the vectors of the distinct texts."""
         names = [name for name in self.vocabulary.sentences if name in listings]
@@ -306,8 +302,10 @@ class Featurizer:
         """Load a featurizer from a run folder.
 
         Raises:
-            VibesError: the files are missing or were written by another version.
+            VibesError: the files are missing, damaged or of another version.
         """
+        from safetensors.numpy import load_file
+
         head_file, arrays_file = run / "vocabulary.json", run / "features.safetensors"
         for file in (head_file, arrays_file):
             if not file.is_file():
@@ -315,7 +313,7 @@ class Featurizer:
         try:
             head = json.loads(head_file.read_text(encoding="utf-8"))
             parts: dict[str, dict[str, np.ndarray]] = {}
-            for name, array in _arrays(arrays_file).items():
+            for name, array in load_file(arrays_file).items():
                 part, _, key = name.partition(".")
                 parts.setdefault(part, {})[key] = array
             within, texts = head.get("within"), head["texts"]
@@ -332,9 +330,12 @@ class Featurizer:
                     for n, name in enumerate(head.get("vectors", []))
                 },
             )
-        except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+        except (
+            Exception
+        ) as error:  # json, pydantic and safetensors raise many types of errors on damaged files
             raise VibesError(
-                f"{run}/vocabulary.json was written by another version; train the run again."
+                f"{head_file} and {arrays_file.name} are damaged or of another version ({' '.join(str(error).split())[:200]}); copy the "
+                "run again from an intact one, or train it again."
             ) from error
 
 
@@ -356,25 +357,6 @@ def _fit_vocabulary(
     fit = fit_pieces if config.tokenisation == "wordpiece" else fit_vocabulary
     meta = (actions, durations) if config.meta else ([], durations[:0])
     return fit(listings, attributes if config.attributes else [], *meta)
-
-
-def _arrays(path: Path) -> dict[str, np.ndarray]:
-    """Return the arrays of a featurizer's file."""
-    from safetensors.numpy import load_file
-
-    try:
-        result: dict[str, np.ndarray] = load_file(path)
-        strange = [
-            n for n, array in result.items() if array.dtype.kind != "f" or not np.isfinite(array).all()
-        ]
-        if strange:
-            raise ValueError(f"{strange[0]} is not an array of finite numbers")
-        return result
-    except Exception as error:  # the errors of safetensors are not ValueErrors
-        raise VibesError(
-            f"{path} is damaged ({' '.join(str(error).split())[:200]}); copy the run again from an undamaged source, or train "
-            "it again."
-        ) from error
 
 
 def _part(number: int) -> str:

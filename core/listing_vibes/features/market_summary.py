@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from listing_vibes.features.featurizer import Featurizer
-from listing_vibes.features.market_ranks import rank_name
 from listing_vibes.features.photos.vectors import PhotoVectors
+from listing_vibes.features.several_markets import rank_name
 from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
-from listing_vibes.market.documents import read_json, write_json
+from listing_vibes.market.documents import Forbidding, read_json, write_json
 from listing_vibes.market.market import Market
 
 FILE = "seen.json"
@@ -27,11 +27,7 @@ BINS, MOST, LEAST, LEAST_SHARE = 10, 100, 5, 0.01
 COMPONENTS, PHOTOS = 32, 5000
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Spread(_Part):
+class Spread(Forbidding, allow_inf_nan=False):
     """The distribution of one attribute's values; `entry` defines the values of `shares`."""
 
     entry: AttributeVocabulary
@@ -77,7 +73,7 @@ class Spread(_Part):
         return float(0.5 * np.abs(self.distribution - Spread.by(self.entry, listings).distribution).sum())
 
 
-class PhotoSpread(_Part):
+class PhotoSpread(Forbidding, allow_inf_nan=False):
     """Mean and standard deviation of the first principal components of the photo vectors."""
 
     mean: list[float]
@@ -110,7 +106,7 @@ class PhotoSpread(_Part):
         return float(moved / max(np.square(self.deviation).sum(), 1e-12))
 
 
-class MarketSummary(_Part):
+class MarketSummary(Forbidding, allow_inf_nan=False):
     """The summary of one training market."""
 
     name: str

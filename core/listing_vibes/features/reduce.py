@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from listing_vibes.errors import VibesError
+from listing_vibes.market.log import sample_rows
 
 LEAST = 1e-9  # lower bound of a length in a division
 #: Rows of a fit; more rows change the directions little and need more memory.
@@ -91,20 +92,13 @@ class Reducer:
         return cls(np.asarray(mean, np.float32), np.asarray(matrix, np.float32))
 
 
-def sample_rows(rows: int | np.ndarray, most: int) -> np.ndarray:
-    """Return at most `most` of `rows` (n,), or of the numbers below `rows`, in order; the same ones each time."""
-    rows = np.arange(rows) if isinstance(rows, int) else rows
-    return rows if len(rows) <= most else np.sort(np.random.default_rng(0).choice(rows, most, replace=False))
-
-
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
     """Return the rows of `vectors` (N, d) scaled to length 1; a zero row stays zero.
 
     >>> unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
     [[0.6, 0.8], [0.0, 0.0]]
     """
-    units: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), LEAST)
-    return units
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), LEAST))
 
 
 def spherical_kmeans(points: np.ndarray, groups: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

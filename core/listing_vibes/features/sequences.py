@@ -48,9 +48,8 @@ class Sequences:
     set_offset: np.ndarray  # (n + 1,) int64
     set_member: np.ndarray  # (m,) int32
     position: np.ndarray  # (n,) int32 position inside the listing, [CLS] 0
-    item: (
-        np.ndarray
-    )  # (n,) int32, 1 the newest listing of a history, 2 the one before, 0 [CLS] or a single listing
+    #: (n,) int32, 1 the newest listing of a history, 2 the one before, 0 [CLS] or a single listing
+    item: np.ndarray
     type: np.ndarray  # (n,) int32 token type
 
 

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.market_ranks import rank_name
+from listing_vibes.features.several_markets import rank_name
 from listing_vibes.market.attribute_types import Attribute, AttributeVocabulary, type_of
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.documents import Forbidding
 from listing_vibes.market.market import Market
 
 if TYPE_CHECKING:
@@ -22,18 +23,16 @@ if TYPE_CHECKING:
 MOST_NAMES = 6
 
 
-class TransferReport(BaseModel):
+class TransferReport(Forbidding, allow_inf_nan=False):
     """What the model of the run `run` knows of a market that it was not trained on."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     run: str  # folder of the model's run
     market_name: str  # name of the training market
     weights: str = ""  # sha256 of its weights
-    known: list[str] = []  # attributes of the market that the model has learned
-    new: list[str] = []  # attributes of the market that it has not
-    gone: list[str] = []  # attributes of the model that the market does not have
-    beyond: dict[str, float] = {}  # by known attribute, the share of values outside the bins
+    known: list[str] = Field([])  # attributes of the market that the model has learned
+    new: list[str] = Field([])  # attributes of the market that it has not
+    gone: list[str] = Field([])  # attributes of the model that the market does not have
+    beyond: dict[str, float] = Field({})  # by known attribute, the share of values outside the bins
     photos: Literal["", "known", "new", "gone"] = ""  # "": neither has any
     shared: bool = False  # whether some of the market's listings are in the training market
     learned: bool = False  # whether the run was warm-started from the model, and learned what is new

@@ -1,7 +1,5 @@
 """A cache of vectors by content hash, one SQLite file for each encoder, safe for concurrent processes; a kill loses nothing that was written."""
 
-from __future__ import annotations
-
 import errno
 import re
 import sqlite3

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.saved import RANK
-from listing_vibes.features.reduce import sample_rows, spherical_kmeans
+from listing_vibes.features.reduce import spherical_kmeans
 from listing_vibes.insight.audience import newest_listings, opened_later, recent_lists
 from listing_vibes.insight.map.cluster_names import most_typical
 from listing_vibes.insight.map.tones import tones_of
@@ -28,6 +28,7 @@ from listing_vibes.insight.rankings import best_baseline, load_rankings, query_m
 from listing_vibes.market.caches import run_cache, run_cache_file
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import Forbidding, write_text
+from listing_vibes.market.log import sample_rows
 from listing_vibes.run.run import Run
 from listing_vibes.scoring.metrics import METRIC
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, method_name

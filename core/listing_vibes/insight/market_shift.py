@@ -11,7 +11,6 @@ import pandas as pd
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import Featurizer
-from listing_vibes.features.market_ranks import rank_name
 from listing_vibes.features.market_summary import (
     MarketSummary,
     PhotoSpread,
@@ -20,6 +19,7 @@ from listing_vibes.features.market_summary import (
     view_market,
 )
 from listing_vibes.features.photos.vectors import load_photo_vectors
+from listing_vibes.features.several_markets import rank_name
 from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.documents import Forbidding
 from listing_vibes.market.market import Market

@@ -17,9 +17,9 @@ import numpy as np
 from listing_vibes.cache import Cache, cached_per_object
 from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import Features, Featurizer
-from listing_vibes.features.market_ranks import rank_name
 from listing_vibes.features.photos.vectors import PhotoVectors, embed_photos, load_photo_vectors
 from listing_vibes.features.reduce import unit_rows
+from listing_vibes.features.several_markets import rank_name
 from listing_vibes.features.tokens.tabular import PHOTO, Tokens, attribute_keys, photo_key
 from listing_vibes.features.tokens.vocabulary import Vocabulary
 from listing_vibes.market.attribute_types import type_of

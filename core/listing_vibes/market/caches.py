@@ -1,7 +1,5 @@
 """Cache folders: next to a market, in a run, or in the user's cache."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import sys

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from listing_vibes.market.attribute_types import TypeName, type_of
-from listing_vibes.market.documents import read_toml, validate, write_text
+from listing_vibes.market.documents import Forbidding, read_toml, validate, write_text
 
 #: The default action for "not this"; users can give it before the first event has it.
 HIDE = "hide"
@@ -18,11 +18,7 @@ HIDE = "hide"
 BUILT_IN = ("model", "photos", "attributes", "text", "listing_id")
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class AttributeConfig(_Section):
+class AttributeConfig(Forbidding):
     """One attribute: its type, label, unit, and the separators of sets or decimals in a cell."""
 
     kind: TypeName | None = None  # None: inferred from the values
@@ -41,13 +37,13 @@ class AttributeConfig(_Section):
         return self
 
 
-class PrivacyConfig(_Section):
+class PrivacyConfig(Forbidding):
     """Privacy: `users` says whether user ids are shown as they are, see `listing_vibes.market.user_names`."""
 
     users: Literal["plain", "hashed"] = "plain"
 
 
-class VectorsConfig(_Section):
+class VectorsConfig(Forbidding):
     """Vectors of the listings from another encoder: an `.npy` file of the market, or a column of `listings`."""
 
     path: str = ""  # of an array with one row for each listing, in table order
@@ -61,7 +57,7 @@ class VectorsConfig(_Section):
         return self
 
 
-class MarketConfig(_Section):
+class MarketConfig(Forbidding):
     """The content of `market.toml`; unknown keys are an error."""
 
     name: str = ""

@@ -1,7 +1,5 @@
 """Database access through SQLAlchemy: engines, queries as tables, and errors in one sentence without passwords."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,24 +86,18 @@ def read_frames(connection: Any, statement: Any, what: str) -> Iterator[pd.DataF
     Raises:
         VibesError: the database rejects the statement, or fails while reading.
     """
-    with _wrap_errors(connection, what):
+    import sqlalchemy as sql
+
+    try:
         result = connection.execute(statement)
         columns, is_empty = list(result.keys()), True
         for rows in result.partitions(CHUNK):
             is_empty = False
             yield _frame([tuple(row) for row in rows], columns)
-    if is_empty:
-        yield pd.DataFrame(columns=columns)
-
-
-@contextmanager
-def _wrap_errors(connection: Any, what: str) -> Iterator[None]:
-    import sqlalchemy as sql
-
-    try:
-        yield
     except sql.exc.SQLAlchemyError as error:
         raise failed(connection.engine, what, error) from error
+    if is_empty:
+        yield pd.DataFrame(columns=columns)
 
 
 def _frame(rows: list[tuple[Any, ...]], columns: list[str]) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from listing_vibes.errors import VibesError
+from listing_vibes.errors import VibesError, describe_os_error
 
 try:
     import fcntl
@@ -182,6 +182,4 @@ def only_writer(folder: Path, command: str, name: str = LOCK, wait: bool | float
 
 def write_error(target: Path, error: OSError) -> VibesError:
     """Return why a file or folder could not be written, as one sentence."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return VibesError(f"The disk is full while writing {target}; free some space and run the same again.")
-    return VibesError(f"Cannot write {target} ({error.strerror or error}); choose a writable folder.")
+    return VibesError(describe_os_error(error, target))

@@ -1,7 +1,5 @@
 """Fingerprints of a market's state: of its files, or of its tables in memory where they differ from the files."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from contextlib import suppress
@@ -35,7 +33,7 @@ def file_stamps(folder: Path) -> list[Any]:
     return [(file.name, stamp(file)) for file in _files(folder)]
 
 
-def fingerprint_of(market: Market) -> str:
+def fingerprint_of(market: "Market") -> str:
     """Return the sha256 over `market.toml`, the three tables and files of vectors; where the files changed since they were read,
     over the tables that `market` holds.
     """
@@ -54,7 +52,7 @@ def fingerprint_of(market: Market) -> str:
     return digest.hexdigest()
 
 
-def _tables_digest(market: Market) -> Any:
+def _tables_digest(market: "Market") -> Any:
     digest = hashlib.sha256(market.config.model_dump_json().encode())
     for table in (market.listings, market.photos, market.events):
         digest.update(f"{list(table.columns)} {len(table)}".encode())

@@ -1,7 +1,5 @@
 """Tables in memory: converted to what a market folder can store, and a temporary folder for them."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 from collections.abc import Mapping

@@ -1,23 +1,49 @@
-"""The events of a market as arrays, with users and listings as numbers, sorted by user and time."""
+"""The events of a market as arrays, with users and listings as numbers, sorted by user and time.
 
+Those of a large market are cached with it, so that they are validated and sorted only once. The cache is a Parquet table
+`user_id, listing, time, action, duration`: `vibes forget` removes users from it as from any other table.
+"""
+
+import json
+import stat
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
+from listing_vibes.errors import VibesError
+from listing_vibes.market.caches import can_be_written, market_cache
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.durable import atomic_path
+from listing_vibes.market.fingerprint import file_stamps
+from listing_vibes.market.io import find_table
 from listing_vibes.market.market import Market
 from listing_vibes.market.values import order_of, rows_in
+from listing_vibes.version import __version__
 
 DAY = 24 * 3600 * 10**9  # nanoseconds, as the times of a log
+#: From so many events on, reading them from the cache saves a second or more.
+FEWEST = 1_000_000
+COLUMNS = ("listing", "time", "action", "duration")  # of events, beside their user
+CACHE_FILE, HEADER = "events.parquet", b"listing-vibes"
 
 
 def ranges(start: np.ndarray, length: np.ndarray) -> np.ndarray:
     """Return the ranges `start[i] .. start[i] + length[i] - 1`, concatenated, as row numbers."""
     before = np.cumsum(length) - length
     return np.asarray(np.arange(length.sum()) + np.repeat(start - before, length))
+
+
+def sample_rows(rows: int | np.ndarray, most: int) -> np.ndarray:
+    """Return at most `most` of `rows` (n,), or of the numbers below `rows`, in order; the same ones each time."""
+    rows = np.arange(rows) if isinstance(rows, int) else rows
+    return rows if len(rows) <= most else np.sort(np.random.default_rng(0).choice(rows, most, replace=False))
 
 
 def _events_of(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -108,9 +134,7 @@ class EventLog:
 
     def _select(self, rows: np.ndarray, **changes: Any) -> "EventLog":
         """Return a log of the events `rows`, with other `changes`."""
-        parts = {
-            name: getattr(self, name)[rows] for name in ("user", "listing", "time", "action", "duration")
-        }
+        parts = {name: getattr(self, name)[rows] for name in ("user", *COLUMNS)}
         refused = None if self.refused is None else self.refused[rows]
         return replace(self, **(parts | {"refused": refused} | changes))
 
@@ -186,3 +210,73 @@ class EventLog:
             mask = self.is_positive if mask is None else mask & self.is_positive
         listing = self.listing if mask is None else self.listing[mask]
         return np.bincount(listing, minlength=self.listings)
+
+
+def cached_log(market: Market) -> EventLog:
+    """Return the events of a market, from its cache where no table changed since the cache was written.
+
+    Only the tables in the market's folder are cached, and only there, where `vibes forget` finds the cache; those of a version of a
+    run are replaced too often.
+    """
+    folder, key = market_cache(market.path), _cache_key(market)
+    if key is None or folder.parent != market.path or market.tables != market.path:
+        return EventLog.from_market(market)
+    with suppress(OSError, pa.ArrowException, KeyError, ValueError):
+        if (log := _read_cache(folder / CACHE_FILE, key, market)) is not None:
+            return log
+    log = EventLog.from_market(market)
+    # An event of the future will be valid later, and others may read a cache.
+    is_settled = log.timed and not any(issue.column == C.TIMESTAMP for issue in market.issues)
+    if len(log) >= FEWEST and is_settled and _is_readable(market) and can_be_written(folder):
+        with suppress(OSError, VibesError):
+            _write_cache(folder / CACHE_FILE, key, log)
+            if market.stamps != file_stamps(market.tables):  # users may have been forgotten since
+                (folder / CACHE_FILE).unlink()
+    return log
+
+
+def _cache_key(market: Market) -> str | None:
+    """Return what the events depend on; None for a market in memory."""
+    if market.stamps is None:
+        return None
+    # The name of "" depends on the key that hashes users.
+    return json.dumps([__version__, market.stamps, market.config.model_dump_json(), market.names.of("")])
+
+
+def _is_readable(market: Market) -> bool:
+    """Return whether all users of the machine may read the events."""
+    source = find_table(market.tables, "events")
+    return source is not None and bool(source.stat().st_mode & stat.S_IROTH)
+
+
+def _read_cache(path: Path, key: str, market: Market) -> EventLog | None:
+    """Return the cached events; None where the cache has another key."""
+    with pa.OSFile(str(path)) as stream:
+        file = pq.ParquetFile(stream, read_dictionary=[C.USER])
+        header = json.loads(file.schema_arrow.metadata[HEADER])
+        if header["key"] != key:
+            return None
+        table = file.read().combine_chunks()
+    users = table[C.USER].chunk(0)
+    # Copies, since Arrow's buffers are read-only.
+    arrays = {name: table[name].to_numpy().copy() for name in COLUMNS}
+    user = users.indices.to_numpy().copy()
+    return EventLog(
+        user=user,
+        **arrays,
+        start=np.searchsorted(user, np.arange(len(users.dictionary) + 1)),
+        users=users.dictionary.to_pandas().tolist(),
+        actions=header["actions"],
+        listings=len(market.listings),
+        timed=True,
+        unwanted=tuple(market.config.unwanted),
+    )
+
+
+def _write_cache(path: Path, key: str, log: EventLog) -> None:
+    users = pa.DictionaryArray.from_arrays(log.user, pa.array(log.users, pa.string()))
+    header = json.dumps({"key": key, "actions": log.actions})
+    table = pa.table({C.USER: users, **{name: getattr(log, name) for name in COLUMNS}})
+    table = table.replace_schema_metadata({HEADER: header})
+    with atomic_path(path, durable=False) as temporary:
+        pq.write_table(table, temporary, compression="lz4", row_group_size=len(table))

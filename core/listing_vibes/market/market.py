@@ -17,9 +17,9 @@ from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.fingerprint import file_stamps, fingerprint_of
 from listing_vibes.market.frames import as_table, config_of, photo_paths, source_of, temporary_folder
 from listing_vibes.market.io import TABLES, find_table, read_header, read_table
-from listing_vibes.market.issues import Issue
 from listing_vibes.market.tables import (
     NEEDED,
+    Issue,
     check_unwanted,
     events_table,
     listings_table,
@@ -254,8 +254,7 @@ class Market:
         name = self.config.title
         if name is None:
             return find_title(self)
-        has_name = name in self.listings or any(attribute.name == name for attribute in self.attributes)
-        return name if has_name else None
+        return name if name in self.listings else None
 
     def title_text(self, row: int) -> str | None:
         """Return the title of a listing; None where it has none."""

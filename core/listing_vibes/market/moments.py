@@ -1,7 +1,5 @@
 """Parse moments: those of a table's column, and single ones that a user gives."""
 
-from __future__ import annotations
-
 import time
 from datetime import date
 from typing import TypeAlias

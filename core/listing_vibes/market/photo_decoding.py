@@ -4,8 +4,6 @@ A PNG of half a megabyte may hold 100 megapixels, 400 MB once decoded. So a phot
 it, at a reduced scale where its format supports that (JPEG), and is shrunk before its pixels are copied.
 """
 
-from __future__ import annotations
-
 import io
 import re
 import struct

@@ -1,7 +1,5 @@
 """Untrusted photos of a market: their paths and URLs, files and bytes."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 import stat as modes

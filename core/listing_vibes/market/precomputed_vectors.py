@@ -1,9 +1,6 @@
 """Precomputed vectors of a market: an `.npy` file or a column, named in `market.toml`."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,10 +8,8 @@ import pandas as pd
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.io import find_table, read_table
+from listing_vibes.market.market import Market
 from listing_vibes.market.values import as_ids
-
-if TYPE_CHECKING:
-    from listing_vibes.market.market import Market
 
 
 def precomputed_vectors(market: Market, name: str, complete: bool = True) -> np.ndarray | None:

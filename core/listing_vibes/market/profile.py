@@ -1,7 +1,5 @@
 """The profile of a market: its content, missing values, issues and likely leaks."""
 
-from __future__ import annotations
-
 import os
 import textwrap
 from collections.abc import Iterator
@@ -9,13 +7,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
 from listing_vibes.errors import VibesError, escaped
 from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.documents import Forbidding
 from listing_vibes.market.io import find_table, read_header
-from listing_vibes.market.issues import Issue
 from listing_vibes.market.leaks import leaks_by_counts, leaks_by_name, leaks_by_text
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
@@ -23,6 +20,7 @@ from listing_vibes.market.photo_decoding import photo_problem
 from listing_vibes.market.photo_files import MISSING, OUTSIDE
 from listing_vibes.market.precomputed_vectors import precomputed_vectors
 from listing_vibes.market.splits import Catalogue, Split, make_split, returning
+from listing_vibes.market.tables import Issue
 from listing_vibes.progress import Counted, Report, silent
 from listing_vibes.tables import render_table
 from listing_vibes.words import count, percent
@@ -33,11 +31,7 @@ WIDTH, MOST_ATTRIBUTES = 100, 20
 MOST_PHOTOS = 20_000  # the most files to open, evenly spread; existence is checked for all
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Spread(_Part):
+class Spread(Forbidding):
     """The distribution of a count."""
 
     median: float
@@ -45,13 +39,13 @@ class Spread(_Part):
     max: int
 
     @classmethod
-    def of(cls, counts: np.ndarray) -> Spread:
+    def of(cls, counts: np.ndarray) -> "Spread":
         """Return the distribution of counts (N,), N >= 1."""
         median, p90 = np.quantile(counts, [0.5, 0.9])
         return cls(median=float(median), p90=float(p90), max=int(counts.max()))
 
 
-class AttributeProfile(_Part):
+class AttributeProfile(Forbidding):
     """One attribute: its type, the share of listings without it, and its number of distinct values (members, locations)."""
 
     name: str
@@ -62,7 +56,7 @@ class AttributeProfile(_Part):
     distinct: int
 
 
-class EventsProfile(_Part):
+class EventsProfile(Forbidding):
     """The events; dates are ISO, None where events have only an order."""
 
     count: int
@@ -81,7 +75,7 @@ class EventsProfile(_Part):
     on_inactive: float | None  # share of the events on a listing that was not active then
 
 
-class SplitProfile(_Part):
+class SplitProfile(Forbidding):
     """The default split, and the shares of its test queries with cold listings or cold users."""
 
     protocol: str
@@ -94,7 +88,7 @@ class SplitProfile(_Part):
     cold_users: float | None
 
 
-class PhotosProfile(_Part):
+class PhotosProfile(Forbidding):
     """The photo files."""
 
     count: int
@@ -106,7 +100,7 @@ class PhotosProfile(_Part):
     broken: int
 
 
-class MarketProfile(_Part):
+class MarketProfile(Forbidding):
     """The result of `vibes check`; `to_dict` returns its JSON document."""
 
     name: str
@@ -129,7 +123,7 @@ class MarketProfile(_Part):
         return self.model_dump(mode="json")
 
 
-def profile(market: Market, most_photos: int = MOST_PHOTOS, report: Report | None = None) -> MarketProfile:
+def profile(market: Market, most_photos: int = MOST_PHOTOS, report: Report = silent) -> MarketProfile:
     """Profile a market; read the headers of at most `most_photos` photo files."""
     log = EventLog.from_market(market)
     events = _profile_events(market, log) if len(log) else None
@@ -138,7 +132,7 @@ def profile(market: Market, most_photos: int = MOST_PHOTOS, report: Report | Non
         split = _profile_split(log, make_split(log, Catalogue(*market.live_interval())))
     except VibesError as error:
         split_problem = str(error)
-    photos, photo_issues = _profile_photos(market, most_photos, report or silent)
+    photos, photo_issues = _profile_photos(market, most_photos, report)
     issues = [*market.issues, *photo_issues, *_vector_issues(market)]
     if events is not None and events.repeated:
         message = "repeats user, listing and time of an earlier event; kept"
@@ -224,37 +218,32 @@ def _profile_split(log: EventLog, split: Split) -> SplitProfile:
 
 
 def _profile_photos(market: Market, most: int, report: Report) -> tuple[PhotosProfile, list[Issue]]:
-    rows = market.photos[C.PATH].value_counts(sort=False)  # rows per file, in order of first occurrence
-    paths = rows.index.tolist()
-    opened = {paths[row] for row in np.linspace(0, len(paths) - 1, min(most, len(paths))).astype(int)}
-    # `os.path` is twice as fast as Path, and there may be a million.
-    checked = [
-        name for name in paths if name in opened or not os.path.isfile(os.path.join(market.path, name))
-    ]
-    reasons = []
-    for number, name in enumerate(checked):
-        reasons.append(photo_problem(name, market.path))
+    paths = market.photos[C.PATH]
+    distinct = paths.unique()
+    opened = set(distinct[np.linspace(0, len(distinct) - 1, min(most, len(distinct))).astype(int)])
+    problems = {}
+    for number, name in enumerate(distinct):
+        # `os.path` is twice as fast as Path, and there may be a million.
+        if name in opened or not os.path.isfile(os.path.join(market.path, name)):
+            problems[name] = photo_problem(name, market.path)
         if number % REPORTED == 0:
-            report(Counted("photos", number, len(checked)))
-    problems = pd.Series(reasons, checked, dtype=object).dropna()
-    counts = rows[problems.index].groupby(problems, sort=False).sum()
-    first = problems.drop_duplicates().index
-    missing = int(counts[counts.index.str.startswith(MISSING)].sum()) if len(counts) else 0
-    outside = int(counts.get(OUTSIDE, 0))
+            report(Counted("photos", number, len(distinct)))
+    reasons = paths.map(problems).dropna().astype("str")
+    missing, outside = int(reasons.str.startswith(MISSING).sum()), int((reasons == OUTSIDE).sum())
     per_listing = market.photos.groupby(C.LISTING).size().to_numpy()
     photos = PhotosProfile(
-        count=int(rows.sum()),
+        count=len(paths),
         listings_with=len(per_listing) / len(market.listings),
         per_listing=Spread.of(per_listing) if len(per_listing) else None,
         opened=len(opened),
         missing=missing,
         outside=outside,
-        broken=int(counts.sum()) - missing - outside,
+        broken=len(reasons) - missing - outside,
     )
     source = _file(market, "photos")
     return photos, [
-        Issue(source, C.PATH, 0, name, f"{problem}; the photo is skipped", int(number))
-        for name, (problem, number) in zip(first, counts.items(), strict=True)
+        Issue(source, C.PATH, 0, paths[rows.index[0]], f"{problem}; the photo is skipped", len(rows))
+        for problem, rows in reasons.groupby(reasons, sort=False)
     ]
 
 

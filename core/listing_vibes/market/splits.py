@@ -48,9 +48,8 @@ class Queries:
 
     def take(self, rows: np.ndarray | slice) -> "Queries":
         """Return the queries at `rows`."""
-        parts = (self.event, self.user, self.target, self.at, self.start, self.end)
-        event, user, target, at, start, end = (part[rows] for part in parts)
-        return Queries(event, user, target, at, start, end, self.masked, self.live)
+        columns = ("event", "user", "target", "at", "start", "end")
+        return replace(self, **{name: getattr(self, name)[rows] for name in columns})
 
     @property
     def length(self) -> np.ndarray:
@@ -117,8 +116,7 @@ class Catalogue:
 
     def during(self, begin: int, end: int) -> np.ndarray:
         """Return (L,) bool: which listings are active at some time from `begin` to before `end`; one with `until` <= `since` never is."""
-        active: np.ndarray = (self.since < end) & (self.until > begin) & (self.since < self.until)
-        return active
+        return np.asarray((self.since < end) & (self.until > begin) & (self.since < self.until))
 
     @cached_property
     def _expires(self) -> bool:
@@ -161,11 +159,9 @@ def make_split(
         VibesError: a temporal split of a log without timestamps, T1 after T2, or no training events.
     """
     protocol = protocol or ("temporal" if log.timed else "leave-one-out")
-    if protocol == "temporal":
-        return _temporal(log, catalogue, t1, t2)
     if len(log) == 0:
         raise VibesError(NO_EVENTS)
-    return _leave_one_out(log)
+    return _temporal(log, catalogue, t1, t2) if protocol == "temporal" else _leave_one_out(log)
 
 
 def choosing(split: Split, log: EventLog, catalogue: Catalogue) -> Split:
@@ -187,8 +183,6 @@ def _temporal(log: EventLog, catalogue: Catalogue, t1: int | None, t2: int | Non
         raise VibesError(
             "The events have no timestamps, so --protocol temporal is not possible; use leave-one-out."
         )
-    if len(log) == 0:
-        raise VibesError(NO_EVENTS)
     first, second = np.quantile(log.time, [0.7, 0.8], method="lower")
     t1, t2 = int(first) if t1 is None else t1, int(second) if t2 is None else t2
     if not t1 <= t2:

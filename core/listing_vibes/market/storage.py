@@ -1,7 +1,5 @@
 """Object storage through fsspec: files by URL, and errors in one sentence without secrets."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,7 +40,7 @@ class Place:
     label: str
 
     @classmethod
-    def of(cls, address: str, label: str) -> Place:
+    def of(cls, address: str, label: str) -> "Place":
         """Return the place of a URL, without any request to it.
 
         Raises:
@@ -64,7 +62,7 @@ class Place:
                 raise error
         return cls(files, path.rstrip("/") if path.strip("/") else path, shown(address).rstrip("/"), label)
 
-    def __truediv__(self, name: str) -> Place:
+    def __truediv__(self, name: str) -> "Place":
         return replace(self, path=f"{self.path.rstrip('/')}/{name}", shown=f"{self.shown}/{name}")
 
     @property

@@ -3,7 +3,8 @@
 import difflib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,6 @@ from listing_vibes.market.columns import MAX_COORDINATE
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import HIDE, AttributeConfig, MarketConfig
 from listing_vibes.market.io import read_table
-from listing_vibes.market.issues import Issue, Notes
 from listing_vibes.market.moments import to_moments
 from listing_vibes.market.photo_files import leaves_market, with_paths
 from listing_vibes.market.values import (
@@ -38,6 +38,60 @@ NEEDED = {
     "events": (C.USER, C.LISTING, f"{C.TIMESTAMP} or {C.POSITION}"),
 }
 _DATE = "is not an unambiguous date such as 2024-01-31"
+
+
+@dataclass(frozen=True)
+class Issue:
+    """One kind of issue: where it first occurs, how often, and how it was handled."""
+
+    file: str
+    column: str
+    row: int  # 1-based data row of the first one; 0 for a file or column
+    value: str  # the first offending value
+    message: str  # what is wrong, and how it was or should be handled
+    count: int = 1
+    #: (count,) int64, 0-based rows of the table as it was read; empty for a file or column.
+    rows: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64), compare=False, repr=False)
+
+    def __str__(self) -> str:
+        where = f"{self.file}, column {self.column}" if self.column else self.file
+        if self.row:
+            where += f", row {self.row}"
+        times = f" ({self.count} rows)" if self.count > 1 else ""
+        shown = f": '{self.value[:60]}'" if self.value else ""
+        return f"{where}{shown} {self.message}{times}"
+
+    def within(self, rows: np.ndarray) -> "Issue":
+        """Return the same issue for the full table, of which only the `rows` (n,) were read."""
+        if not len(self.rows):
+            return self
+        return replace(self, row=int(rows[self.rows[0]]) + 1, rows=rows[self.rows])
+
+
+@dataclass
+class Notes:
+    """Collect the issues of one file."""
+
+    file: str
+    issues: list[Issue] = field(default_factory=list)
+
+    def add(self, column: str, bad: np.ndarray, values: pd.Series, message: str) -> None:
+        """Record the rows where `bad` (N,) is true, if any, as one issue."""
+        rows = np.flatnonzero(bad)
+        if len(rows):
+            cell = values.iloc[rows[0]]
+            value = "" if pd.api.types.is_scalar(cell) and pd.isna(cell) else str(cell)
+            self.issues.append(Issue(self.file, column, int(rows[0]) + 1, value, message, len(rows), rows))
+
+    def add_column(self, column: str, message: str) -> None:
+        """Record an issue of a column."""
+        self.issues.append(Issue(self.file, column, 0, "", message))
+
+    def unread(self, raw: pd.DataFrame, used: Collection[str]) -> None:
+        """Record the columns of `raw` that this table does not use."""
+        for name in map(str, raw.columns):
+            if name not in used:
+                self.add_column(name, "is not a column of this table and is ignored")
 
 
 def require(table: pd.DataFrame, shown: object, names: Sequence[str]) -> None:
@@ -63,10 +117,8 @@ def _check_names(
     """Return issues of names that market.toml lists under `key` and that are not `valid` columns of a table; refuse one that is close
     to one of the `others`, which would then reach the model.
     """
-    unknown, spelled = (
-        [name for name in names if name not in valid],
-        {name.casefold(): name for name in others},
-    )
+    unknown = [name for name in names if name not in valid]
+    spelled = {name.casefold(): name for name in others}
     for name in unknown:
         for match in difflib.get_close_matches(name.casefold(), spelled, 1, 0.8):
             raise VibesError(

@@ -1,7 +1,5 @@
 """Display names of listings: the title, or the id where it is readable."""
 
-from __future__ import annotations
-
 import re
 from typing import TYPE_CHECKING
 
@@ -23,7 +21,7 @@ _CODE = re.compile(r"\d{5,}|[0-9a-f-]{16,}", re.IGNORECASE)  # a year or a numbe
 _OPAQUE = re.compile(r"^[0-9a-f]{8}-?[0-9a-f]{4}-|^[0-9a-f]{16,}$|.{25,}", re.IGNORECASE)
 
 
-def find_title(market: Market) -> str | None:
+def find_title(market: "Market") -> str | None:
     """Return the attribute with the name of a title whose values, text or categories, differ between most listings; None: there is none."""
     by_name = {item.name.strip().lower().replace(" ", "_"): item for item in market.attributes}
     for item in (by_name[name] for name in TITLES if name in by_name):
@@ -51,7 +49,7 @@ def identity(identifier: str, kind: str, row: int) -> str:
     return identifier if identifier.lower().startswith(kind.lower()) else f"{kind} {identifier}"
 
 
-def title_of(market: Market, listing: str) -> str:
+def title_of(market: "Market", listing: str) -> str:
     """Return a listing's display name, cut to one line."""
     row = market.listing_row.get(listing)
     if row is None:

@@ -1,7 +1,5 @@
 """Display names of users: their ids, or keyed hashes of them."""
 
-from __future__ import annotations
-
 import base64
 import hmac
 import os

@@ -1,9 +1,11 @@
 """The sizes of an encoder, and the five presets."""
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from listing_vibes.market.documents import Forbidding
 
 
-class EncoderConfig(BaseModel):
+class EncoderConfig(Forbidding):
     """Sizes of a `listing_vibes.model.model.ListingEncoder`.
 
     `window` is the full attention window as in `transformers`: a token attends to `window // 2` tokens on
@@ -11,8 +13,6 @@ class EncoderConfig(BaseModel):
     item positions: 0 for a token of no item, such as `[CLS]`, 1 for the newest listing of a history, 2 for the
     one before it. Raises pydantic's `ValidationError` on inconsistent sizes and on unknown keys.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     # The upper bounds only reject damaged files, which could have a billion layers.
     layers: int = Field(gt=0, le=1000)

@@ -5,8 +5,6 @@ counterpart and are dropped. Item positions have no counterpart in `transformers
 without item positions.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +49,7 @@ def shared_weights(layers: int) -> dict[str, str]:
 
 
 def from_transformers(
-    model: transformers.PreTrainedModel, token_types: int | None = None, max_items: int = 51
+    model: "transformers.PreTrainedModel", token_types: int | None = None, max_items: int = 51
 ) -> SlidingWindowEncoder:
     """Return a copy of a `transformers` Longformer, with or without a head, that gives the same output.
 
@@ -109,7 +107,7 @@ def from_transformers(
     return encoder.train(model.training)
 
 
-def to_transformers(encoder: ListingEncoder) -> transformers.LongformerModel:
+def to_transformers(encoder: ListingEncoder) -> "transformers.LongformerModel":
     """Return a `transformers.LongformerModel` (no pooler) with the same weights and output as `encoder`.
 
     Its word table is zeros, so call it with `inputs_embeds`, and with a `global_attention_mask` of 1 at token 0 of each row.

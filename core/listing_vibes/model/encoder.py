@@ -1,7 +1,5 @@
 """Embeddings of many listings or histories in batches, without gradient."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any, cast
@@ -14,7 +12,7 @@ from listing_vibes.device import device_of, half, mixed_precision, multiplies_bf
 from listing_vibes.market.log import ranges
 from listing_vibes.model.inputs import Inputs, TokenBatch, VectorBatch
 from listing_vibes.model.model import ListingModel
-from listing_vibes.progress import Counted, Report
+from listing_vibes.progress import Counted, Report, silent
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +63,7 @@ def encode(
     embed: Callable[[np.ndarray], Tensor],
     lengths: np.ndarray,
     dtype: torch.dtype | None = None,
-    report: Report | None = None,
+    report: Report = silent,
     tokens: int = TOKENS_PER_BATCH,
 ) -> np.ndarray:
     """Return embeddings (n, d) float32 of n sequences of `lengths` (n,), by `embed(rows)` for each batch, with matrix products of the
@@ -80,8 +78,7 @@ def encode(
         with mixed_precision(None if dtype is torch.float32 else dtype, device):
             out[rows] = embed(rows).float().cpu().numpy()
         done += len(rows)
-        if report is not None:
-            report(Counted("listings", done, len(lengths)))
+        report(Counted("listings", done, len(lengths)))
     model.train(was_training)
     return out
 
@@ -113,24 +110,21 @@ def encode_histories(
     """
     result = np.zeros((len(start), model.width), np.float32)
     filled = np.flatnonzero(end > start)
-    if len(filled):
-        encode_rows = _encode_token_histories if model.user_pass is None else _encode_vector_histories
-        result[filled] = encode_rows(model, inputs, start[filled], end[filled], listings, **options)
-    return result
-
-
-def _encode_token_histories(
-    model: ListingModel, inputs: Inputs, start: np.ndarray, end: np.ndarray, listings: Any, **options: Any
-) -> np.ndarray:
+    start, end = start[filled], end[filled]
+    if not len(filled):
+        return result
+    if model.user_pass is not None:
+        result[filled] = _encode_vector_histories(model, inputs, start, end, listings, **options)
+        return result
     device = device_of(model)
     photos, texts = inputs.tensors(device)
 
     def embed(chosen: np.ndarray) -> Tensor:
-        return cast(
-            Tensor, model(TokenBatch(inputs.histories(start[chosen], end[chosen]), device), photos, texts)
-        )
+        batch = TokenBatch(inputs.histories(start[chosen], end[chosen]), device)
+        return cast(Tensor, model(batch, photos, texts))
 
-    return encode(model, embed, inputs.history_lengths(start, end), **options)
+    result[filled] = encode(model, embed, inputs.history_lengths(start, end), **options)
+    return result
 
 
 def _encode_vector_histories(

@@ -1,7 +1,5 @@
 """The inputs of the model: features of listings and events, in batches of tensors."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property
 from weakref import WeakKeyDictionary
@@ -133,7 +131,7 @@ class VectorBatch:
         end: np.ndarray,
         number: np.ndarray | None = None,
         device: torch.device | str = "cpu",
-    ) -> VectorBatch:
+    ) -> "VectorBatch":
         """Return the events `first[b] : end[b]`, with the `number` (L,) of each listing in the table (None: its row)."""
         count = end - first
         real = np.arange(count.max())[None, :] < count[:, None]  # (B, K)

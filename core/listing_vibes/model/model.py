@@ -7,8 +7,6 @@ From top to bottom: `TokenEmbedder` embeds tokens; attention (`Attention`, `CLSA
 Shapes: B rows, S tokens of the longest row, n tokens of all rows, d width, H heads, dh = d / H, m = ffn.
 """
 
-from __future__ import annotations
-
 from typing import Any, cast
 
 import torch

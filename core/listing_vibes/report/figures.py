@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from listing_vibes.features.reduce import sample_rows
 from listing_vibes.insight.map.region import SIZE
 from listing_vibes.insight.map.space_map import SpaceMap
+from listing_vibes.market.log import sample_rows
 from listing_vibes.market.market import Market
 from listing_vibes.market.thumbnails import data_address, thumbnail
 from listing_vibes.market.titles import title_of

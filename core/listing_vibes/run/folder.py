@@ -14,10 +14,9 @@ import pandas as pd
 
 from listing_vibes.defaults import K
 from listing_vibes.errors import NotThere, VibesError
-from listing_vibes.market.cached_log import cached_log
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import read_json
-from listing_vibes.market.log import EventLog
+from listing_vibes.market.log import EventLog, cached_log
 from listing_vibes.market.market import Market
 from listing_vibes.market.moments import Moment, moment_in_log
 from listing_vibes.market.splits import Catalogue, Protocol, Split

@@ -11,8 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from listing_vibes.cache import Cache, cached_per_object
-from listing_vibes.features.reduce import sample_rows
-from listing_vibes.market.log import EventLog, ranges
+from listing_vibes.market.log import EventLog, ranges, sample_rows
 from listing_vibes.market.splits import Queries
 from listing_vibes.run.conditions import Groups
 from listing_vibes.run.folder import RunFolder

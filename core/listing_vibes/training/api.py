@@ -1,7 +1,5 @@
 """A training as `vibes train` and `listing_vibes.train` start it: settings, also those of a refit, photos, one training, a run."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
@@ -139,13 +137,11 @@ def _warm_start(start: Path | None, repeated: Path | None) -> WarmStart | None:
     before = _manifest(repeated)
     if before is None:
         return None if named is None else WarmStart.load(named)
-    if before.carried is None or not before.started:
-        if named is not None:
-            raise VibesError(f"The training of {repeated} started from scratch; leave out --init-from.")
-        return None
-    run = Path(before.carried.run)
+    run = Path(before.carried.run) if before.carried is not None and before.started else None
     if named is not None and named.resolve() != run:
-        raise VibesError(f"The training of {repeated} began from {run}, not {start}; leave out --init-from.")
+        raise VibesError(f"The training of {repeated} began from {run or 'scratch'}; leave out --init-from.")
+    if before.carried is None or run is None:
+        return None
     first = WarmStart.load(run)
     if first.digest != before.carried.weights:
         raise VibesError(

@@ -7,8 +7,6 @@ history contains the first: B = 2 windows, rows 0:3 and 4:5, R = 4 events, and `
 the R events of each example's history. So the cost is proportional to the events, not to the examples times their history.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,7 +14,7 @@ import numpy as np
 
 from listing_vibes.market.log import ranges
 from listing_vibes.model.inputs import Inputs
-from listing_vibes.training.examples import Examples
+from listing_vibes.training.data import Examples
 
 #: The maximum number of examples per user in an epoch of `history_epoch`.
 EXAMPLES_PER_USER = 10
@@ -40,7 +38,7 @@ class Batch:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def part(self, windows: np.ndarray, by_event: bool) -> Batch:
+    def part(self, windows: np.ndarray, by_event: bool) -> "Batch":
         """Return the batch restricted to some windows (sorted numbers below B); `by_event` if `place` counts events."""
         count = self.end - self.first if by_event else np.ones(len(self.first), np.int64)  # (B,)
         start, start_now = np.cumsum(count) - count, np.full(len(count), -1)

@@ -1,7 +1,5 @@
 """Checkpoints of a training, every so many steps, every minute and before a signal ends it; and the log of its steps."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import signal

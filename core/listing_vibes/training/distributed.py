@@ -4,8 +4,6 @@ The batch is the same as with one process: each process encodes a part of its hi
 listings, and the loss and the gradients are summed. A single process communicates nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,7 +54,7 @@ class Processes:
     device: torch.device = CPU
 
     @classmethod
-    def launched(cls) -> Processes:
+    def launched(cls) -> "Processes":
         """Return the rank, number and device of the processes that `torchrun` started; without it, one process on the set device."""
         state = launched()
         where = torch.device(state.device) if state.num_processes > 1 else device()
@@ -84,14 +82,13 @@ class Processes:
         # Row i is number i // world of process i % world.
         return torch.stack(list(all_gather(padded)), dim=1).flatten(0, 1)[:count]
 
-    def total(self, values: Any) -> np.ndarray:
-        """Return the sums of `values` (n,) over the processes, float64."""
-        array = np.asarray(values, np.float64)
+    def total(self, value: float) -> float:
+        """Return the sum of `value` over the processes."""
         if self.world == 1:
-            return array
-        summed = place(array, self.device)
+            return value
+        summed = place(np.array([value], np.float64), self.device)
         dist.all_reduce(summed)
-        return summed.cpu().numpy()
+        return float(summed)
 
     def sum_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
         """Sum the gradients over the processes, in one message, since each has the latency of both processes."""

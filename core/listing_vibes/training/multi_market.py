@@ -1,30 +1,15 @@
-"""Training on several markets: their sampling, their entries in `run.toml`, and a run over each."""
-
-from __future__ import annotations
+"""Training on several markets: their checks, their sampling, and the names of their runs."""
 
 import hashlib
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.featurizer import Featurizer
-from listing_vibes.features.market_summary import MarketSummary, save_summaries
-from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.features.tokens.vocabulary import Vocabulary
-from listing_vibes.market.durable import copy_file
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Settings
-from listing_vibes.progress import Report, Stage
-from listing_vibes.run.contents import seal
-from listing_vibes.run.manifest import KnownMarket, Manifest
-from listing_vibes.run.spaces import MODEL, embed_market
-from listing_vibes.run.transfer import MARKETS
-from listing_vibes.run.versions import forget
-from listing_vibes.training.data import TrainingData
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +22,7 @@ class Mix:
     buckets: Sequence[tuple[int, int]] = ()
 
     @classmethod
-    def of(cls, market: np.ndarray, listings: np.ndarray, power: float) -> Mix:
+    def of(cls, market: np.ndarray, listings: np.ndarray, power: float) -> "Mix":
         """Weight markets by size ** `power`, where size is the number of examples; `listings` (n,) are those of all examples."""
         size = np.bincount(market[listings], minlength=int(market.max(initial=0)) + 1).astype(float)
         share = np.where(size > 0, np.maximum(size, 1) ** power, 0)
@@ -89,56 +74,6 @@ def fingerprint_of(markets: Sequence[Market]) -> str:
     """Return the fingerprint of the market, or a combined one of several."""
     prints = [market.fingerprint for market in markets]
     return prints[0] if len(prints) == 1 else hashlib.sha256("".join(prints).encode()).hexdigest()
-
-
-def known_markets(markets: Sequence[Market], parts: Sequence[TrainingData]) -> list[KnownMarket]:
-    """Return the entries of the markets in `run.toml`."""
-    return [
-        KnownMarket(
-            name=market.name,
-            path=str(market.path.resolve()),
-            fingerprint=market.fingerprint,
-            t1=part.split.t1,
-            t2=part.split.t2,
-        )
-        for market, part in zip(markets, parts, strict=True)
-    ]
-
-
-def write_runs(
-    run: Path,
-    markets: Sequence[Market],
-    photos: Sequence[PhotoVectors | None],
-    featurizer: Featurizer,
-    manifest: Manifest,
-    seen: Sequence[MarketSummary],
-    report: Report,
-) -> None:
-    """Write a run over each market, and `run.toml` last, into the folder `run` with the weights; `seen` has a summary per market."""
-    model, runs = run / ".training" / "model", run / MARKETS
-    for folder in (model, runs):
-        shutil.rmtree(folder, ignore_errors=True)
-    model.mkdir()
-    copy_file(run / MODEL[0], model / MODEL[0])
-    for folder in (model, run):
-        featurizer.save(folder)
-        save_summaries(folder, seen)
-    seal(model, manifest)
-    for market, vectors, name in zip(markets, photos, folder_names(markets), strict=True):
-        report(Stage(f"embedding {name}"))
-        embed_market(market, runs / name, vectors, model, report)
-    forget(run)
-    weights = _mean_weights(markets, [Manifest.load(runs / name) for name in folder_names(markets)])
-    seal(run, manifest.model_copy(update={"attribute_weights": weights}))
-
-
-def _mean_weights(markets: Sequence[Market], runs: Sequence[Manifest]) -> dict[str, float]:
-    """Return the mean weight of each attribute over the `runs` of `markets` that have it, by its shared name."""
-    weights: dict[str, list[float]] = {}
-    for market, run in zip(markets, runs, strict=True):
-        for name, weight in run.attribute_weights.items():
-            weights.setdefault(market.config.shared_name(name), []).append(weight)
-    return {name: round(float(np.mean(values)), 3) for name, values in weights.items()}
 
 
 def folder_names(markets: Sequence[Market]) -> list[str]:

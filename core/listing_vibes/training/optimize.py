@@ -1,7 +1,5 @@
 """The loop of training steps: InfoNCE over fresh listings and an item bank, in one stage or two, early stopping, resumable."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """AdamW with weight decay for matrices only, and the learning rate schedule."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

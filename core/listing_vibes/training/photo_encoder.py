@@ -24,7 +24,7 @@ from listing_vibes.market.market import Market
 from listing_vibes.model.inputs import Inputs
 from listing_vibes.model.model import ListingModel
 from listing_vibes.model.settings import Resolved
-from listing_vibes.progress import Report
+from listing_vibes.progress import Report, silent
 from listing_vibes.training.distributed import Processes
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def trained_photos(
     settings: Resolved,
     featurizer: Featurizer,
     photos: PhotoVectors | None,
-    report: Report | None = None,
+    report: Report = silent,
 ) -> tuple[TrainedPhotos, PhotoTail]:
     """Return the feature maps for an end-to-end training, and the stages with ImageNet weights.
 
@@ -147,7 +147,7 @@ def embed_with_trained(
     model: ListingModel,
     trained: TrainedPhotos,
     frozen: PhotoVectors,
-    report: Report | None = None,
+    report: Report = silent,
 ) -> tuple[Featurizer, PhotoVectors]:
     """Return the photo vectors of the market by the trained encoder, and the featurizer that uses them."""
     from listing_vibes.features.photos.tail import cache_vectors

@@ -1,10 +1,7 @@
 """Pre-training as in Recformer (Li et al. 2023, section 2.3): masked attribute values, and pairs of consecutive listings."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
@@ -23,8 +20,8 @@ from listing_vibes.model.settings import Resolved
 from listing_vibes.model.variants.losses import LOSSES
 from listing_vibes.progress import Notice, Report, Trained
 from listing_vibes.training.checkpoints import Checkpoints
+from listing_vibes.training.data import exclusions
 from listing_vibes.training.distributed import Processes, launched
-from listing_vibes.training.examples import exclusions
 from listing_vibes.training.optimizer import learning_rate, make_optimizer, take_step
 from listing_vibes.training.step import StepData, Tables, encode_with_gradient
 
@@ -109,9 +106,9 @@ def pretraining_loss(
     negative = negative if among is None else negative & among
     masks = (torch.from_numpy(mask).to(device) for mask in (positive, negative, place[pairs]))
     loss = LOSSES["next"]()(scores, *masks) * (len(pairs) / len(rows)) if len(pairs) else scores.sum()
-    count = max(1.0, processes.total([len(token)])[0])
+    count = max(1.0, processes.total(len(token)))
     value = torch.from_numpy(sequences.value[token].astype(np.int64)).to(device)
-    return cast(Tensor, loss + MASKED_WEIGHT * F.cross_entropy(logits, value, reduction="sum") / count)
+    return loss + MASKED_WEIGHT * F.cross_entropy(logits, value, reduction="sum") / count
 
 
 def pretrain(
@@ -156,7 +153,7 @@ def pretrain(
             rate = learning_rate(step, config.pretrain_steps, config.warmup, config.learning_rate)
             take_step(optimizer, pretraining, rate)
             step += 1
-            total = float(processes.total([float(loss.detach())])[0])
+            total = processes.total(float(loss.detach()))
             report(Trained(step, config.pretrain_steps, total, what="pre-training"))
             checkpoints.after_step(step)
         if processes.is_main:

@@ -9,8 +9,6 @@ whose events are on the listings 3 and 7; the positives are {7, 5}, {5} and {9},
 - listings of a user's training period are not negatives: 3, 7, 5 in ann's examples, 7, 9 in bob's.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import cast
@@ -31,17 +29,17 @@ from listing_vibes.model.variants.losses import LOSSES
 from listing_vibes.scoring.late_interaction import LEAST, LateInteraction
 from listing_vibes.scoring.recency import RecentEvents, log_counts
 from listing_vibes.training.batches import Batch
-from listing_vibes.training.distributed import Processes
-from listing_vibes.training.examples import (
+from listing_vibes.training.data import (
     Candidates,
     Examples,
     bank_candidates,
-    candidate_masks,
+    exclusions,
     fresh_candidates,
     inclusion_probability,
     make_examples,
     shuffled_baskets,
 )
+from listing_vibes.training.distributed import Processes
 from listing_vibes.training.multi_market import Mix
 from listing_vibes.training.photo_encoder import TrainedPhotos
 
@@ -76,7 +74,27 @@ class StepData:
         """Return (E, C) bool: which listings (C,) are of the market of each example `rows` (E,); None with one market."""
         return None if self.mix is None else self.mix.same(self.examples.positive[rows, 0], listings)
 
-    def in_epoch(self, epoch: int) -> StepData:
+    def masks(self, candidates: Candidates, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return positives (E, C) bool, negatives (E, C) bool and the column (E,) of the very next listing, for the examples `rows`.
+
+        A listing of the user's training future is never a negative. If the history is `masked`, neither is a listing of the history
+        nor, with `live`, one that is not active at the moment; nor is a listing of another market.
+        """
+        negative = ~exclusions(self.examples, self.log, rows, candidates.listing, history_too=self.masked)
+        among = self.same_market(rows, candidates.listing)
+        if among is not None:
+            negative &= among
+        if self.masked and self.live:
+            negative &= self.catalogue.live(self.examples.at[rows][:, None], candidates.listing)
+        targets = self.examples.positive[rows]  # (E, P)
+        column = np.where(targets >= 0, np.searchsorted(candidates.listing, targets), -1)
+        row, slot = np.nonzero(column >= 0)
+        positive = np.zeros(negative.shape, bool)
+        positive[row, column[row, slot]] = True
+        negative[row, column[row, slot]] = False
+        return positive, negative, column[:, 0]
+
+    def in_epoch(self, epoch: int) -> "StepData":
         """Return the data of an epoch, in which baskets that are sets have a random order.
 
         Each event is also predicted from the earlier ones of its basket, and the first one of a basket from earlier baskets, so that
@@ -98,7 +116,7 @@ class StepData:
             examples=make_examples(log, self.baskets, self.examples.positive.shape[1], within=True),
         )
 
-    def with_buckets(self, number: int) -> StepData:
+    def with_buckets(self, number: int) -> "StepData":
         """Return the data with the hash buckets of values of single markets in random order number `number`.
 
         With a constant order the model would learn that "bucket 37" is a popular seller, but in another market it is a different
@@ -186,7 +204,7 @@ def step_loss(
         parts.append(_loss(data, local, candidates, scores, config, slots))
     # Divided by the size of the full batch, so that the sum over processes is the mean.
     loss = torch.stack(parts).mean() / len(batch)
-    return loss, float(processes.total([float(loss.detach())])[0])
+    return loss, processes.total(float(loss.detach()))
 
 
 def encode_with_gradient(
@@ -270,10 +288,7 @@ def _loss(
     """Return the sum of the losses of `scores` (E, C); the full batch has `slots` positives."""
     if not len(batch):
         return scores.sum()  # 0, but part of the backward pass
-    device, among = scores.device, data.same_market(batch.rows, candidates.listing)
-    masks = candidate_masks(
-        candidates, data.examples, data.log, data.catalogue, batch.rows, data.masked, among, data.live
-    )
+    device, masks = scores.device, data.masks(candidates, batch.rows)
     if data.recent is not None:
         # A prior over the classes inside the softmax (Menon et al. 2021, arXiv 2007.07314, section 4.2), here one that
         # changes over time, so that the model learns what recency does not explain.

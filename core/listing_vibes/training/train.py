@@ -1,7 +1,5 @@
 """`vibes train` as a recipe: load -> resolve -> fit features -> build -> optimize -> weigh the blend -> write."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +14,7 @@ from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.features.market_summary import MarketSummary, save_summaries
 from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.features.tokens.wordpiece import word_vectors
-from listing_vibes.market.durable import only_writer, sweep_left
+from listing_vibes.market.durable import copy_file, only_writer, sweep_left
 from listing_vibes.market.market import Market
 from listing_vibes.model.checkpoint import load_weights
 from listing_vibes.model.convert import load_pretrained
@@ -28,25 +26,18 @@ from listing_vibes.progress import Notice, Report, Stage, silent
 from listing_vibes.run.contents import seal
 from listing_vibes.run.engine import Engine, make_inputs, save_prepared
 from listing_vibes.run.fits import copy_fits
-from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.manifest import KnownMarket, Manifest
 from listing_vibes.run.scorer import default_weights
-from listing_vibes.run.spaces import library_versions, save_spaces, spaces_of
+from listing_vibes.run.spaces import MODEL, embed_market, library_versions, save_spaces, spaces_of
+from listing_vibes.run.transfer import MARKETS
 from listing_vibes.run.versions import forget
 from listing_vibes.scoring.attribute_weights import weighted_attributes
 from listing_vibes.scoring.recency import RecentEvents
 from listing_vibes.training.checkpoints import TrainingState
-from listing_vibes.training.data import TrainingData
+from listing_vibes.training.data import TrainingData, make_examples
 from listing_vibes.training.distributed import launched, reproducible
-from listing_vibes.training.examples import make_examples
-from listing_vibes.training.multi_market import (
-    Mix,
-    buckets_of,
-    check_markets,
-    fingerprint_of,
-    known_markets,
-    write_runs,
-)
-from listing_vibes.training.optimize import Optimization, Validate, check_finite
+from listing_vibes.training.multi_market import Mix, buckets_of, check_markets, fingerprint_of, folder_names
+from listing_vibes.training.optimize import Optimization, check_finite
 from listing_vibes.training.photo_encoder import TrainedPhotos, embed_with_trained, trained_photos
 from listing_vibes.training.pretrain import pretrain
 from listing_vibes.training.resolve import resolve, resolve_positions
@@ -143,9 +134,7 @@ def _train(job: Job, settings: Resolved) -> TrainingState:
         if job.single:
             write_run(job, manifest, data, fitted, model)
         else:
-            pairs = zip(job.markets, parts, job.photos, strict=True)
-            seen = [MarketSummary.of(market, item.known, fitted.featurizer, of) for market, item, of in pairs]
-            write_runs(job.run, job.markets, job.photos, fitted.featurizer, manifest, seen, job.report)
+            write_runs(job, manifest, parts, fitted)
         shutil.rmtree(job.work)
     return state
 
@@ -162,7 +151,11 @@ def _optimize(
     """Pre-train and train `model`; what only the steps need is freed at the end, before listings are embedded."""
     settings = manifest.settings
     step_data = make_step_data(job, settings, data, fitted, recent)
-    validate = make_validation(settings, parts, fitted, recent)
+    inputs = [
+        make_inputs(fitted.featurizer, features, part.log.positives, settings)
+        for features, part in zip(fitted.parts, parts, strict=True)
+    ]
+    validate = validation(list(zip(parts, inputs, strict=True)), settings, fitted.trained, recent)
     if settings.training.pretrain_steps and not _is_started(job) and len(step_data.examples):
         pretrain(model, step_data, data.known, settings, job.run, job.resume, job.report)
     coverage = "" if manifest.carried is None else manifest.carried.sentence
@@ -230,6 +223,16 @@ def _manifest(job: Job, settings: Resolved, parts: list[TrainingData]) -> Manife
         transfer = job.start.transfer(job.markets[0])
         job.report(Notice(f"The model of {job.start.run} {transfer.sentence}."))
     fingerprint = fingerprint_of(job.markets)
+    known = [
+        KnownMarket(
+            name=market.name,
+            path=str(market.path.resolve()),
+            fingerprint=market.fingerprint,
+            t1=part.split.t1,
+            t2=part.split.t2,
+        )
+        for market, part in zip(job.markets, parts, strict=True)
+    ]
     return Manifest(
         market=str(job.markets[0].path.resolve()) if job.single else "",
         market_name=", ".join(market.name for market in job.markets),
@@ -239,7 +242,7 @@ def _manifest(job: Job, settings: Resolved, parts: list[TrainingData]) -> Manife
         carried=transfer,
         versions=library_versions(),
         settings=settings,
-        markets=None if job.single else known_markets(job.markets, parts),
+        markets=None if job.single else known,
     )
 
 
@@ -308,17 +311,6 @@ def recent_events(data: TrainingData, settings: Resolved) -> RecentEvents | None
     return RecentEvents.over_days(data.log, days) if days else None
 
 
-def make_validation(
-    settings: Resolved, parts: list[TrainingData], fitted: Fitted, recent: RecentEvents | None
-) -> Validate | None:
-    """Return the validation function of a model: the mean over the markets."""
-    inputs = [
-        make_inputs(fitted.featurizer, features, part.log.positives, settings)
-        for features, part in zip(fitted.parts, parts, strict=True)
-    ]
-    return validation(list(zip(parts, inputs, strict=True)), settings, fitted.trained, recent)
-
-
 def write_run(job: Job, manifest: Manifest, data: TrainingData, fitted: Fitted, model: ListingModel) -> None:
     """Embed the listings by the weights in the run folder, fit the default blend, and write the run, with `run.toml` last."""
     market, photos, run, report = job.markets[0], job.photos[0], job.run, job.report
@@ -352,6 +344,30 @@ def write_run(job: Job, manifest: Manifest, data: TrainingData, fitted: Fitted, 
     if job.refit_of is not None:
         copy_fits(job.refit_of, run)
     seal(run, manifest.model_copy(update={"settings": settings, "encoded_by": engine.precision}))
+
+
+def write_runs(job: Job, manifest: Manifest, parts: list[TrainingData], fitted: Fitted) -> None:
+    """Write a run over each of several markets, and `run.toml` last, into the folder with the weights."""
+    pairs = zip(job.markets, parts, job.photos, strict=True)
+    seen = [MarketSummary.of(market, item.known, fitted.featurizer, of) for market, item, of in pairs]
+    model, runs, names = job.work / "model", job.run / MARKETS, folder_names(job.markets)
+    for folder in (model, runs):
+        shutil.rmtree(folder, ignore_errors=True)
+    model.mkdir()
+    copy_file(job.run / MODEL[0], model / MODEL[0])
+    for folder in (model, job.run):
+        fitted.featurizer.save(folder)
+        save_summaries(folder, seen)
+    seal(model, manifest)
+    weights: dict[str, list[float]] = {}  # of each attribute in the runs, by its shared name
+    for market, vectors, name in zip(job.markets, job.photos, names, strict=True):
+        job.report(Stage(f"embedding {name}"))
+        own = embed_market(market, runs / name, vectors, model, job.report).attribute_weights
+        for attribute, weight in own.items():
+            weights.setdefault(market.config.shared_name(attribute), []).append(weight)
+    forget(job.run)
+    mean = {name: round(float(np.mean(values)), 3) for name, values in weights.items()}
+    seal(job.run, manifest.model_copy(update={"attribute_weights": mean}))
 
 
 def _is_started(job: Job) -> bool:

@@ -1,7 +1,5 @@
 """Recall on the validation queries, by which training selects the best weights."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -3,8 +3,6 @@
 Rows of known keys and values keep their weights by their meaning, and new ones begin around the mean of the trained ones of their kind, as far from it as these.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,13 +18,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.features.market_summary import MarketSummary, load_summaries
 from listing_vibes.features.photos.trainable import is_trained
-from listing_vibes.features.tokens.tabular import (
-    attribute_keys,
-    bin_offsets,
-    key_count,
-    photo_key,
-    piece_keys,
-)
+from listing_vibes.features.tokens.tabular import bin_offsets, photo_key
 from listing_vibes.features.tokens.vocabulary import Vocabulary
 from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
@@ -61,7 +53,7 @@ class WarmStart:
     seen: list[MarketSummary]  # summaries of the markets of its training
 
     @classmethod
-    def load(cls, run: Path) -> WarmStart:
+    def load(cls, run: Path) -> "WarmStart":
         """Load the model of the run folder `run`.
 
         Raises:
@@ -236,34 +228,20 @@ def _fill_table(
 
 
 def _keys(vocabulary: Vocabulary) -> list[Meaning]:
-    result = [NOTHING] * key_count(vocabulary)
-    for key, name in enumerate(("pad", "cls", "photo", "action", "duration")):
-        result[key] = ("every model", name)
+    rows: list[Meaning] = [("every model", name) for name in ("pad", "cls", "photo", "action", "duration")]
     for entry in vocabulary.attributes:
-        first = attribute_keys(vocabulary)[entry.name]
-        for key in range(type_of(entry.kind).keys):
-            result[first + key] = ("key", entry.name, entry.kind, str(key))
-    for view in range(1, vocabulary.photo_views):
-        result[photo_key(vocabulary, view)] = ("photo", str(view))
-    if vocabulary.pieces:
-        for key, what in zip(piece_keys(vocabulary), ("name", "value"), strict=True):
-            result[key] = ("piece of", what)
-    return result
+        rows += [("key", entry.name, entry.kind, str(key)) for key in range(type_of(entry.kind).keys)]
+    rows += [NOTHING] * (photo_key(vocabulary, 1) - len(rows))
+    rows += [("photo", str(view)) for view in range(1, vocabulary.photo_views)]
+    return rows + ([("piece of", "name"), ("piece of", "value")] if vocabulary.pieces else [])
 
 
 def _values(vocabulary: Vocabulary) -> list[Meaning]:
-    result = [NOTHING] * vocabulary.total
-    result[0] = ("none",)
-    for place, piece in enumerate(vocabulary.pieces):
-        result[1 + place] = ("piece", piece)
+    rows: list[Meaning] = [("none",), *(("piece", piece) for piece in vocabulary.pieces)]
     for entry in vocabulary.attributes:
-        result[entry.first : entry.first + entry.size] = _ids(entry)
-    for place, action in enumerate(vocabulary.actions):
-        result[vocabulary.size + place] = ("action", action)
-    first = vocabulary.size + len(vocabulary.actions)
-    for place in range(vocabulary.total - first):
-        result[first + place] = ("duration", str(place))
-    return result
+        rows += _ids(entry)
+    rows += [("action", action) for action in vocabulary.actions]
+    return rows + [("duration", str(place)) for place in range(vocabulary.total - len(rows))]
 
 
 def _ids(entry: AttributeVocabulary) -> list[Meaning]:

@@ -17,8 +17,14 @@ from listing_vibes.market.market import Market
 from listing_vibes.model.encoder import encode_histories, encode_listings
 from listing_vibes.model.export.formats import FORMATS
 from listing_vibes.model.export.formats.int8 import keep_diagonals, near_identity, quantise
-from listing_vibes.model.export.graph import PaddedGraph, graphs_of, open_graph, write_graph
-from listing_vibes.model.export.inputs import history_inputs, listing_inputs
+from listing_vibes.model.export.graph import (
+    PaddedGraph,
+    graphs_of,
+    history_inputs,
+    open_graph,
+    token_inputs,
+    write_graph,
+)
 from listing_vibes.model.settings import Resolved
 from listing_vibes.model.variants import build_model
 
@@ -111,7 +117,7 @@ def test_graphs_give_what_the_model_gives(tiny_market, name):
     table = encode_listings(model, inputs, np.arange(LISTINGS))
     listings, histories = graphs_of(model)
     assert (histories is listings) == (name in ("cls", "word pieces"))
-    found = run(listings, listing_inputs(inputs, rows, vocabulary))
+    found = run(listings, token_inputs(inputs.listings(rows), inputs.features, vocabulary))
     np.testing.assert_allclose(found, table[rows], atol=1e-6)
     found = run(histories, history_inputs(model, inputs, start, end, vocabulary, table))
     np.testing.assert_allclose(found, encode_histories(model, inputs, start, end), atol=2e-6)

@@ -13,6 +13,7 @@ from listing_vibes.defaults import K
 from listing_vibes.insight.audience import recent_lists
 from listing_vibes.insight.selection.selection import Selection
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.log import sample_rows
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.gallery import gallery, listing_card, page_url
@@ -110,8 +111,7 @@ def dots(
     nearest = rows_of(opened, placed.nearest[C.LISTING])
     neighbors = np.flatnonzero(np.isin(rows, nearest))
     others = np.flatnonzero(~np.isin(rows, [*nearest, -1 if placed.row is None else placed.row]))
-    if len(others) > DOTS:
-        others = np.sort(np.random.default_rng(0).choice(others, DOTS, replace=False))
+    others = sample_rows(others, DOTS)
     shown = np.concatenate([others, neighbors])
     points = np.vstack([places[shown], at])
     names = [opened.view.title(row) for row in rows[shown]]

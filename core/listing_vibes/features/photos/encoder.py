@@ -8,8 +8,6 @@ one core of an AMD EPYC (Zen 5), CPU time per photo: in float32 8.3 ms, with all
 See assets/docs/research/2026-11-30-speed.md.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import logging
 import re
@@ -250,10 +248,7 @@ def load_frozen(name: str = "auto", weights: Path | None = None, device: str | N
         name = EVA02 if weights is not None or _cached_weights(EVA02) is not None else LITE0
     base = STORED_NAME.sub("", name)
     encoder = _load_lite0(device) if base == LITE0 and weights is None else _load_timm(base, weights, device)
-    if name not in (base, encoder.name):
-        raise VibesError(
-            f"The installed weights are those of photo encoder {encoder.name!r}, not {name!r}; install the version that the run used."
-        )
+    encoder.check_name(name, base)
     return encoder
 
 

@@ -5,8 +5,6 @@ can be searched by text although their encoder never saw a text. The search is a
 resembles ("swimming pool") cannot be found.
 """
 
-from __future__ import annotations
-
 import zipfile
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -85,7 +83,7 @@ def class_names() -> list[str]:
     return [str(info.index_to_description(number, detailed=True)) for number in range(info.num_classes())]
 
 
-def classify_photos(vectors: np.ndarray, ok: np.ndarray, encoder: PhotoEncoder, text: TextEncoder) -> Looks:
+def classify_photos(vectors: np.ndarray, ok: np.ndarray, encoder: "PhotoEncoder", text: TextEncoder) -> Looks:
     """Classify photos with `vectors` (P, w) by `encoder`; `ok` (P,) marks the valid ones.
 
     Raises:
@@ -101,13 +99,10 @@ def classify_photos(vectors: np.ndarray, ok: np.ndarray, encoder: PhotoEncoder, 
     seen = np.unique(classes[usable])
     every = class_names()
     names = [every[number] for number in seen]
-    words = np.concatenate(
-        [text.encode(names[first : first + 64]) for first in range(0, len(names), 64)]
-        or [np.zeros((0, text.width))]
-    )
     short = np.array([name.split(":")[0].split(",")[0] for name in names], dtype=str)
     numbers = np.searchsorted(seen, classes).clip(max=max(len(seen) - 1, 0)).astype(np.int16)
-    return Looks(numbers, shares, short, words.astype(np.float16), np.array([text.name]))
+    words = text.encode(names).astype(np.float16)
+    return Looks(numbers, shares, short, words, np.array([text.name]))
 
 
 def save_looks(looks: Looks, file: Path, fingerprint: str) -> None:

@@ -1,7 +1,5 @@
 """The tokens of a listing's vectors: its photos, and the precomputed vectors that the market brings."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +9,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.features.config import FeatureConfig
 from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.features.reduce import Reducer
+from listing_vibes.features.tokens.tabular import ViewRows
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.precomputed_vectors import precomputed_vectors
@@ -43,10 +42,6 @@ def photo_view(market: Market, config: FeatureConfig, photos: PhotoVectors | Non
             f"features.photo_encoder is {config.photo_encoder}, but the photo vectors are of {photos.encoder}; leave out "
             "--encoder, or give the same."
         )
-    return _photo_view(market, photos)
-
-
-def _photo_view(market: Market, photos: PhotoVectors) -> VectorView:
     row = np.flatnonzero(photos.ok)
     owner = market.photos[C.LISTING].map(market.listing_row).iloc[row]
     position = owner.groupby(owner).cumcount()
@@ -133,30 +128,27 @@ def fit_precomputed(
 
 def photos_used(market: Market, config: FeatureConfig, photos: PhotoVectors) -> np.ndarray:
     """Return (P,) the photos table's row of each photo vector that `gather_views` returns."""
-    view = _photo_view(market, photos)
-    return view.row[view.position < config.photos]
+    view = photo_view(market, config, photos)
+    return np.zeros(0, np.int64) if view is None else view.row[view.position < config.photos]
 
 
 def gather_views(
-    views: Sequence[tuple[VectorView | None, Reducer, int]], listings: int, width: int
-) -> tuple[list[list[np.ndarray]], np.ndarray]:
+    views: Sequence[tuple[VectorView | None, Reducer, int]], width: int
+) -> tuple[list[ViewRows], np.ndarray]:
     """Reduce the vectors of views, each with its reducer and its most tokens for a listing.
 
     Returns:
-        For each view and position the row (L,) int32 of each listing's vector, -1 for none; and (P, width) float32 vectors.
+        The rows of each view; and (P, width) float32 vectors.
     """
-    rows: list[list[np.ndarray]] = []
+    rows: list[ViewRows] = []
     tables = [np.zeros((0, width), np.float32)]
     first = 0
     for view, reducer, most in views:
-        by_position = [np.full(listings, -1, np.int32) for _ in range(most)]
-        rows.append(by_position)
         if view is None:
+            rows.append((np.zeros(0, np.int64), np.zeros(0, np.int64)))
             continue
         taken = np.flatnonzero(view.position < most)
-        for number, row_of in enumerate(by_position):
-            mine = np.flatnonzero(view.position[taken] == number)
-            row_of[view.owner[taken[mine]]] = first + mine
+        rows.append((view.owner[taken], first + np.arange(len(taken))))
         tables.append(reducer.transform(view.take(taken)))
         first += len(taken)
     return rows, np.concatenate(tables)

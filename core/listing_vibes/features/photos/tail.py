@@ -17,13 +17,11 @@ from torch import nn
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.encoder import LITE0_SIZE, PhotoEncoder, load_frozen
-from listing_vibes.features.photos.trainable import LITE0, PREFIX, STORED, is_trained
+from listing_vibes.features.photos.trainable import LITE0, PREFIX, STORED
 from listing_vibes.features.photos.vectors import PhotoPass, cache_root, photo_paths
-from listing_vibes.features.vector_cache import Entry, VectorCache
-from listing_vibes.market.columns import Columns as C
+from listing_vibes.features.vector_cache import VectorCache
 from listing_vibes.market.market import Market
-from listing_vibes.market.photo_files import PhotoProblem, locate, stamp
-from listing_vibes.progress import Report
+from listing_vibes.progress import Report, silent
 
 
 class PhotoTail(nn.Module):
@@ -104,26 +102,19 @@ def load_photo_encoder(
     Args:
         name: "auto" (EVA-02 where its weights are available, otherwise the offline default), any timm name, or
             the full name of a loaded encoder.
-        weights: a weights file (.safetensors, or .pth without code) for that model.
+        weights: a weights file (.safetensors, or .pth without code) for that model; of an encoder that a run has trained the
+            `model.safetensors` of that run.
 
     Raises:
         VibesError: the name is unknown, the weights are not available, or a file does not fit the model.
     """
-    return load_trained(name, weights, device) if is_trained(name) else load_frozen(name, weights, device)
-
-
-def load_trained(name: str, weights: Path | None, device: str | None = None) -> PhotoEncoder:
-    """Load an encoder that a run has trained, by its stored name, from the `model.safetensors` of that run.
-
-    Raises:
-        VibesError: there is no file, or it does not hold this encoder.
-    """
+    stages = STORED.fullmatch(name)
+    if stages is None:
+        return load_frozen(name, weights, device)
     if weights is None:
         raise VibesError(
             f"The photo encoder {name!r} was trained by a run; give that run's model.safetensors with --weights."
         )
-    stages = STORED.fullmatch(name)
-    assert stages is not None
     try:
         with safe_open(weights, "pt") as stored:
             keys = [key for key in stored.keys() if key.startswith(PREFIX)]  # noqa: SIM118
@@ -135,10 +126,7 @@ def load_trained(name: str, weights: Path | None, device: str | None = None) -> 
             f"{weights} does not hold the photo encoder {name!r} ({reason}); give the model.safetensors of the run "
             "that trained it."
         ) from error
-    if encoder.name != name:
-        raise VibesError(
-            f"{weights} holds the photo encoder {encoder.name!r}, not {name!r}; give the file of {name!r}."
-        )
+    encoder.check_name(name)
     return encoder
 
 
@@ -149,7 +137,7 @@ def _encoder(stages: int, state: dict[str, torch.Tensor], device: str | None = N
     return PhotoEncoder(frozen.model, tail.name, frozen.size, (0.5,) * 3, (0.5,) * 3, device)
 
 
-def photo_maps(market: Market, rows: np.ndarray, stages: int, report: Report | None = None) -> np.ndarray:
+def photo_maps(market: Market, rows: np.ndarray, stages: int, report: Report = silent) -> np.ndarray:
     """Return (P, C, h, w) float16 feature maps before the last `stages` stages, for the photos `rows` (P,) of the market's table.
 
     Equal photos are computed once and cached (31 kB a photo for one stage, 73 for two, 52 for three). The array is
@@ -169,8 +157,6 @@ def photo_maps(market: Market, rows: np.ndarray, stages: int, report: Report | N
             f"run `vibes embed {market.path} NEW_RUN`."
         )
     root.mkdir(parents=True, exist_ok=True)
-    if not len(rows):
-        return np.zeros((0, *shape), np.float16)
     with tempfile.TemporaryFile(dir=root) as file:  # the map keeps it open
         maps = np.memmap(file, np.float16, "w+", shape=(len(rows), encoder.width))
     job.gather(paths, maps)
@@ -180,18 +166,10 @@ def photo_maps(market: Market, rows: np.ndarray, stages: int, report: Report | N
 def cache_vectors(market: Market, rows: np.ndarray, stages: int, encoder: str, vectors: np.ndarray) -> None:
     """Cache the vectors (P, width) of the photos `rows` (P,) by the trained encoder of this name.
 
-    Photos with feature maps in `photo_maps` then need not pass the full encoder again.
+    Photos with feature maps in `photo_maps` then need not pass the full encoder again; one that changed since has to.
     """
-    root = cache_root(market.path)
-    vector_cache = VectorCache(root, load_trunk(stages)[0].name, None)
-    new_vectors: dict[bytes, np.ndarray] = {}
-    entries: dict[str, Entry] = {}
-    for path, vector in zip(market.photos[C.PATH].iloc[rows], vectors, strict=True):
-        try:
-            mark = stamp(locate(market.path, path))
-        except PhotoProblem:
-            continue
-        entry = vector_cache.recall(path, mark)
-        if entry is not None and entry.key is not None:  # a photo that changed since has to pass the encoder
-            new_vectors[entry.key], entries[path] = vector, Entry(mark, entry.key, None)
-    VectorCache(root, encoder, vectors.shape[1]).write(new_vectors, entries)
+    paths, root = photo_paths(market.photos.iloc[rows]), cache_root(market.path)
+    job = PhotoPass(market.path, VectorCache(root, load_trunk(stages)[0].name, None))
+    job.run(paths)
+    known = {job.keys[path]: vector for path, vector in zip(paths, vectors, strict=True) if path in job.keys}
+    VectorCache(root, encoder, vectors.shape[1]).write(known)

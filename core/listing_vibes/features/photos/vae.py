@@ -5,8 +5,6 @@ Kingma & Welling 2014 (arXiv 1312.6114), in the convolutional form of latent dif
 vector of a photo is the mean of its latent, pooled to a coarse grid.
 """
 
-from __future__ import annotations
-
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
@@ -28,7 +26,7 @@ from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.fingerprint import file_sha256
 from listing_vibes.market.photo_decoding import open_photo
 from listing_vibes.market.photo_files import PhotoProblem
-from listing_vibes.progress import Counted, Report
+from listing_vibes.progress import Counted, Report, silent
 
 VAE = "vae"
 SIZE = 64  # pixels per side that the whole photo is resized to
@@ -63,7 +61,7 @@ def market_vae(
     photos: pd.DataFrame,
     name: str = VAE,
     weights: Path | None = None,
-    report: Report | None = None,
+    report: Report = silent,
 ) -> VaeEncoder:
     """Return the autoencoder of a market: the cached one, else one trained on `photos`.
 
@@ -89,12 +87,9 @@ def market_vae(
         raise VibesError(
             f"{file} does not hold an autoencoder of this version ({reason}); delete it."
         ) from error
-    full_name = f"{VAE}-{SIZE}-{file_sha256(file)[:8]}"
-    if name not in (VAE, full_name):
-        raise VibesError(
-            f"The autoencoder in {file} is '{full_name}', not '{name}'; give the file of that one with --weights."
-        )
-    return VaeEncoder(model, full_name)
+    encoder = VaeEncoder(model, f"{VAE}-{SIZE}-{file_sha256(file)[:8]}")
+    encoder.check_name(name, VAE)
+    return encoder
 
 
 def _model() -> Any:
@@ -136,7 +131,7 @@ def _decode_sample(market: Path, photos: pd.DataFrame) -> np.ndarray:
     return np.stack(pictures)
 
 
-def _train(file: Path, pictures: np.ndarray, report: Report | None) -> None:
+def _train(file: Path, pictures: np.ndarray, report: Report) -> None:
     """Train and save the autoencoder; an interrupted training restarts."""
     rng = np.random.default_rng(0)
     with seeded(0):
@@ -154,8 +149,7 @@ def _train(file: Path, pictures: np.ndarray, report: Report | None) -> None:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             rates.step()
-            if report is not None:
-                report(Counted("training the autoencoder", step + 1, STEPS))
+            report(Counted("training the autoencoder", step + 1, STEPS))
     with atomic_path(file) as temporary:
         save_file({k: v.detach().contiguous().cpu() for k, v in model.state_dict().items()}, temporary)
 

@@ -1,7 +1,5 @@
 """Photo vectors of a market: decoded and embedded once, cached next to the market, loaded without the encoder."""
 
-from __future__ import annotations
-
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -21,7 +19,7 @@ from listing_vibes.market.caches import market_cache
 from listing_vibes.market.columns import Columns
 from listing_vibes.market.photo_decoding import open_photo
 from listing_vibes.market.photo_files import PhotoProblem
-from listing_vibes.progress import Counted, Notice, Report
+from listing_vibes.progress import Counted, Notice, Report, silent
 
 NOT_EMBEDDED = "it is not embedded yet (`vibes embed` does it)"
 #: Photos per call of the encoder, while threads decode the next ones.
@@ -36,6 +34,18 @@ class Encoder(ABC):
     width: int
     #: (height, width) of a prepared photo.
     size: tuple[int, int] = (224, 224)
+
+    def check_name(self, name: str, short: str = "") -> None:
+        """Check that a full or `short` name is that of this encoder.
+
+        Raises:
+            VibesError: it is not.
+        """
+        if name not in (self.name, short):
+            raise VibesError(
+                f"The photo encoder at hand is '{self.name}', not '{name}', and vectors of two encoders are never compared; give the "
+                f"weights of '{name}' with --weights, install the version that has them, or train again."
+            )
 
     def prepare(self, image: Image.Image) -> np.ndarray:
         """Return (height, width, 3) uint8, by default the whole photo resized; called from several threads."""
@@ -85,7 +95,7 @@ class PhotoPass:
     keys: dict[str, bytes] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)  # reason of each path without a vector
 
-    def run(self, paths: Sequence[str], report: Report | None = None) -> None:
+    def run(self, paths: Sequence[str], report: Report = silent) -> None:
         """Look up or embed `paths`; `report` is called with the number of processed distinct paths.
 
         Raises:
@@ -102,8 +112,7 @@ class PhotoPass:
                 ahead = [pool.submit(self._read, path) for path in following]
                 self._encode(photos)
                 done += len(photos)
-                if report is not None:
-                    report(Counted("photos", done, len(distinct)))
+                report(Counted("photos", done, len(distinct)))
 
     def gather(self, paths: Sequence[str], into: np.ndarray | None = None) -> PhotoVectors:
         """Return the vectors of `paths` (P,), written into an array (P, width) of zeros where one is given."""
@@ -176,7 +185,7 @@ def embed_photos(
     photos: pd.DataFrame,
     encoder: Encoder,
     *,
-    report: Report | None = None,
+    report: Report = silent,
     cache: Path | None = None,
 ) -> PhotoVectors:
     """Embed the photos of a market; content that this encoder has embedded before is not embedded again.
@@ -215,8 +224,7 @@ def photo_center(photos: PhotoVectors | None) -> np.ndarray | None:
     """Return the mean photo vector (w,) float32 of the market, the origin of the photo space; None without a usable photo."""
     if photos is None or not photos.ok.any():
         return None
-    mean: np.ndarray = np.asarray(photos.vectors[photos.ok], np.float32).mean(axis=0)
-    return mean
+    return np.asarray(np.asarray(photos.vectors[photos.ok], np.float32).mean(axis=0))
 
 
 def report_broken_photos(market: Path, photos: PhotoVectors | None, report: Report) -> None:

@@ -1,7 +1,5 @@
 """Frozen sentence embeddings of texts: a local transformers encoder with mean pooling; nothing is downloaded."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +13,7 @@ import numpy as np
 from listing_vibes.errors import VibesError
 from listing_vibes.features.vector_cache import VectorCache
 from listing_vibes.market.fingerprint import file_sha256
-from listing_vibes.progress import Counted, Report
+from listing_vibes.progress import Counted, Report, silent
 
 if TYPE_CHECKING:
     from listing_vibes.features.texts.sources import SentenceEncoder
@@ -152,8 +150,8 @@ def minilm_folder() -> Path:
 def embed_texts(
     texts: Iterable[object],
     cache_dir: Path,
-    report: Report | None = None,
-    encoder: TextEncoder | SentenceEncoder | None = None,
+    report: Report = silent,
+    encoder: "TextEncoder | SentenceEncoder | None" = None,
 ) -> np.ndarray:
     """Embed texts; each distinct text once, and only where it is not cached.
 
@@ -175,7 +173,6 @@ def embed_texts(
     distinct = {key: cell for key, cell in zip(keys, cells, strict=True) if key is not None}
     # Longest first: batches have little padding, memory peaks immediately, and the estimated time is never too short.
     todo = sorted((key for key in distinct if key not in store), key=lambda key: (-len(distinct[key]), key))
-    report = report or (lambda update: None)
     for first in range(0, len(todo), WRITTEN):
         report(Counted("texts", len(distinct) - len(todo) + first, len(distinct)))
         batch = todo[first : first + WRITTEN]

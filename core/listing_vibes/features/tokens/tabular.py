@@ -4,7 +4,7 @@ Tokens are numbers; `listing_vibes.model.model` converts them to vectors:
 key + value + piecewise-linear part + mean of a set + projected photo or text vector.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,8 @@ PAD, CLS, PHOTO, ACTION, DURATION = range(5)
 FIRST_ATTRIBUTE_KEY = 5
 # Token types of the embedding layer.
 TYPE_CLS, TYPE_ATTRIBUTE, TYPE_CONTENT, TYPE_META = range(4)
+#: The n vectors of a view: the listing (n,) of each, those of one listing in their order, and its row (n,) in the table of vectors.
+ViewRows = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +61,7 @@ class Tokens:
 
 def sizes_of(offset: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Return (B,) the sizes of the segments `rows` (B,) with the bounds `offset` (N + 1,), without computing all N sizes."""
-    result: np.ndarray = offset[rows + 1] - offset[rows]
-    return result
+    return np.asarray(offset[rows + 1] - offset[rows])
 
 
 class TokenColumns:
@@ -75,7 +76,7 @@ class TokenColumns:
         listing: np.ndarray,
         key: int | np.ndarray,
         sets: list[list[int]] | None = None,
-        **columns: np.ndarray,
+        **columns: np.ndarray | None,
     ) -> None:
         """Add a slot, such as an attribute: n tokens of some listings.
 
@@ -83,12 +84,13 @@ class TokenColumns:
             listing: the listing number of each token (n,); a listing may have several tokens, one after the other.
             key: the key embedding of all tokens, or of each (n,).
             sets: the value numbers of each token's set, if the slot holds sets.
-            **columns: further columns (n,): `value`, `bin`, `fraction`, `photo`, `text`; the empty value where not given.
+            **columns: further columns (n,): `value`, `bin`, `fraction`, `photo`, `text`; the empty value where there is none.
         """
         n = len(listing)
         part = {"listing": listing, "key": np.full(n, key), "slot": np.full(n, len(self.parts))}
         for name, empty in (("value", 0), ("bin", 0), ("fraction", 0.0), ("photo", -1), ("text", -1)):
-            part[name] = columns.get(name, np.full(n, empty))
+            given = columns.get(name)
+            part[name] = np.full(n, empty) if given is None else given
         part["members"] = (
             np.zeros(n, np.int64) if sets is None else np.array([len(s) for s in sets], np.int64)
         )
@@ -101,12 +103,10 @@ class TokenColumns:
             present = np.flatnonzero(rows >= 0)
             self.add(present, key, text=rows[present])
 
-    def add_photos(self, vocabulary: Vocabulary, photo_rows: list[list[np.ndarray]]) -> None:
+    def add_photos(self, vocabulary: Vocabulary, views: Sequence[ViewRows]) -> None:
         """Add the vectors of photos and the precomputed ones, view by view."""
-        for view, places in enumerate(photo_rows):
-            for rows in places:
-                present = np.flatnonzero(rows >= 0)
-                self.add(present, photo_key(vocabulary, view), photo=rows[present])
+        for view, (listing, rows) in enumerate(views):
+            self.add(listing, photo_key(vocabulary, view), photo=rows)
 
     def tokens(self, listings: int) -> Tokens:
         """Return all tokens, sorted by listing and then by the order of adding."""
@@ -137,15 +137,6 @@ def attribute_keys(vocabulary: Vocabulary) -> dict[str, int]:
     return keys
 
 
-def first_extra_key(vocabulary: Vocabulary) -> int:
-    """Return the number of keys that belong to every model or to attributes; further keys follow them."""
-    if not vocabulary.attributes:
-        return FIRST_ATTRIBUTE_KEY
-    last = vocabulary.attributes[-1]
-    # Reserved as for a text, whatever the last type is.
-    return attribute_keys(vocabulary)[last.name] + max(2, type_of(last.kind).keys)
-
-
 def attribute_of_keys(vocabulary: Vocabulary) -> np.ndarray:
     """Return (K,) the number of the attribute that each key belongs to; -1 for keys of none."""
     result = np.full(key_count(vocabulary), -1)
@@ -157,7 +148,13 @@ def attribute_of_keys(vocabulary: Vocabulary) -> np.ndarray:
 
 def photo_key(vocabulary: Vocabulary, view: int) -> int:
     """Return the key of the vectors of view number `view`: the photos, if the model reads any, then each precomputed one."""
-    return PHOTO if view == 0 else first_extra_key(vocabulary) + view - 1
+    if view == 0:
+        return PHOTO
+    first = FIRST_ATTRIBUTE_KEY
+    if vocabulary.attributes:  # after the last one, which has as many keys as a text, whatever its type is
+        last = vocabulary.attributes[-1]
+        first = attribute_keys(vocabulary)[last.name] + max(2, type_of(last.kind).keys)
+    return first + view - 1
 
 
 def piece_keys(vocabulary: Vocabulary) -> tuple[int, int]:
@@ -193,14 +190,14 @@ def bin_offsets(vocabulary: Vocabulary) -> dict[str, int]:
 def tokenise(
     vocabulary: Vocabulary,
     listings: pd.DataFrame,
-    photo_rows: list[list[np.ndarray]] | None = None,
-    text_rows: Mapping[str, np.ndarray] | None = None,
+    photo_rows: Sequence[ViewRows],
+    text_rows: Mapping[str, np.ndarray],
     use_words: bool = True,
 ) -> Tokens:
     """Return the tokens of all `listings`; missing values have no token.
 
     Args:
-        photo_rows: for each view and photo position the rows (L,) of the photo vectors, -1 where there is none.
+        photo_rows: of each view.
         text_rows: for each text attribute the rows (L,) of the text vectors, -1 where there is none.
         use_words: whether an attribute with sentence vectors also has a token with the set of its known words.
     """
@@ -210,13 +207,12 @@ def tokenise(
         if not set(kind.columns(entry.name)) <= set(listings):
             continue
         if kind.sentences:
-            columns.add_texts(keys[entry.name], (text_rows or {}).get(entry.name))
+            columns.add_texts(keys[entry.name], text_rows.get(entry.name))
             if not use_words:
                 continue
         for values in kind.tokenize(entry, listings):
-            parts = {"value": values.value, "fraction": values.fraction}
-            parts["bin"] = None if values.bin is None else bins[entry.name] + values.bin
-            given = {name: part for name, part in parts.items() if part is not None}
-            columns.add(values.listing, keys[entry.name] + values.key, values.sets, **given)
-    columns.add_photos(vocabulary, photo_rows or [])
+            number = None if values.bin is None else bins[entry.name] + values.bin
+            parts = {"value": values.value, "bin": number, "fraction": values.fraction}
+            columns.add(values.listing, keys[entry.name] + values.key, values.sets, **parts)
+    columns.add_photos(vocabulary, photo_rows)
     return columns.tokens(len(listings))

@@ -41,14 +41,18 @@ def fit_vocabulary(
     listings: pd.DataFrame, attributes: list[Attribute], actions: list[str], durations: np.ndarray
 ) -> Vocabulary:
     """Fit on the training `listings` and on the training events' `durations` (seconds, NaN unknown)."""
-    entries, following = [], 1
-    for attribute in attributes:
-        entry = type_of(attribute.kind).fit(listings, attribute.name, BINS, MIN_COUNT)
+    entries = [type_of(item.kind).fit(listings, item.name, BINS, MIN_COUNT) for item in attributes]
+    size, edges = number_values(entries), duration_edges(durations)
+    return Vocabulary(attributes=entries, actions=actions, duration_edges=edges, size=size)
+
+
+def number_values(entries: list[AttributeVocabulary]) -> int:
+    """Set the first id of each entry, one after the other from 1, and return the number of ids, 0 included."""
+    following = 1
+    for entry in entries:
         entry.first = following
         following += entry.size
-        entries.append(entry)
-    edges = duration_edges(durations)
-    return Vocabulary(attributes=entries, actions=actions, duration_edges=edges, size=following)
+    return following
 
 
 def duration_edges(durations: np.ndarray) -> list[float]:
@@ -70,15 +74,12 @@ def extend_vocabulary(old: Vocabulary, new: Vocabulary, listings: pd.DataFrame) 
     entries = [_merge_entries(entry, brought.pop(entry.name, None), listings) for entry in old.attributes]
     entries += [entry.model_copy() for entry in brought.values()]
     pieces = old.pieces + _new_in(new.pieces, old.pieces)
-    following = 1
-    for entry in entries:
-        entry.first = following if entry.size else entry.first
-        following += entry.size
+    size = number_values(entries)
     return Vocabulary(
         attributes=entries,
         actions=old.actions + _new_in(new.actions, old.actions),
         duration_edges=old.duration_edges or new.duration_edges,
-        size=1 + len(pieces) if pieces else following,
+        size=1 + len(pieces) if pieces else size,
         pieces=pieces,
     )
 

@@ -5,7 +5,7 @@ by a token type. The pieces are those of MiniLM's tokenizer that occur in the tr
 id. Each attribute is truncated first, then the longest ones until the listing fits its budget.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +14,7 @@ import pandas as pd
 
 from listing_vibes.errors import needs
 from listing_vibes.features.texts.encoder import minilm_folder
-from listing_vibes.features.tokens.tabular import TokenColumns, Tokens, attribute_keys, piece_keys
+from listing_vibes.features.tokens.tabular import TokenColumns, Tokens, ViewRows, attribute_keys, piece_keys
 from listing_vibes.features.tokens.vocabulary import Vocabulary, duration_edges
 from listing_vibes.market.attribute_types import Attribute, AttributeVocabulary, type_of
 
@@ -49,7 +49,7 @@ def fit_pieces(
 def tokenise_pieces(
     vocabulary: Vocabulary,
     listings: pd.DataFrame,
-    photo_rows: list[list[np.ndarray]],
+    photo_rows: Sequence[ViewRows],
     text_rows: Mapping[str, np.ndarray],
 ) -> Tokens:
     """Return the tokens of all `listings`: the words of each known attribute, then the text vectors, then the photos."""

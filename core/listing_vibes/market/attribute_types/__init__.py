@@ -1,7 +1,5 @@
 """The types of attributes: one class in one file defines how a type is parsed, displayed and encoded for a model."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The vocabulary of an attribute, fitted on the training period, its tokens, and its values as traits of groups of listings."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -11,7 +9,7 @@ from typing import Annotated
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from listing_vibes.market.values import no_garbage_collection
 
@@ -26,10 +24,8 @@ _IDENTIFIER = re.compile(r"\d{6,}|[0-9a-f-]{16,}", re.IGNORECASE)
 MOST_BEYOND = 0.5
 
 
-class AttributeVocabulary(BaseModel):
+class AttributeVocabulary(BaseModel, extra="forbid", allow_inf_nan=False):
     """The vocabulary of one attribute; ids are global, 0 is "no value"."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     name: str
     kind: str
@@ -81,13 +77,13 @@ class Tokens:
         return np.fromiter(chain.from_iterable(self.sets or ()), np.int64)
 
     @classmethod
-    def of_values(cls, ids: np.ndarray) -> Tokens:
+    def of_values(cls, ids: np.ndarray) -> "Tokens":
         """Return a token for each of the ids (L,) that is not 0."""
         present = np.flatnonzero(ids > 0)
         return cls(present, value=ids[present])
 
     @classmethod
-    def of_sets(cls, sets: list[list[int]], key: int = 0) -> Tokens:
+    def of_sets(cls, sets: list[list[int]], key: int = 0) -> "Tokens":
         """Return a token for each of the L `sets` that is not empty."""
         present = np.flatnonzero([len(ids) > 0 for ids in sets])
         return cls(present, key, sets=[sets[row] for row in present])

@@ -47,15 +47,15 @@ class Place(AttributeType):
 
     def outgrown(self, entry: AttributeVocabulary, listings: pd.DataFrame) -> float:
         """Count locations outside the inner edges of the finest grid by more than the extent of these: those of another town."""
-        beyond = np.zeros(len(listings), bool)
-        for axis, edges in zip((C.LATITUDE, C.LONGITUDE), (entry.grids or [[[], []]])[-1], strict=True):
-            degrees = listings[axis].to_numpy(float)
-            valid = np.isfinite(degrees)
-            span = edges[-1] - edges[0] if edges else 0.0
-            low, high = (edges[0] - span, edges[-1] + span) if edges else (np.inf, -np.inf)
-            beyond |= valid & ((degrees < low) | (degrees > high))
-        existing = listings[[C.LATITUDE, C.LONGITUDE]].notna().all(axis=1).to_numpy()
-        share = float(beyond[existing].mean()) if existing.any() else 0.0
+        places = listings[[C.LATITUDE, C.LONGITUDE]].dropna().to_numpy(float)  # (n, 2)
+        if not len(places):
+            return 0.0
+        finest = entry.grids[-1] if entry.grids else [[], []]
+        if not all(finest):  # it was fitted without locations
+            return 1.0
+        low, high = np.array([[edges[0], edges[-1]] for edges in finest]).T  # (2,)
+        beyond = (places < 2 * low - high) | (places > 2 * high - low)
+        share = float(beyond.any(axis=1).mean())
         return share if share > MOST_BEYOND else 0.0
 
     def tokenize(self, entry: AttributeVocabulary, listings: pd.DataFrame) -> list[Tokens]:

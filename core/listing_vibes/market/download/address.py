@@ -1,7 +1,5 @@
 """Connections to public IP addresses only: the checked address is the one that is connected to."""
 
-from __future__ import annotations
-
 import contextlib
 import ipaddress
 import socket

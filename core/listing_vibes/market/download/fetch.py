@@ -1,7 +1,5 @@
 """Fetch one photo: politely, with redirects and retries, into a file that exists only once its image was decoded."""
 
-from __future__ import annotations
-
 import re
 import ssl
 import threading

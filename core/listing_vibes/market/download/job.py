@@ -1,7 +1,5 @@
 """Download the missing photos of a market that have URLs."""
 
-from __future__ import annotations
-
 import stat
 from collections import deque
 from collections.abc import Mapping
@@ -72,7 +70,7 @@ class Downloaded:
 def download(
     market: Market | Path | str,
     limits: Limits | Mapping[str, Any] | None = None,
-    report: Report | None = None,
+    report: Report = silent,
 ) -> tuple[Downloaded, Path | None]:
     """Fetch the missing photos of a market whose table has URLs.
 
@@ -128,11 +126,11 @@ def fetch_photos(
     market: Path,
     urls: Mapping[str, str],
     limits: Limits | None = None,
-    report: Report | None = None,
+    report: Report = silent,
     result: Downloaded | None = None,
 ) -> Downloaded:
     """Fetch the missing photos of the folder `market`, whose URLs are given by path; `result` is updated and returned."""
-    report, limits, result = report or silent, limits or Limits(), result or Downloaded()
+    limits, result = limits or Limits(), result or Downloaded()
     result.named = len(urls)
     hosts, fetcher = _group_by_host(market, urls, result), Fetcher(limits)
     with ThreadPoolExecutor(limits.hosts, thread_name_prefix="photo-hosts") as pool:

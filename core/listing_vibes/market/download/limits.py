@@ -1,11 +1,11 @@
 """Limits of a download."""
 
-from __future__ import annotations
+from pydantic import field_validator
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from listing_vibes.market.documents import Forbidding
 
 
-class Limits(BaseModel):
+class Limits(Forbidding):
     """Limits of a download; sizes in bytes, times in seconds.
 
     Attributes:
@@ -21,8 +21,6 @@ class Limits(BaseModel):
         robots: respect the hosts' robots.txt (RFC 9309).
         agent: the User-Agent header, a line of printable ASCII.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     photo_bytes: int = 25_000_000
     total_bytes: int = 20_000_000_000

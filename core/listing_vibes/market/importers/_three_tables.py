@@ -1,7 +1,5 @@
 """Importers of sources that already have the three tables: each is read in parts, and its columns are checked first."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,9 +14,9 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.frames import as_table
 from listing_vibes.market.importers import Importer
+from listing_vibes.market.io import TableBudget
 from listing_vibes.market.photo_files import is_url, may_be_photo
 from listing_vibes.market.storage import Place, storage_errors
-from listing_vibes.market.table_limit import TableBudget
 from listing_vibes.market.tables import NEEDED, require
 from listing_vibes.market.writer import write_market
 

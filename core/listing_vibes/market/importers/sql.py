@@ -1,19 +1,10 @@
 """A database: each table of the market is a table or a query."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 
 from listing_vibes.errors import VibesError
-from listing_vibes.market.database import (
-    QUERY,
-    connected,
-    engine_of,
-    query_of,
-    read_frames,
-    statement_of,
-)
+from listing_vibes.market.database import QUERY, connected, engine_of, query_of, read_frames, statement_of
 from listing_vibes.market.importers._three_tables import SourceTable, ThreeTables
 from listing_vibes.market.io import TABLES
 
@@ -30,7 +21,6 @@ class Sql(ThreeTables):
     """
 
     def open_tables(self, path: str) -> Iterator[SourceTable]:
-        """Yield the tables of the database."""
         engine = engine_of(path, "PATH")
         try:
             with connected(engine) as connection:

@@ -1,7 +1,5 @@
 """Tables on object storage or in a folder: Parquet, in one or several files, or CSV."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -30,7 +28,6 @@ class Tables(ThreeTables):
     """
 
     def open_tables(self, path: str) -> Iterator[SourceTable]:
-        """Yield the tables of the folder."""
         folder = Place.of(path, "PATH")
         for name in TABLES:
             place, files = self._find(folder, name)
@@ -46,7 +43,6 @@ class Tables(ThreeTables):
                 )
 
     def load_config(self, path: str) -> MarketConfig | None:
-        """Return the folder's `market.toml`."""
         source = Place.of(path, "PATH") / "market.toml"
         with storage_errors(source):
             if not source.files.isfile(source.path):
@@ -56,7 +52,6 @@ class Tables(ThreeTables):
             return MarketConfig.load(scratch / "market.toml")
 
     def find_photos(self, path: str) -> Place:
-        """Return `photo_root`, or the folder."""
         return super().find_photos(path) if self.photo_root else Place.of(path, "PATH")
 
     def _find(self, folder: Place, name: str) -> tuple[Place, list[str]]:

@@ -1,11 +1,22 @@
-"""The model as traceable graphs: padded arrays in (see `listing_vibes.model.export.inputs`), unit vectors out.
+"""The model as traceable graphs: padded arrays in (below), unit vectors out.
 
 The weights and the computation are those of `listing_vibes.model.model`. Data-dependent shapes (which tokens have a photo, how many
 members a set has) are replaced by gathers from tables, which every engine supports. Attention compares all tokens of a row under a
 mask, since the form for long rows has shapes that depend on the length. Graphs are traced, written in a format, and run here.
-"""
 
-from __future__ import annotations
+The inputs of a graph are padded arrays with names:
+
+    tokens      key, value, bin, fraction, set, content, position, item, type   (B, S); 0 at padding
+    sets        set_member, set_weight (N, M): row n is one set, its members and their weights; rows 0 and 1 are empty
+    contents    content_vector (C, w), content_view (C,): photos and texts, and the linear layer of each
+                (first those of photos, then those of texts); rows 0 and 1 are empty, with view -1
+    rows        length (B,) the number of tokens of each row
+
+Every dimension except the batch is padded to at least 2 (rows to 3), since exporters treat a size of 1 as constant.
+
+The inputs of a history of a model of listing vectors are
+    table (U, d), listing, action, duration (B, K), length (B,)
+"""
 
 import logging
 import warnings
@@ -15,17 +26,41 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from listing_vibes.errors import needs
+from listing_vibes.features.featurizer import Features
+from listing_vibes.features.sequences import Sequences
+from listing_vibes.features.tokens.tabular import view_of_key
+from listing_vibes.features.tokens.vocabulary import Vocabulary
 from listing_vibes.market.durable import atomic_path
-from listing_vibes.model.export.formats import FORMATS, Graph
-from listing_vibes.model.export.inputs import LEAST_LENGTH, TOKEN_INPUTS, VECTOR_INPUTS, Arrays
-from listing_vibes.model.inputs import VectorBatch
+from listing_vibes.market.log import ranges
+from listing_vibes.model.export.formats import FORMATS, Arrays, Graph
+from listing_vibes.model.inputs import Inputs, VectorBatch
 from listing_vibes.model.model import ListingEncoder, ListingModel, TokenEmbedder, UserEncoder
 from listing_vibes.model.variants.two_stage import TwoStageModel
+
+#: The minimum number of tokens of a row.
+LEAST_LENGTH = 3
+#: The dynamic dimensions of each input; all others are constants of the model.
+TOKEN_INPUTS: dict[str, tuple[str | None, ...]] = {
+    **dict.fromkeys(
+        ("key", "value", "bin", "fraction", "set", "content", "position", "item", "type"), ("batch", "length")
+    ),
+    "set_member": ("sets", "members"),
+    "set_weight": ("sets", "members"),
+    "content_vector": ("contents", None),
+    "content_view": ("contents",),
+    "length": ("batch",),
+}
+VECTOR_INPUTS: dict[str, tuple[str | None, ...]] = {
+    "table": ("listings", None),
+    **dict.fromkeys(("listing", "action", "duration"), ("batch", "events")),
+    "length": ("batch",),
+}
 
 
 class PaddedGraph(nn.Module):
@@ -46,7 +81,7 @@ class TokenGraph(PaddedGraph):
         self.encoder.load_state_dict(model.longformer.state_dict())
 
     def forward(self, arrays: dict[str, Tensor]) -> Tensor:
-        """Return the vectors (B, d) of `listing_vibes.model.export.inputs.token_inputs`."""
+        """Return the vectors (B, d) of `token_inputs`."""
         real = _real(arrays["length"], arrays["key"])
         return self.encoder.encode(
             self.embed(arrays), real, arrays["position"], arrays["type"], arrays["item"]
@@ -63,7 +98,7 @@ class VectorGraph(PaddedGraph):
         self.user_pass = user_pass
 
     def forward(self, arrays: dict[str, Tensor]) -> Tensor:
-        """Return the vectors (B, d) of `listing_vibes.model.export.inputs.vector_inputs`."""
+        """Return the vectors (B, d) of `history_inputs`."""
         real = _real(arrays["length"], arrays["listing"])
         batch = VectorBatch(arrays["listing"], arrays["action"], arrays["duration"], real)
         return self.user_pass.newest(arrays["table"], batch)
@@ -100,6 +135,78 @@ class EmbedGraph(nn.Module):
 def _real(length: Tensor, like: Tensor) -> Tensor:
     """Return (B, S) bool: where the rows of `like` (B, S) are not padding."""
     return torch.arange(like.shape[1], device=like.device)[None, :] < length[:, None]
+
+
+def token_inputs(sequences: Sequences, features: Features, vocabulary: Vocabulary) -> Arrays:
+    """Return the inputs (int64 and float32) of B sequences."""
+    length = sequences.length
+    real = np.arange(length.max(initial=LEAST_LENGTH))[None, :] < length[:, None]  # (B, S)
+
+    def padded(flat: np.ndarray) -> np.ndarray:
+        full = np.zeros(real.shape, np.float32 if flat.dtype.kind == "f" else np.int64)
+        full[real] = flat
+        return full
+
+    sizes = np.diff(sequences.set_offset)  # (n,)
+    having = np.flatnonzero(sizes)
+    member = np.zeros((2 + len(having), int(sizes.max(initial=2))), np.int64)  # (N, M)
+    weight = np.zeros(member.shape, np.float32)
+    line, column = np.repeat(np.arange(2, 2 + len(having)), sizes[having]), ranges(0 * having, sizes[having])
+    member[line, column] = sequences.set_member
+    weight[line, column] = 1 / np.repeat(sizes[having], sizes[having])
+    set_row = np.zeros(len(sizes), np.int64)
+    set_row[having] = np.arange(2, 2 + len(having))
+
+    photo_view = view_of_key(vocabulary)
+    tables = (
+        (sequences.photo, features.photo, photo_view),
+        (sequences.text, features.text, np.full(len(photo_view), vocabulary.photo_views)),
+    )
+    content = np.zeros(len(sizes), np.int64)
+    width = max(features.photo.shape[1], features.text.shape[1])
+    vectors, views = [np.zeros((2, width), np.float32)], [np.array([-1, -1])]
+    for rows, table, view in tables:
+        has = np.flatnonzero(rows >= 0)
+        # Different views have different linear layers, so each pair of row and view is a separate content.
+        pair, place = np.unique(
+            np.stack([rows[has], view[sequences.key[has]]], axis=1), axis=0, return_inverse=True
+        )
+        content[has] = sum(map(len, vectors)) + place.reshape(-1)
+        vectors.append(table[pair[:, 0]].astype(np.float32).reshape(-1, width))
+        views.append(pair[:, 1])
+    columns = ("key", "value", "bin", "fraction", "position", "item", "type")
+    return {
+        **{name: padded(getattr(sequences, name)) for name in columns},
+        "set": padded(set_row),
+        "content": padded(content),
+        "set_member": member,
+        "set_weight": weight,
+        "content_vector": np.concatenate(vectors),
+        "content_view": np.concatenate(views).astype(np.int64),
+        "length": length.astype(np.int64),
+    }
+
+
+def history_inputs(
+    model: ListingModel,
+    inputs: Inputs,
+    start: np.ndarray,
+    end: np.ndarray,
+    vocabulary: Vocabulary,
+    table: np.ndarray,
+) -> Arrays:
+    """Return the inputs of the histories' graph of `model` for the events `start[b] : end[b]` (B,).
+
+    `table` (L, d) has the vectors of all listings, which only a listing-vectors model needs.
+    """
+    if model.user_pass is None:
+        return token_inputs(inputs.histories(start, end), inputs.features, vocabulary)
+    first = inputs.newest(start, end)
+    batch = VectorBatch.of(inputs, first, end)
+    short = ((0, 0), (0, max(0, 2 - batch.real.shape[1])))
+    columns = {"listing": batch.listing, "action": batch.action, "duration": batch.duration}
+    padded = {name: np.pad(column.numpy(), short) for name, column in columns.items()}
+    return {"table": table.astype(np.float32), **padded, "length": (end - first).astype(np.int64)}
 
 
 def graphs_of(model: ListingModel) -> tuple[PaddedGraph, PaddedGraph]:

@@ -4,8 +4,6 @@ A row is cut into n = ceil(S / c) blocks of c = window // 2 queries; a block att
 and `[CLS]`. The output is that of the masked form in `listing_vibes.model.model`.
 """
 
-from __future__ import annotations
-
 from typing import cast
 
 import torch

@@ -1,7 +1,5 @@
 """The model of a two-stage training (Recformer, Li et al. 2023): from the second stage on its listings stay as they are."""
 
-from __future__ import annotations
-
 from typing import cast
 
 from torch import Tensor

@@ -20,9 +20,14 @@ from listing_vibes.market.documents import read_json, write_json
 from listing_vibes.market.durable import sweep_left
 from listing_vibes.market.log import EventLog, ranges
 from listing_vibes.model.encoder import TOKENS_PER_BATCH, batches_by_length
-from listing_vibes.model.export.formats import FORMATS, Graph
-from listing_vibes.model.export.graph import graphs_of, open_graph, write_graph
-from listing_vibes.model.export.inputs import Arrays, history_inputs, listing_inputs
+from listing_vibes.model.export.formats import FORMATS, Arrays, Graph
+from listing_vibes.model.export.graph import (
+    graphs_of,
+    history_inputs,
+    open_graph,
+    token_inputs,
+    write_graph,
+)
 from listing_vibes.progress import Counted, Report, silent
 from listing_vibes.run.engine import Engine, weights_digest
 from listing_vibes.run.run import Run
@@ -57,7 +62,9 @@ def export_run(run: Run, out: Path, format: str, report: Report = silent) -> lis
     for number, (kind, graph) in enumerate(graphs.items()):
         report(Counted(f"{format}: {kind}", number, len(graphs)))
         if kind == "listings":
-            sample = listing_inputs(inputs, np.resize(longest[:SAMPLE], SAMPLE), vocabulary)
+            sample = token_inputs(
+                inputs.listings(np.resize(longest[:SAMPLE], SAMPLE)), inputs.features, vocabulary
+            )
         else:
             start, end = log.start[users], log.start[users + 1]
             sample = history_inputs(engine.model, inputs, start, end, vocabulary, run.vectors("model"))
@@ -119,7 +126,7 @@ class ExportedModel:
         inputs, vocabulary = self.engine.inputs(self.log), self.engine.featurizer.vocabulary
 
         def arrays(batch: np.ndarray) -> Arrays:
-            return listing_inputs(inputs, rows[batch], vocabulary)
+            return token_inputs(inputs.listings(rows[batch]), inputs.features, vocabulary)
 
         return self._encode(self.listings, arrays, inputs.listing_lengths(rows))
 

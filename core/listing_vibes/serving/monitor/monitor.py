@@ -15,9 +15,9 @@ from listing_vibes.evaluation.intervals import estimates
 from listing_vibes.evaluation.protocol import evaluate
 from listing_vibes.evaluation.result import Evaluation
 from listing_vibes.evaluation.saved import RANK
-from listing_vibes.features.market_ranks import rank_name
 from listing_vibes.features.market_summary import MarketSummary, PhotoSpread, load_summaries, view_market
 from listing_vibes.features.photos.vectors import PhotoVectors, load_photo_vectors
+from listing_vibes.features.several_markets import rank_name
 from listing_vibes.insight.market_shift import nearest_market
 from listing_vibes.insight.rankings import load_rankings, query_moments
 from listing_vibes.market.columns import Columns as C

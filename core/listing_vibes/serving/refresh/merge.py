@@ -13,9 +13,8 @@ import pandas as pd
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
-from listing_vibes.market.issues import Issue, Notes
 from listing_vibes.market.market import Market
-from listing_vibes.market.tables import events_table, listings_table, require
+from listing_vibes.market.tables import Issue, Notes, events_table, listings_table, require
 from listing_vibes.market.values import as_ids
 from listing_vibes.serving.refresh.market_tables import EVENT_COLUMNS
 from listing_vibes.serving.refresh.sources import Frame

@@ -16,10 +16,9 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.download.job import fetch_photos
 from listing_vibes.market.download.limits import Limits
 from listing_vibes.market.durable import copy_file
-from listing_vibes.market.issues import Issue
 from listing_vibes.market.photo_decoding import photo_problem
 from listing_vibes.market.photo_files import PhotoProblem, digest, locate, path_of, with_paths
-from listing_vibes.market.tables import photos_table, require
+from listing_vibes.market.tables import Issue, photos_table, require
 from listing_vibes.market.values import as_ids
 from listing_vibes.serving.refresh.merge import Changes
 from listing_vibes.serving.refresh.sources import Frame

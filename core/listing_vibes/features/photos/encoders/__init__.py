@@ -1,14 +1,12 @@
 """A market's photo vectors by the name of an encoder: a timm model, a trained one, the market's autoencoder, or one of a package."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Self
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.vectors import Encoder, PhotoVectors, embed_photos
 from listing_vibes.market.market import Market
-from listing_vibes.progress import Report
+from listing_vibes.progress import Report, silent
 from listing_vibes.registry import Registry
 
 #: Separates an encoder's entry point name from its version.
@@ -39,7 +37,7 @@ PHOTO_ENCODERS: Registry[CustomPhotoEncoder] = Registry(
 
 
 def market_photos(
-    market: Market, name: str = "auto", weights: Path | None = None, report: Report | None = None
+    market: Market, name: str = "auto", weights: Path | None = None, report: Report = silent
 ) -> PhotoVectors | None:
     """Return the vectors of all photos, embedding those that are not cached; None for a market without photos.
 
@@ -54,9 +52,7 @@ def market_photos(
     return embed_photos(market.path, market.photos, encoder, report=report)
 
 
-def encoder_of(
-    market: Market, name: str, weights: Path | None = None, report: Report | None = None
-) -> Encoder:
+def encoder_of(market: Market, name: str, weights: Path | None = None, report: Report = silent) -> Encoder:
     """Return a photo encoder by its short or full name; the market's autoencoder is trained at its first use.
 
     Raises:
@@ -66,14 +62,10 @@ def encoder_of(
         from listing_vibes.features.photos.vae import market_vae
 
         return market_vae(market.path, market.photos, name, weights, report=report)
-    key, _, version = name.partition(VERSION)
+    key = name.partition(VERSION)[0]
     if key in PHOTO_ENCODERS:
         custom = PHOTO_ENCODERS[key].open(weights)
-        if custom.name.partition(VERSION)[0] != key or (version and custom.name != name):
-            raise VibesError(
-                f"The photo encoder '{name}' is now '{custom.name}', whose vectors cannot be compared with earlier ones; "
-                "install the earlier version, or train again."
-            )
+        custom.check_name(name, custom.name.partition(VERSION)[0])
         return custom
     # Importing timm is avoided for markets without photos.
     from listing_vibes.features.photos.tail import load_photo_encoder

@@ -1,7 +1,5 @@
 """Encoders of texts, by their names in `features.text_encoder`: one class in one file, or one of an installed package."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from listing_vibes.features.texts.encoder import embed_texts
-from listing_vibes.progress import Report
+from listing_vibes.progress import Report, silent
 from listing_vibes.registry import Registry
 
 
@@ -18,7 +16,7 @@ class TextSource(ABC):
     """An encoder of texts: `own_bert.py` in this folder defines `features.text_encoder = "own-bert"`."""
 
     @classmethod
-    def fit(cls, texts: Sequence[str], width: int, cache: Path, report: Report | None = None) -> Self:
+    def fit(cls, texts: Sequence[str], width: int, cache: Path, report: Report = silent) -> Self:
         """Fit on distinct `texts` of the training period; by default, nothing is fitted.
 
         Args:
@@ -28,7 +26,7 @@ class TextSource(ABC):
         return cls()
 
     @abstractmethod
-    def vectors(self, texts: Sequence[str], cache: Path, report: Report | None = None) -> np.ndarray:
+    def vectors(self, texts: Sequence[str], cache: Path, report: Report = silent) -> np.ndarray:
         """Return (N, w) float32."""
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -52,7 +50,7 @@ class SentenceEncoder(TextSource):
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Return (N, width) float32 for (N,) non-blank texts."""
 
-    def vectors(self, texts: Sequence[str], cache: Path, report: Report | None = None) -> np.ndarray:
+    def vectors(self, texts: Sequence[str], cache: Path, report: Report = silent) -> np.ndarray:
         """Return (N, width) float32; zero for a blank text."""
         return embed_texts(texts, cache, report, self)
 

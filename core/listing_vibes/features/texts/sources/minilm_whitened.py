@@ -7,12 +7,12 @@ import numpy as np
 
 from listing_vibes.features.texts.encoder import embed_texts
 from listing_vibes.features.texts.sources import TextSource
-from listing_vibes.progress import Report
+from listing_vibes.progress import Report, silent
 
 
 class MiniLMWhitened(TextSource):
     """The packaged MiniLM, the default; a run does not store its weights."""
 
-    def vectors(self, texts: Sequence[str], cache: Path, report: Report | None = None) -> np.ndarray:
+    def vectors(self, texts: Sequence[str], cache: Path, report: Report = silent) -> np.ndarray:
         """Return (N, 384) float32, L2-normalized."""
         return embed_texts(texts, cache, report)

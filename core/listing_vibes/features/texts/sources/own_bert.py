@@ -5,8 +5,6 @@ Masked language modeling (Devlin et al. 2019, arXiv 1810.04805) for a few hundre
 the market and in the run, so that it opens without that market.
 """
 
-from __future__ import annotations
-
 import hashlib
 import shutil
 from collections.abc import Sequence
@@ -20,7 +18,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.features.texts.encoder import TextEncoder, embed_texts, load_text_encoder, minilm_folder
 from listing_vibes.features.texts.sources import TextSource
 from listing_vibes.market.durable import atomic_path
-from listing_vibes.progress import Counted, Report
+from listing_vibes.progress import Counted, Report, silent
 
 NAME = "own-bert"
 BATCH, TOKENS = 32, 64  # texts per step, word pieces per text
@@ -38,7 +36,7 @@ class OwnBert(TextSource):
     weights: dict[str, np.ndarray]  # float16 by name
 
     @classmethod
-    def fit(cls, texts: Sequence[str], width: int, cache: Path, report: Report | None = None) -> OwnBert:
+    def fit(cls, texts: Sequence[str], width: int, cache: Path, report: Report = silent) -> "OwnBert":
         """Train on the distinct `texts`, or load the result of the same training from the cache."""
         from safetensors.numpy import load_file
 
@@ -51,17 +49,15 @@ class OwnBert(TextSource):
         cached = _folder(cache, key) / WEIGHTS
         return cls(key, load_file(cached) if cached.is_file() else _train(base, texts, report))
 
-    def vectors(self, texts: Sequence[str], cache: Path, report: Report | None = None) -> np.ndarray:
+    def vectors(self, texts: Sequence[str], cache: Path, report: Report = silent) -> np.ndarray:
         """Return (N, 384) float32, mean-pooled and L2-normalized."""
         return embed_texts(texts, cache, report, self._encoder(cache))
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Return its state as a JSON object and as arrays for a run."""
         return {"key": self.key}, self.weights
 
     @classmethod
-    def restore(cls, head: dict[str, Any], arrays: dict[str, np.ndarray]) -> OwnBert:
-        """Restore an encoder from `state`."""
+    def restore(cls, head: dict[str, Any], arrays: dict[str, np.ndarray]) -> "OwnBert":
         return cls(head["key"], arrays)
 
     def _encoder(self, cache: Path) -> TextEncoder:
@@ -85,7 +81,7 @@ def _folder(cache: Path, key: str) -> Path:
     return cache / f"{NAME}-{key}.model"
 
 
-def _train(base: TextEncoder, texts: list[str], report: Report | None) -> dict[str, np.ndarray]:
+def _train(base: TextEncoder, texts: list[str], report: Report) -> dict[str, np.ndarray]:
     """Return float16 weights after `STEPS` steps."""
     import torch
     from transformers import (
@@ -114,8 +110,7 @@ def _train(base: TextEncoder, texts: list[str], report: Report | None) -> dict[s
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             rates.step()
-            if report is not None:
-                report(Counted("training own-bert", step + 1, STEPS))
+            report(Counted("training own-bert", step + 1, STEPS))
     state = model.base_model.state_dict()
     return {name: tensor.detach().cpu().half().numpy() for name, tensor in state.items()}
 

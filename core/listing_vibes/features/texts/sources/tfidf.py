@@ -68,12 +68,10 @@ class Tfidf(TextSource):
         return out
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Return its state as a JSON object and as arrays for a run."""
         return {"terms": list(self.terms)}, {"idf": self.idf, "components": self.components}
 
     @classmethod
     def restore(cls, head: dict[str, Any], arrays: dict[str, np.ndarray]) -> Tfidf:
-        """Restore an encoder from `state`."""
         words, ngrams = head["terms"]
         return cls((words, ngrams), arrays["idf"], arrays["components"])
 

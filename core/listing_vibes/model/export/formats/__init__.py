@@ -1,7 +1,5 @@
 """The export formats of a model: one class per file."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +11,10 @@ if TYPE_CHECKING:
     import numpy as np
     from torch.export import ExportedProgram
 
-    from listing_vibes.model.export.inputs import Arrays
-
+#: The inputs of a graph by name.
+Arrays = dict[str, "np.ndarray"]
 #: A function that runs an exported graph: arrays in, (B, d) float32 out.
-Graph = Callable[["Arrays"], "np.ndarray"]
+Graph = Callable[[Arrays], "np.ndarray"]
 
 
 class Format(ABC):
@@ -26,7 +24,7 @@ class Format(ABC):
     suffix: ClassVar[str]
 
     @abstractmethod
-    def write(self, program: ExportedProgram, names: list[str], path: Path) -> None:
+    def write(self, program: "ExportedProgram", names: list[str], path: Path) -> None:
         """Write the program with the input names `names` to the file `path`, atomically.
 
         Raises:

@@ -5,8 +5,6 @@ of 1/127 per column would round to 0. For these the diagonal stays in float, x W
 other entries.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +22,7 @@ class Int8(Onnx):
 
     suffix = ".int8.onnx"
 
-    def write(self, program: ExportedProgram, names: list[str], path: Path) -> None:
+    def write(self, program: "ExportedProgram", names: list[str], path: Path) -> None:
         super().write(program, names, path)
         quantise(path)
 
@@ -54,7 +52,7 @@ def quantise(path: Path) -> None:
     )
 
 
-def keep_diagonals(graph: onnx.GraphProto) -> int:
+def keep_diagonals(graph: "onnx.GraphProto") -> int:
     """Split every product x W with W near the identity into x (W - D) + x D, and return the number of these."""
     from onnx import NodeProto, helper, numpy_helper
 

@@ -1,25 +1,91 @@
-"""The attributes that several markets share, and those values of them that further markets can share."""
+"""What a model of several markets reads: the attributes and values that they share, and each market on its relative scale: amounts by
+rank, locations by relative position, texts relative to their mean.
 
-from __future__ import annotations
+"Expensive here" and "in the center" transfer to a market that a model never saw; amounts in another currency, degrees
+and the town in every description do not. A model of several markets reads this in addition to what they share; it is
+fitted on the listings of each market that the model is used on, and stored in the run's `vocabulary.json`.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.market_ranks import rank_name
-from listing_vibes.features.tokens.vocabulary import Vocabulary
+from listing_vibes.features.tokens.vocabulary import Vocabulary, number_values
 from listing_vibes.market.amounts import is_ambiguous, is_currency, unit_of
 from listing_vibes.market.attribute_types import Attribute, type_of
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.documents import Forbidding
 from listing_vibes.market.market import Market
 
+#: Number of quantiles that are stored; ranks between them are interpolated.
+STEPS = 200
 #: Buckets of a category whose values mostly differ between markets, such as districts and sellers: a new market
 #: has only unseen values, so in training, too, such values only show that two listings have the same one.
 BUCKETS = 512
 #: Below this share of values that occur in two markets, a category is not shared: some names are equal by chance.
 LEAST_SHARED = 0.1
+
+
+class MarketRanks(Forbidding, allow_inf_nan=False):
+    """The relative scale of one market; empty lists before it is fitted."""
+
+    numbers: dict[str, list[float]]  # quantiles by attribute, ascending
+    place: dict[str, list[float]] = Field({})  # quantiles by column
+    text: list[list[float]] = Field([])  # the mean (width,) of the market's texts in each view
+
+    @classmethod
+    def unfitted(cls, attributes: Sequence[Attribute]) -> "MarketRanks":
+        """Return the scale of a model with these attributes, before it is fitted to a market."""
+        numbers = [item.name for item in attributes if type_of(item.kind).binned]
+        located = any(item.name == C.PLACE for item in attributes)
+        place = [C.LATITUDE, C.LONGITUDE] if located else []
+        return cls(numbers={name: [] for name in numbers}, place={axis: [] for axis in place})
+
+    def of(self, listings: pd.DataFrame) -> "MarketRanks":
+        """Return the scale of the market of `listings`, without its texts."""
+        numbers = {name: _quantiles(listings, name) for name in self.numbers}
+        return MarketRanks(numbers=numbers, place={axis: _quantiles(listings, axis) for axis in self.place})
+
+    @property
+    def fitted(self) -> bool:
+        """Whether it was fitted to a market."""
+        return any(self.numbers.values()) or any(self.place.values()) or bool(self.text)
+
+    def add_ranks(self, listings: pd.DataFrame) -> pd.DataFrame:
+        """Return `listings` with an additional column of ranks in [0, 1] for each number, and ranks instead of degrees."""
+        ranks = {rank_name(name): _ranks(listings, name, edges) for name, edges in self.numbers.items()}
+        degrees = {axis: _ranks(listings, axis, edges) for axis, edges in self.place.items()}
+        return listings.assign(**ranks, **degrees)
+
+
+def rank_name(name: str) -> str:
+    """Return the name of the column with the ranks of the number `name`."""
+    return f"{name}, within the market"
+
+
+def rank_attribute(number: Attribute) -> Attribute:
+    """Return the attribute of the ranks of a `number`."""
+    return replace(number, name=rank_name(number.name), label=rank_name(number.label), unit="")
+
+
+def _quantiles(listings: pd.DataFrame, name: str) -> list[float]:
+    values = listings[name].dropna().to_numpy(float) if name in listings else np.zeros(0)
+    return np.quantile(values, np.linspace(0, 1, STEPS + 1)).tolist() if len(values) else []
+
+
+def _ranks(listings: pd.DataFrame, name: str, quantiles: list[float]) -> np.ndarray:
+    """Return (L,) ranks in [0, 1], NaN where missing; equal values get their mean rank."""
+    if name not in listings or not quantiles:
+        return np.full(len(listings), np.nan)
+    values = listings[name].to_numpy(float)
+    available, first, count = np.unique(quantiles, return_index=True, return_counts=True)
+    middle = (first + (count - 1) / 2) / STEPS
+    return np.where(np.isfinite(values), np.interp(values, available, middle), np.nan)
 
 
 def common_attributes(markets: Sequence[Market]) -> list[Attribute]:
@@ -59,8 +125,7 @@ def comparable_attributes(shared: Sequence[Attribute], markets: Sequence[Market]
         if not is_number or same_unit(attribute.name, markets):
             attributes.append(attribute)
         if is_number:
-            name, label = rank_name(attribute.name), rank_name(attribute.label)
-            attributes.append(replace(attribute, name=name, label=label, unit=""))
+            attributes.append(rank_attribute(attribute))
     return attributes
 
 
@@ -87,7 +152,7 @@ def same_unit(name: str, markets: Sequence[Market]) -> bool:
 
 def keep_common_values(vocabulary: Vocabulary, parts: Sequence[pd.DataFrame]) -> Vocabulary:
     """Return `vocabulary` with only those values that two of the markets have, whose listings are `parts`."""
-    entries, following = [], 1
+    entries = []
     for entry in vocabulary.attributes:
         kind, remaining = type_of(entry.kind), entry.values
         if entry.values:
@@ -97,7 +162,5 @@ def keep_common_values(vocabulary: Vocabulary, parts: Sequence[pd.DataFrame]) ->
                 remaining = []
         lost = len(remaining) < len(entry.values)
         buckets = BUCKETS if entry.buckets and lost else entry.buckets
-        entry = entry.model_copy(update={"values": remaining, "buckets": buckets, "first": following})
-        following += entry.size
-        entries.append(entry)
-    return vocabulary.model_copy(update={"attributes": entries, "size": following})
+        entries.append(entry.model_copy(update={"values": remaining, "buckets": buckets}))
+    return vocabulary.model_copy(update={"attributes": entries, "size": number_values(entries)})
