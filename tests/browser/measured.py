@@ -52,7 +52,8 @@ def write_measured(run: Path) -> pd.DataFrame:
     frame = pd.DataFrame(
         {
             "user_id": last["user_id"], "at": last["timestamp"], "target": last["listing_id"],
-            "history_length": 8, "rank of default ranking": [1, 9], "rank of EASE": [3, 2],
+            "candidates": 9, "history_length": 8, "cold_listing": False, "cold_user": False,
+            "rank of default ranking": [1, 9], "rank of EASE": [3, 2],
         }
     )  # fmt: skip
     frame.to_parquet(run / "queries.parquet", index=False)

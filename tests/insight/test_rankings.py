@@ -49,7 +49,10 @@ def frame(**ranks):
         "user_id": [f"u{row}" for row in range(size)],
         "at": list(range(size)),
         "target": [f"l{row}" for row in range(size)],
+        "candidates": [9] * size,
         "history_length": [3] * size,
+        "cold_listing": [False] * size,
+        "cold_user": [False] * size,
     }
     return pd.DataFrame(
         base | {f"rank of {name.replace('_', ' ')}": values for name, values in ranks.items()}

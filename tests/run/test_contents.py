@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 from listing_vibes.ablation.table import COLUMNS, read_ablation
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.map.vibe_map import read_map
-from listing_vibes.insight.rankings import load_rankings
+from listing_vibes.insight.rankings import ABOUT, load_rankings
 from listing_vibes.market.market import Market
 from listing_vibes.run.contents import DERIVED, LISTINGS, map_arrays, read_note, save_arrays, seal, to_strings
 from listing_vibes.run.engine import Engine
@@ -90,7 +90,14 @@ DAMAGES = [
     ("ablation.parquet", table("ablation.parquet", **ABLATION | {"value": "good"})),
     (
         "queries.parquet",
-        table("queries.parquet", user_id=["a"], at=[1], target=["b"], **{"rank of a": ["1st"]}),
+        table(
+            "queries.parquet",
+            user_id=["a"],
+            at=[1],
+            target=["b"],
+            **{key: [1] for key in ABOUT},
+            **{"rank of a": ["1st"]},
+        ),
     ),
 ]
 

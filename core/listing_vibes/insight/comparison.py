@@ -130,9 +130,8 @@ class Comparison:
             for name, part in self.slices.items()
             if len(weeks) <= MOST_WEEKS or name not in weeks
         ]
-        if slices:
-            title = f"{METRIC} by slice (p-values with Holm's correction):"
-            lines += ["", title, render_table(pd.DataFrame(slices))]
+        title = f"{METRIC} by slice (p-values with Holm's correction):"
+        lines += ["", title, render_table(pd.DataFrame(slices))]
         for side in SIDES:
             rows = self._examples(side)
             if len(rows):
@@ -153,8 +152,6 @@ class Comparison:
 
     def _masks(self) -> dict[str, np.ndarray]:
         frame = self.queries
-        if not {"cold_listing", "cold_user", "history_length"} <= set(frame.columns):
-            return {}
         week = None
         if self.t1 is not None and frame["at"].dtype.kind == "M":
             week = (query_moments(frame).to_numpy() - self.t1) // WEEK + 1
@@ -211,10 +208,8 @@ def compared(
     """
     both = join_rankings(left, names[0][1], right, names[1][1])
     alone = [len(table.drop_duplicates(KEY)) - len(both) for table in (left, right)]
-    different = 0
-    if "candidates" in left.columns and "candidates" in right.columns:
-        joined = both[KEY].merge(right.drop_duplicates(KEY)[[*KEY, "candidates"]], on=KEY)
-        different = int((joined["candidates"].to_numpy() != both["candidates"].to_numpy()).sum())
+    joined = both[KEY].merge(right.drop_duplicates(KEY)[[*KEY, "candidates"]], on=KEY)
+    different = int((joined["candidates"].to_numpy() != both["candidates"].to_numpy()).sum())
     return Comparison(both, names, (alone[0], alone[1]), different, t1)
 
 

@@ -39,10 +39,10 @@ def load_rankings(run: Run) -> pd.DataFrame | None:
     """Load one row per test query, with a column `rank of NAME` for each scorer; None if the run was not evaluated.
 
     Raises:
-        VibesError: the file is damaged.
+        VibesError: the file is damaged, or lacks a column.
     """
     path, hint = results_of(run.path) / QUERIES, "evaluate the run again"
-    frame = read_stored_table(path, KEY, hint)
+    frame = read_stored_table(path, (*KEY, *ABOUT), hint)
     if frame is not None:
         require_numbers(frame, path, [RANK + name for name in rankers(frame)], hint)
     return frame
@@ -62,14 +62,12 @@ def rankers(frame: pd.DataFrame) -> list[str]:
 def join_rankings(left: pd.DataFrame, first: str, right: pd.DataFrame, second: str) -> pd.DataFrame:
     """Join the shared queries of two tables, in the order of the first, with both ranks.
 
-    The columns are `user_id, at, target, candidates, history_length, cold_listing, cold_user` if present, `first`,
-    `second` and `gain`, the difference of the discounted gains 1 / log2(rank + 1), in which top ranks count most.
+    The columns are `user_id, at, target, candidates, history_length, cold_listing, cold_user`, `first`, `second` and `gain`, the difference of the discounted gains 1 / log2(rank + 1), in which top ranks count most.
 
     Raises:
         VibesError: there is no shared query.
     """
-    about = [name for name in ABOUT if name in left.columns]
-    left = left[[*KEY, *about, RANK + first]].rename(columns={RANK + first: "first"})
+    left = left[[*KEY, *ABOUT, RANK + first]].rename(columns={RANK + first: "first"})
     right = right[[*KEY, RANK + second]].rename(columns={RANK + second: "second"})
     is_comparable = left["at"].dtype.kind == right["at"].dtype.kind  # not moments and positions
     both = left.drop_duplicates(KEY).merge(right.drop_duplicates(KEY), on=KEY) if is_comparable else left[:0]

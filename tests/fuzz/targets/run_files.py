@@ -48,7 +48,10 @@ def _table(name: str) -> bytes:
                 "user_id": ids,
                 "at": 1,
                 "target": ids,
+                "candidates": 9,
                 "history_length": 2,
+                "cold_listing": False,
+                "cold_user": False,
                 "rank of model": 3,
                 "rank of als": 4,
             }
