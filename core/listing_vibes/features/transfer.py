@@ -1,7 +1,5 @@
 """Transfer of a model to another market: what the model knows of it, as a sentence and in `run.toml`."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,13 +56,13 @@ class TransferReport(Forbidding, allow_inf_nan=False):
     def of(
         cls,
         market: Market,
-        featurizer: Featurizer,
+        featurizer: "Featurizer",
         run: Path,
         market_name: str,
         weights: str = "",
         learned: bool = False,
         shared: bool = False,
-    ) -> TransferReport:
+    ) -> "TransferReport":
         """Return what the model of `run` with `featurizer` knows of `market`.
 
         Raises:
@@ -114,7 +112,7 @@ def _are(names: Sequence[str]) -> str:
 
 
 def shared_attributes(
-    market: Market, featurizer: Featurizer, run: Path
+    market: Market, featurizer: "Featurizer", run: Path
 ) -> tuple[dict[str, AttributeVocabulary], dict[str, Attribute]]:
     """Return the attributes of the model of `run`, and those of `market`, by name.
 

@@ -2,8 +2,6 @@
 moments in users' training periods with the next listings as positives; and the candidates of a step.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -27,7 +25,7 @@ class TrainingData:
     known: np.ndarray  # (K,) listings that were published or had an event before the end of training
 
     @classmethod
-    def of(cls, market: Market, split_settings: ResolvedSplit) -> TrainingData:
+    def of(cls, market: Market, split_settings: ResolvedSplit) -> "TrainingData":
         """Return the data of one market.
 
         Raises:
@@ -47,7 +45,7 @@ class TrainingData:
         return cls(log, catalogue, split, counts, available)
 
     @classmethod
-    def joined(cls, parts: Sequence[TrainingData], names: Sequence[str]) -> TrainingData:
+    def joined(cls, parts: "Sequence[TrainingData]", names: Sequence[str]) -> "TrainingData":
         """Return the data of one market, or those of several with these `names` joined.
 
         Raises:

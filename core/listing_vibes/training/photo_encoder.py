@@ -131,14 +131,15 @@ def trained_photos(
         )
     if photos is None or featurizer.photo is None:
         raise VibesError(f"{market.path} has no photos that {option} could train on; set it to 0.")
-    frozen = load_photo_encoder(LITE0, device="cpu").name
-    if photos.encoder != frozen:
+    frozen = load_photo_encoder(LITE0, device="cpu")
+    if photos.encoder != frozen.name:
         raise VibesError(
-            f"{option} trains {frozen} alone, the photo vectors are of {photos.encoder}; leave out --encoder, or set it to 0."
+            f"{option} trains {frozen.name} alone, the photo vectors are of {photos.encoder}; leave out --encoder, or set it to 0."
         )
     maps = photo_maps(market, photos_used(market, settings.features, photos), stages, report)
     mean, matrix = (torch.from_numpy(array) for array in (featurizer.photo.mean, featurizer.photo.matrix))
-    return TrainedPhotos(maps, mean, matrix, PHOTOS, training.dtype), PhotoTail.pretrained(stages)
+    tail = PhotoTail(frozen.model, stages).requires_grad_(True)
+    return TrainedPhotos(maps, mean, matrix, PHOTOS, training.dtype), tail
 
 
 def embed_with_trained(

@@ -1,7 +1,5 @@
 """`vibes tune`: search for settings of a market by validation recall, with Optuna."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import shutil
@@ -114,7 +112,7 @@ class _Search:
         table = pd.DataFrame(rows).sort_values("recall", ascending=False, ignore_index=True)
         return Tuned(chosen, table, means["defaults"], means["best trial"])
 
-    def study(self) -> optuna.Study:
+    def study(self) -> "optuna.Study":
         """Open the search, and propose the trial of a killed process again, whose training continues from its checkpoint."""
         with needs("Tuning"):
             import optuna
@@ -190,6 +188,6 @@ def settings_of(params: Mapping[str, Any]) -> dict[str, Any]:
     return preset | ({"training": training} if training else {}) | ({"encoder": encoder} if encoder else {})
 
 
-def _completed(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+def _completed(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
     """Return the finished trials, of which the first has the defaults."""
     return [trial for trial in study.trials if trial.value is not None]

@@ -39,11 +39,6 @@ class PhotoTail(nn.Module):
         self.act: nn.Module = model.bn2
         self.pool: nn.Module = model.global_pool
 
-    @classmethod
-    def pretrained(cls, stages: int) -> "PhotoTail":
-        """Return the stages with ImageNet weights, trainable, on the CPU."""
-        return cls(load_frozen(LITE0, device="cpu").model, stages).requires_grad_(True)
-
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         """Map (N, C, h, w) to (N, 1280), the output of the full encoder."""
         maps = maps.contiguous(memory_format=torch.channels_last)

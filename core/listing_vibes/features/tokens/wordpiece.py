@@ -33,12 +33,8 @@ def fit_pieces(
         for attribute in attributes
     ]
     tokenizer = _tokenizer()
-    results: set[int] = set()
-    for entry in entries:
-        results.update(_label(entry).tolist())
-        for pieces in _values(entry, listings):
-            results.update(pieces.tolist())
-    results.discard(tokenizer.unk_token_id)
+    spoken = (ids for entry in entries for ids in (_label(entry), *_values(entry, listings)))
+    results = {piece for ids in spoken for piece in ids.tolist()} - {tokenizer.unk_token_id}
     names = [UNKNOWN, *tokenizer.convert_ids_to_tokens(sorted(results))]
     edges = duration_edges(durations)
     return Vocabulary(
