@@ -1,7 +1,5 @@
 """Thread-safe caches in memory: of the newest keys, and per object for its lifetime."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import wraps
 from threading import Lock

@@ -1,7 +1,5 @@
 """Number of threads or processes to use: the processors available to this process, not those of the machine."""
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Iterator
