@@ -42,8 +42,9 @@ LARGE_STEPS: dict[str, Any] = {
 #: listing is the mean of about twenty values, so that with factor 1 the differences between listings are learned last. With few events
 #: per listing (H&M's week) the factor leads to overfitting.
 VALUE_RATE = 20.0
-#: Passes through the users of a large market, through its events if only these are many, and the minimum number of steps.
-EPOCHS, PASSES, LEAST_STEPS = 5, 5, 140
+#: Passes through the users of a large market, through its events if only these are many, and the minimum number of steps. After 5
+#: passes through H&M's 30,307 users validation recall still rose; its best weights come after 8 of 10.
+EPOCHS, PASSES, LEAST_STEPS = 10, 5, 140
 #: The number of token positions is a multiple of this, which suits kernels and exports.
 POSITIONS = 16
 
