@@ -1,16 +1,9 @@
-"""The simulated market: seeded, sound, as hard as the parameters say; and the renderer of its photos."""
-
-import json
-import subprocess
-import sys
-from pathlib import Path
+"""The simulated market: seeded, sound, as hard as the parameters say, and its vibes told by no column."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from listing_vibes.demo.homes import ROOMS, Home
-from listing_vibes.demo.homes import VIBES as SIMULATED
 from listing_vibes.demo.listings import ACTIONS
 from listing_vibes.demo.oracle import Oracle
 from listing_vibes.demo.simulate import World, photos_frame, simulate
@@ -19,9 +12,6 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, make_split
 from listing_vibes.scoring.baselines.popularity import Popularity
-from studio.homefile import read_homes
-from studio.style import draw_style
-from studio.vibes import VIBES
 
 FIRST = pd.Timestamp("2025-01-06", tz="UTC")
 TABLES = ("listings.parquet", "events.parquet", "market.toml")
@@ -103,31 +93,3 @@ def test_photos_are_only_those_that_exist_with_the_cover_first(tmp_path):
     assert photos["path"].tolist() == several.photo_paths[1:]
     assert photos["position"].tolist() == list(range(len(several.photos) - 1))
     assert all((tmp_path / "market" / name).read_bytes() == b"picture" for name in several.photo_paths[1:])
-
-
-ROOT = Path(__file__).resolve().parents[2]
-HOME = Home(
-    number=3, seed=77, vibe="boho", quality=0.5, area_m2=50.0, rooms=2, floor=2, floors=5, view="park", building="townhouse",
-    built=1930, light=0.6, density=0.5, clutter=0.3, balcony=True, hour=12.0, photos=("bathroom", "front"),
-)  # fmt: skip
-
-
-def line(home: Home) -> str:
-    return json.dumps({**home.__dict__, "extra": "left aside"})
-
-
-def test_the_vibes_are_those_of_the_simulation() -> None:
-    assert set(VIBES) == set(SIMULATED)
-    assert set(ROOMS) == set(draw_style(1, "classic").wall)
-
-
-def test_the_simulation_writes_what_the_renderer_reads(tmp_path: Path) -> None:
-    path = tmp_path / "homes.jsonl"
-    wrote = subprocess.run(
-        [sys.executable, "-m", "listing_vibes.demo.homes", "12", "5"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    path.write_text(wrote.stdout, encoding="utf-8")
-    assert [home.number for home in read_homes(path)] == list(range(12))
