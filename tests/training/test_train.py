@@ -13,7 +13,7 @@ import pytest
 import tomli_w
 
 import listing_vibes.training.checkpoints as checkpoints_module
-from helpers.killing import kill_at, train_apart, weights
+from helpers.killing import kill_at, run_apart, train_apart, weights
 from helpers.trainings import changed, pieces
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.result import WITHIN
@@ -247,19 +247,10 @@ def test_a_checkpoint_is_due_by_steps_and_by_time(monkeypatch, every, cost, expe
     assert written == expected
 
 
-@pytest.fixture
-def interruptible():
-    """A process that both signals end, also where a shell in the background or another test has them ignored."""
-    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.usefixtures("interruptible")
-def test_a_signal_waits_for_the_step_and_a_second_one_does_not(number):
+def _interrupt(number):
+    """Work in a process of its own, where no library has changed what its signals do."""
+    for one, handler in {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}.items():
+        signal.signal(one, handler)
     before = [signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)]
     ends, written, told = (SystemExit, KeyboardInterrupt)[number == signal.SIGINT], [], []
     checkpoints = Checkpoints(100, lambda: written.append(1), told.append)
@@ -280,6 +271,12 @@ def test_a_signal_waits_for_the_step_and_a_second_one_does_not(number):
         signal.raise_signal(number)  # after the last step
     assert [signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)] == before
     assert len(written) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_waits_for_the_step_and_a_second_one_does_not(number):
+    code, told = run_apart(_interrupt, number)
+    assert code == 0, told
 
 
 CARRIED = TransferReport(run="first", market_name="Before", learned=True)
