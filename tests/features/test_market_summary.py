@@ -9,21 +9,6 @@ import pytest
 from listing_vibes.features.market_summary import PhotoSpread, Spread, load_summaries, save_summaries
 from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
-from listing_vibes.market.market import Market
-
-HOMES = {"rooms": [1, 2, 2, 4], "rent": [500, 800, 900, 2000], "district": ["Old", "Old", "Mill", "Mill"]}
-
-
-def market(name, currency="EUR", attributes=None, photos=None, **columns) -> Market:
-    frame = pd.DataFrame({"listing_id": list("abcd"), **HOMES, **columns})
-    kinds = {
-        "rent": {"kind": "number", "unit": currency},
-        "district": {"kind": "category"},
-        **(attributes or {}),
-    }
-    frame = frame.drop(columns=[key for key, value in columns.items() if value is None])
-    kinds = {key: kind for key, kind in kinds.items() if key in frame}
-    return Market.from_frames(frame, name=name, currency=currency, attributes=kinds)
 
 
 def frame_of(kind: str, values: list[object]) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ from listing_vibes.serving.impressions import ImpressionLog
 from listing_vibes.serving.service.access import Access
 from listing_vibes.serving.service.app import FOLLOW_S, make_app
 from listing_vibes.serving.service.lists import CurrentRun
-from listing_vibes.serving.service.server import server_config
+from listing_vibes.serving.service.server import END_S, server_config
 from listing_vibes.serving.service.service import Service
 
 
@@ -87,6 +88,16 @@ def running(
     finally:
         process.kill()
         process.wait()
+
+
+def stop(process: subprocess.Popen[str]) -> str:
+    """End a service of `running`, in time and in order, and return what it wrote to stderr."""
+    begin = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE_S) == 0
+    assert time.monotonic() - begin < 3 * END_S  # on a busy machine
+    assert process.stderr is not None
+    return process.stderr.read()
 
 
 def ask(address: str, path: str, body: Any = None) -> Any:

@@ -5,10 +5,8 @@ import http.client
 import json
 import re
 import resource
-import signal
 import socket
 import threading
-import time
 import urllib.error
 import urllib.request
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -22,13 +20,12 @@ from helpers.commands import vibes
 from helpers.copies import copied
 from helpers.newcomers import new_events
 from helpers.pictures import encoded
-from helpers.serving import ask, running
+from helpers.serving import ask, running, stop
 from helpers.waiting import PATIENCE_S, wait_until
 from listing_vibes.run.versions import STATES
 from listing_vibes.serving.forget import forget
 from listing_vibes.serving.refresh.refresher import Refresher
 from listing_vibes.serving.refresh.sources import FileSource
-from listing_vibes.serving.service.server import END_S
 
 
 @pytest.fixture
@@ -50,15 +47,6 @@ def half_open(address: str, count: int):
                 client.sendall(b"GET /health HTTP/1.1\r\nHost: local")
         yield
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-def stop(process) -> str:
-    """End a service and return what it wrote to stderr."""
-    begin = time.monotonic()
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(PATIENCE_S) == 0
-    assert time.monotonic() - begin < 3 * END_S  # on a busy machine
-    return process.stderr.read()
 
 
 @pytest.mark.slow

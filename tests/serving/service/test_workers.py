@@ -3,9 +3,7 @@
 import http.client
 import json
 import re
-import signal
 import socket
-import time
 import urllib.error
 import urllib.request
 from contextlib import closing
@@ -17,7 +15,7 @@ import pytest
 from helpers.blends import fixed_blend
 from helpers.commands import vibes
 from helpers.copies import copied
-from helpers.serving import ask, running
+from helpers.serving import ask, running, stop
 from helpers.waiting import PATIENCE_S, wait_until
 from listing_vibes.run.run import Run
 from listing_vibes.run.run_blend import RunBlend
@@ -25,16 +23,6 @@ from listing_vibes.search.index import Shared
 from listing_vibes.serving.impressions import read_impressions
 from listing_vibes.serving.refresh.refresher import Refresher
 from listing_vibes.serving.refresh.sources import source_of
-from listing_vibes.serving.service.server import END_S
-
-
-def stop(process) -> str:
-    """End a service and return what it wrote to stderr."""
-    begin = time.monotonic()
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(PATIENCE_S) == 0
-    assert time.monotonic() - begin < 3 * END_S  # on a busy machine
-    return process.stderr.read()
 
 
 def test_vectors_are_made_once_and_mapped_by_all(trained, tmp_path):
