@@ -20,7 +20,7 @@ from listing_vibes.run.rules import Rules
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.serving import events as module
 from listing_vibes.serving.events import AHEAD_S, EventLog, PostedEvent, join_history
-from listing_vibes.serving.impressions import COLUMNS, Impression, ImpressionLog, Maker, read_impressions
+from listing_vibes.serving.impressions import COLUMNS, ImpressionLog, Maker, impression_row, read_impressions
 from listing_vibes.serving.refresh.refresher import Refresher
 from listing_vibes.serving.refresh.sources import FileSource
 
@@ -203,12 +203,11 @@ def test_a_clock_may_be_ahead_by_a_minute(trained, ahead):
 A, B = Maker("a", 2, "model"), Maker("b", 0, "model + recency")
 
 
-def impression(number: int, listings: list[str], **more) -> Impression:
+def impression(number: int, listings: list[str], **more) -> dict:
     given = {"makers": [A], "user": f"u{number}", "rules": Rules()} | more
-    return Impression(
-        request_id=f"r{number}", at=1_700_000_000_000_000 + number, kind="recommend", query=None,
-        listings=listings, scores=[0.5 - place / 10 for place in range(len(listings))], **given,
-    )  # fmt: skip
+    scores = [0.5 - place / 10 for place in range(len(listings))]
+    row = impression_row(f"r{number}", query=None, listings=listings, scores=scores, **given)
+    return row | {"time": 1_700_000_000_000_000 + number}
 
 
 def test_a_response_is_one_row_a_listing(tmp_path):

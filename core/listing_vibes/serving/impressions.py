@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,26 +42,29 @@ class Maker(NamedTuple):
     scorer: str
 
 
-class Impression(NamedTuple):
-    """A response to record.
+def impression_row(
+    request_id: str,
+    user: str | None,
+    query: str | None,
+    rules: Rules,
+    makers: Sequence[Maker],
+    listings: Sequence[str],
+    scores: Sequence[float],
+    teams: Sequence[int] | None = None,
+) -> dict[str, Any]:
+    """Return the row of a response that is given now.
 
-    Attributes:
-        at: microseconds since 1970 UTC.
-        query: the query listing of similar listings.
+    Args:
+        query: the query listing; None: recommendations.
         makers: sources of the list; in an experiment both, A first.
         teams: for each listing the index in `makers` of its source, -1: both; None: the first for all.
     """
-
-    request_id: str
-    at: int
-    kind: str
-    user: str | None
-    query: str | None
-    rules: Rules
-    makers: Sequence[Maker]
-    listings: Sequence[str]
-    scores: Sequence[float]
-    teams: Sequence[int] | None = None
+    columns = {name: [getattr(maker, name) for maker in makers] for name in Maker._fields}
+    answer = columns | {"listings": listings, "scores": scores, "teams": teams}
+    answer["rules"] = rules.model_dump_json(exclude_defaults=True)
+    kind = "recommend" if query is None else "similar"
+    cells = (request_id, time.time_ns() // 1000, kind, user, query, to_json(answer).decode())
+    return dict(zip(_STORED, cells, strict=True))
 
 
 class ImpressionLog:
@@ -83,28 +87,20 @@ class ImpressionLog:
         self.names = UserNames((self.database.path or Path()).parent, hash_users)
         self.names.of("user")  # raises now if the key is invalid
 
-    def append(self, impressions: Sequence[Impression]) -> list[None]:
-        """Commit responses in one transaction; return None for each.
+    def append(self, impressions: Sequence[Mapping[str, Any]]) -> list[None]:
+        """Commit responses, see `impression_row`, in one transaction; return None for each.
 
         Raises:
             Busy: another process held the lock.
             VibesError: the disk is full, or the database cannot be written; then none is recorded.
         """
+        rows = [
+            {**row, C.USER: None if row[C.USER] is None else self.names.of(row[C.USER])}
+            for row in impressions
+        ]
         with self.database.write(ordered=False) as connection:
-            connection.execute(impressions_table.insert(), [self._row(item) for item in impressions])
+            connection.execute(impressions_table.insert(), rows)
         return [None] * len(impressions)
-
-    def _row(self, item: Impression) -> dict[str, Any]:
-        answer = {
-            "rules": item.rules.model_dump_json(exclude_defaults=True),
-            **{name: [getattr(maker, name) for maker in item.makers] for name in Maker._fields},
-            "listings": item.listings,
-            "scores": item.scores,
-            "teams": item.teams,
-        }
-        user = None if item.user is None else self.names.of(item.user)
-        cells = (item.request_id, item.at, item.kind, user, item.query, to_json(answer).decode())
-        return dict(zip(_STORED, cells, strict=True))
 
 
 def read_impressions(place: Path | str, events: Path | str | None = None) -> pd.DataFrame:

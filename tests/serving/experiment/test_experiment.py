@@ -26,7 +26,7 @@ from listing_vibes.serving.events import append_events
 from listing_vibes.serving.experiment.interleaving import BOTH, answer_by_both, draft
 from listing_vibes.serving.experiment.setup import A, Arm, B, Setup, begin_experiment, read_setup
 from listing_vibes.serving.experiment.verdict import LEVEL, always_valid, experiment, log_evidence
-from listing_vibes.serving.impressions import Impression, ImpressionLog, Maker, read_impressions
+from listing_vibes.serving.impressions import ImpressionLog, Maker, impression_row, read_impressions
 from listing_vibes.serving.places import FILE
 from listing_vibes.serving.service.lists import CurrentRun, ListRequest, ServedList
 from listing_vibes.serving.service.models import RankedListing, RecommendQuery, Results, SimilarQuery
@@ -119,7 +119,8 @@ def record(folder, at, *responses):
     log = ImpressionLog(folder)
     log.append(
         [
-            Impression(one, at + number, kind, one, None, Rules(), [Maker(name, 0, "model") for name in makers], ["x", "y"], [0.5, 0.4], teams)
+            impression_row(one, one, None, Rules(), [Maker(name, 0, "model") for name in makers], ["x", "y"], [0.5, 0.4], teams)
+            | {"time": at + number, "kind": kind}
             for number, (one, kind, teams, makers) in enumerate(responses)
         ]
     )  # fmt: skip
@@ -231,19 +232,19 @@ def test_every_list_is_complete_and_swapping_the_captains_swaps_the_teams(one, t
 def test_where_one_run_alone_can_answer_its_list_is_of_no_experiment():
     """And similar listings, and requests that name a blend, are of A."""
     setup = Setup(a=Arm(run="a"), b=Arm(run="b"))
-    state = SimpleNamespace(run=SimpleNamespace(listing_row={}), name_of=lambda user: user)
     problem = VibesError("no.")
     results = Results(results=[RankedListing(listing_id="x", score=0.5)])
     lists = {name: ServedList(results, (Maker(name, 0, "model only"),)) for name in "ab"}
 
     def answer(of_a, of_b, request):
-        parts = iter([of_b, of_a])
-
-        def make(_, requests):
-            mine = next(parts)
-            return [mine for _ in requests]
-
-        return answer_by_both(setup, state, state, [request], make)[0]
+        states = [
+            SimpleNamespace(
+                run=SimpleNamespace(listing_row={}),
+                answer=lambda requests, mine=mine: [mine for _ in requests],
+            )
+            for mine in (of_a, of_b)
+        ]
+        return answer_by_both(setup, *states, [request])[0]
 
     request = ListRequest(RecommendQuery(), "u", "r")
     assert answer(problem, lists["b"], request) == lists["b"]

@@ -62,16 +62,15 @@ def answer_by_both(
     a: RunState,
     b: RunState,
     requests: Sequence[ListRequest],
-    make: Callable[[RunState, Sequence[ListRequest]], list[Answer]],
 ) -> list[Answer]:
     """Return the lists of an experiment; similar listings, and requests that name a blend, come from A only."""
     shared = [
         isinstance(request.query, RecommendQuery) and request.query.blend is None for request in requests
     ]
-    of_b = iter(make(b, [request for request, is_shared in zip(requests, shared, strict=True) if is_shared]))
+    of_b = iter(b.answer([request for request, is_shared in zip(requests, shared, strict=True) if is_shared]))
     return [
         _interleave(setup, a, request, of_a, next(of_b)) if is_shared else of_a
-        for request, of_a, is_shared in zip(requests, make(a, requests), shared, strict=True)
+        for request, of_a, is_shared in zip(requests, a.answer(requests), shared, strict=True)
     ]
 
 

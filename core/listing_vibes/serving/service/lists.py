@@ -120,7 +120,8 @@ class RunState:
         return self.run.has_market and self.run.market_changed
 
     def answer(self, requests: Sequence[ListRequest]) -> list[ServedList | Exception]:
-        """Return for each request its list, or a `VibesError`."""
+        """Return for each request its list, with explanations if requested, or a `VibesError`."""
+        started = time.monotonic()
         answers: dict[int, ServedList | Exception] = {}
         groups: dict[tuple[object, ...], list[tuple[int, _Query]]] = {}
         for number, request in enumerate(requests):
@@ -132,12 +133,10 @@ class RunState:
         for group in groups.values():
             lists = self._rank([query for _, query in group])
             for (number, query), *row in zip(group, *lists, strict=True):
-                answers[number] = self._served_list(query, *row)
+                answers[number] = served = self._served_list(query, *row)
+                if query.request.query.explain and not query.is_fallback:
+                    self._explain(query, served.results.results, started)
         return [answers[number] for number in range(len(requests))]
-
-    def explain(self, requests: Sequence[ListRequest]) -> list[ServedList | Exception]:
-        """Return for each request its list with explanations, within the request's time budget, or a `VibesError`."""
-        return [self._explained(request) for request in requests]
 
     def embed(self, listing: PostedListing) -> Embeddings:
         """Return the vectors of a listing that the market does not have, and its neighbors."""
@@ -202,7 +201,7 @@ class RunState:
     def _served_list(
         self, query: _Query, rows: np.ndarray, scores: np.ndarray, ruled: np.ndarray
     ) -> ServedList:
-        recommender, is_for_users = query.recommender, query.row is None
+        recommender = query.recommender
         listings = [
             RankedListing(listing_id=self.run.listing_ids[rows[rank]], score=float(scores[rank]))
             for rank in np.flatnonzero(rows >= 0)[: query.request.query.k]
@@ -210,9 +209,9 @@ class RunState:
         if recommender.rules.shows_rule:
             for rule, listing in zip(ruled[rows >= 0], listings, strict=False):
                 listing.rule = RULED[rule] or None
-        space, scorer = None if is_for_users else recommender.space, None
-        if is_for_users:
-            scorer = POPULAR if query.is_fallback else recommender.scorer or None
+        space, scorer = recommender.space, None
+        if query.row is None:
+            space, scorer = "", POPULAR if query.is_fallback else recommender.scorer or None
         empty = None if listings else explain_empty(self.run, recommender.rules)
         results = Results(
             results=listings, fallback=query.is_fallback, market_changed=self.market_changed, unknown=query.unknown,
@@ -222,28 +221,24 @@ class RunState:
         name = scorer or space or blend_name(*filter(None, additions.split("+")))
         return ServedList(results, (Maker(str(self.run.path), self.run.version, name),))
 
-    def _explained(self, request: ListRequest) -> ServedList | Exception:
-        until = time.monotonic() + request.query.explain_ms / 1000
-        (answer,) = self.answer([request])
-        if isinstance(answer, Exception) or answer.results.fallback:
-            return answer
-        listings, query = answer.results.results, request.query
-        if isinstance(query, SimilarQuery):
+    def _explain(self, query: _Query, listings: Sequence[RankedListing], started: float) -> None:
+        """Explain the listings of a list within the time budget of its request."""
+        request = query.request
+        until = started + request.query.explain_ms / 1000
+        if isinstance(request.query, SimilarQuery):
             for listing in listings:
                 if time.monotonic() < until:
                     reasons = explain_similarity(
-                        self.run, request.subject or "", listing.listing_id, query.space
+                        self.run, request.subject or "", listing.listing_id, request.query.space
                     )
                     listing.explanation = reasons.to_dict(MAX_PARTS)
-            return answer
-        result = self._query(request)
-        assert result.at is not None
+            return
+        assert query.at is not None
         rows = [self.run.listing_row[listing.listing_id] for listing in listings]
-        history, left = self._histories([result]), max(0.0, until - time.monotonic())
-        each = explain_ranked(self.run, result.recommender, history, result.at, rows, left)
+        history, left = self._histories([query]), max(0.0, until - time.monotonic())
+        each = explain_ranked(self.run, query.recommender, history, query.at, rows, left)
         for listing, explanation in zip(listings, each, strict=True):
             listing.explanation = explanation.to_dict(MAX_PARTS)
-        return answer
 
     @cached_property
     def _newcomers(self) -> Newcomers:

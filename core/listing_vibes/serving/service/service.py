@@ -8,7 +8,6 @@ import os
 import secrets
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -18,9 +17,9 @@ from listing_vibes.serving.database import Busy
 from listing_vibes.serving.events import Accepted, EventLog, PostedEvent
 from listing_vibes.serving.experiment.interleaving import answer_by_both
 from listing_vibes.serving.experiment.setup import Setup
-from listing_vibes.serving.impressions import Impression, ImpressionLog
+from listing_vibes.serving.impressions import ImpressionLog, impression_row
 from listing_vibes.serving.service.batcher import Batcher
-from listing_vibes.serving.service.lists import CurrentRun, ListRequest, RunState, ServedList
+from listing_vibes.serving.service.lists import CurrentRun, ListRequest, ServedList
 from listing_vibes.serving.service.metrics import Metrics
 from listing_vibes.serving.service.models import (
     Embeddings,
@@ -60,9 +59,7 @@ class Service:
     def start(self) -> None:
         """Start the queues in the current event loop."""
         self.lists = Batcher(self._answer, BATCH, pause=PAUSE_S)
-        self.explained: Batcher[ListRequest, ServedList] = Batcher(
-            lambda requests: self._make(requests, RunState.explain), waiting=MAX_SLOW
-        )
+        self.explained = Batcher(self._make, waiting=MAX_SLOW)
         self.embeddings: Batcher[PostedListing, Embeddings] = Batcher(
             lambda listings: [self.current.state.embed(listing) for listing in listings], waiting=MAX_SLOW
         )
@@ -138,25 +135,19 @@ class Service:
     def _answer(self, requests: Sequence[ListRequest]) -> list[ServedList | Exception]:
         self.metrics.batch_size.observe(len(requests))
         with self.metrics.batch_seconds.time():
-            return self._make(requests, RunState.answer)
+            return self._make(requests)
 
-    def _make(
-        self,
-        requests: Sequence[ListRequest],
-        make: Callable[[RunState, Sequence[ListRequest]], list[ServedList | Exception]],
-    ) -> list[ServedList | Exception]:
+    def _make(self, requests: Sequence[ListRequest]) -> list[ServedList | Exception]:
         if self.experiment is None:
-            return make(self.current.state, requests)
+            return self.current.state.answer(requests)
         setup, other = self.experiment
-        return answer_by_both(setup, self.current.state, other.state, requests, make)
+        return answer_by_both(setup, self.current.state, other.state, requests)
 
     async def _record(self, request: ListRequest, served: ServedList) -> None:
         """Record a list; the request id in its response shows that it is recorded."""
         is_similar, listings = isinstance(request.query, SimilarQuery), served.results.results
-        impression = Impression(
-            request_id=request.request_id,
-            at=time.time_ns() // 1000,
-            kind="similar" if is_similar else "recommend",
+        row = impression_row(
+            request.request_id,
             user=None if is_similar else self.current.state.name_of(request.subject),
             query=request.subject if is_similar else None,
             rules=request.query.rules,
@@ -166,7 +157,7 @@ class Service:
             teams=served.teams,
         )
         try:
-            await self.records.ask(impression)
+            await self.records.ask(row)
             served.results.request_id = request.request_id
         except VibesError as error:
             self._log(error)
