@@ -1,7 +1,5 @@
 """`vibes ablate`: train every variant of a grid with every seed, evaluate on the same queries, compare, and draw the differences."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re
@@ -21,7 +19,6 @@ from listing_vibes.ablation.table import (
     ablation_table,
     figures_of,
     render_ablation,
-    variant_results,
 )
 from listing_vibes.cores import cores
 from listing_vibes.errors import VibesError, needs
@@ -36,7 +33,6 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Split
 from listing_vibes.model.settings import Resolved, Settings
 from listing_vibes.progress import Notice, Report, Stage, silent
-from listing_vibes.scoring.metrics import METRIC
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.ranking_names import ORACLE
 from listing_vibes.tables import write_p
@@ -51,24 +47,10 @@ class Ablation:
 
     table: pd.DataFrame
     measured: list[Measured]
-    head: dict[str, Any]  # market, protocol, queries, users, seeds
+    headline: str  # market, protocol and size
     left_out: dict[str, str]  # reason by variant
     failed: dict[str, str]
     notes: dict[str, str]
-
-    def document(self) -> dict[str, Any]:
-        """Return the document of `vibes ablate --json`, without slices, which are in `ablation.parquet`."""
-        variants = [
-            {
-                "name": variant.name,
-                "question": variant.question,
-                "reference": variant.reference,
-                "results": variant_results(self.table, variant.name),
-            }
-            | ({"note": self.notes[variant.name]} if variant.name in self.notes else {})
-            for variant in self.measured
-        ]
-        return {**self.head, "variants": variants, "left_out": self.left_out, "failed": self.failed}
 
     def text(self) -> str:
         """Return the table of all variants, then the variants that were left out or failed."""
@@ -80,13 +62,6 @@ class Ablation:
         ]
         lines += list(self.left_out.values())
         return "\n".join(lines + [f"'{name}' failed: {reason}" for name, reason in self.failed.items()])
-
-    @property
-    def headline(self) -> str:
-        """Return market, protocol and size in one line."""
-        seeds = ", ".join(map(str, self.head["seeds"]))
-        size = f"{count(self.head['queries'], 'query', 'queries')} of {count(self.head['users'], 'user')}"
-        return f"{self.head['market']}, {self.head['protocol']}: {size}, seeds {seeds}"
 
 
 def ablate(
@@ -229,15 +204,12 @@ def _gather(
         queries["history_length"].to_numpy(),
         week_after_training(split, split.test),
     )
-    head = {
-        "market": market.name,
-        "protocol": split.protocol,
-        "queries": len(split.test),
-        "users": len(np.unique(split.test.user)),
-        "seeds": sorted({seed for variant in measured.values() for seed in variant.ranks}),
-    }
+    seeds = ", ".join(map(str, sorted({seed for variant in measured.values() for seed in variant.ranks})))
+    users = len(np.unique(split.test.user))
+    size = f"{count(len(split.test), 'query', 'queries')} of {count(users, 'user')}"
+    headline = f"{market.name}, {split.protocol}: {size}, seeds {seeds}"
     table = ablation_table([*measured.values()], split.test.user, masks)
-    return Ablation(table, [*measured.values()], head, without, failed, notes)
+    return Ablation(table, [*measured.values()], headline, without, failed, notes)
 
 
 ROW, GAP = 0.26, 1.4  # inches per row; rows between two questions
@@ -269,9 +241,9 @@ def save_figure(table: pd.DataFrame, measured: Sequence[Measured], path: Path, h
     for name, row in figures_of(table).loc[heights.index].iterrows():
         height, color = heights[name], COLORS.get(row["verdict"], PLAIN)
         axes.hlines(height, row["low"], row["high"], color=color, linewidth=1.8)
-        seeds = [*variant_results(table, str(name))[METRIC]["seeds"].values()]
-        if len(seeds) > 1:
-            axes.plot(seeds, [height] * len(seeds), "o", mfc="none", mec=color, ms=3.5, mew=0.7, alpha=0.7)
+        if len(row["seeds"]) > 1:
+            at = [height] * len(row["seeds"])
+            axes.plot(row["seeds"], at, "o", mfc="none", mec=color, ms=3.5, mew=0.7, alpha=0.7)
         fill = "white" if color == PLAIN else color
         axes.plot([row["value"]], [height], "o", mfc=fill, mec=color, ms=6.5, mew=1.5)
         text = f"{row['value']:.3f}".replace("0.", ".", 1)

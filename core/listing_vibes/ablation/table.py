@@ -137,13 +137,13 @@ def _coverage_rows(variant: Measured, seed: int | None, queries: int) -> Iterato
 def figures_of(
     table: pd.DataFrame, metric: str = "recall", k: int | None = K, part: str = ALL
 ) -> pd.DataFrame:
-    """Return one row per variant: the mean over seeds of one metric on a slice, the `lowest` and `highest` seed, and the `verdict`."""
+    """Return one row per variant: the mean over seeds of one metric on a slice, the values of its `seeds`, and the `verdict`."""
     rows = table[(table["slice"] == part) & (table["metric"] == metric)]
     rows = rows[rows["k"] == k] if k is not None else rows[rows["k"].isna()]
-    seeds = rows[rows["seed"].notna()].groupby("variant")["value"].agg(["min", "max"])
+    seeds = rows[rows["seed"].notna()].groupby("variant")["value"].agg(list).rename("seeds")
     means = rows[rows["seed"].isna()].set_index("variant")
     verdicts = [_verdict(row) for row in means.to_dict("records")]
-    return means.join(seeds.rename(columns={"min": "lowest", "max": "highest"})).assign(verdict=verdicts)
+    return means.join(seeds).assign(verdict=verdicts)
 
 
 def _verdict(row: Mapping[Any, Any]) -> str:
@@ -155,19 +155,6 @@ def _verdict(row: Mapping[Any, Any]) -> str:
     return "better" if row["difference"] > 0 else "worse"
 
 
-def variant_results(table: pd.DataFrame, variant: str) -> dict[str, dict[str, Any]]:
-    """Return by metric: value, low, high, each seed's value, and the difference to the reference, on all queries."""
-    rows = table[(table["slice"] == ALL) & (table["variant"] == variant)]
-    names = ["value", "low", "high", "difference", "p_value"]
-    results = {}
-    for (metric, k), group in rows.groupby(["metric", "k"], dropna=False, sort=False):
-        mean, seeds = group[group["seed"].isna()].iloc[0], group[group["seed"].notna()]
-        values: dict[str, Any] = {name: None if pd.isna(mean[name]) else float(mean[name]) for name in names}
-        values["seeds"] = {str(seed): float(v) for seed, v in zip(seeds["seed"], seeds["value"], strict=True)}
-        results[metric if pd.isna(k) else f"{metric}@{k}"] = values
-    return results
-
-
 def render_ablation(table: pd.DataFrame, measured: Sequence[Measured]) -> str:
     """Return the metrics of all variants as a text table, in the order of the grid."""
     figures = {pair: figures_of(table, *pair) for pair in SHOWN}
@@ -175,14 +162,14 @@ def render_ablation(table: pd.DataFrame, measured: Sequence[Measured]) -> str:
     for variant in measured:
         row = figures["recall", K].loc[variant.name]
         has_difference = pd.notna(row["difference"])
-        has_seeds = row["lowest"] != row["highest"]
+        lowest, highest = min(row["seeds"]), max(row["seeds"])
         rows.append(
             {
                 "question": variant.question,
                 "variant": variant.name,
                 **{f"{name}@{k}": f"{frame.loc[variant.name, 'value']:.3f}" for (name, k), frame in figures.items()},
                 "95 %": write_interval(row),
-                "seeds": f"{row['lowest']:.3f}-{row['highest']:.3f}" if has_seeds else "",
+                "seeds": f"{lowest:.3f}-{highest:.3f}" if lowest != highest else "",
                 "difference": f"{row['difference']:+.3f}" if has_difference else "",
                 "to": row["reference"] if has_difference else "",
                 "p": write_p(row["p_value"]) if has_difference else "",

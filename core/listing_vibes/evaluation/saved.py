@@ -1,21 +1,16 @@
 """The evaluation saved with a run: the newest one with the most baselines and users."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from listing_vibes.evaluation.result import Evaluation, EvaluationRequest
 from listing_vibes.market.documents import read_json, write_json
 from listing_vibes.market.durable import only_writer
 from listing_vibes.market.io import write_table
+from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Protocol
 from listing_vibes.run.fits import copy_fits, save_fits
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import RESULTS, building, publish_results, results_of, sweep
-
-if TYPE_CHECKING:
-    from listing_vibes.market.market import Market
 
 FILE, QUERIES = "request.json", "queries.parquet"
 RANK = "rank of "  # before the name of the scorer, in a column of `QUERIES`

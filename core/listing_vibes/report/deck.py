@@ -4,8 +4,6 @@ Python provides the content, `templates/` the layout. A deck needs no server and
 turns the slides by the arrow keys. The file holds the list of its slides, so that the explorer can open and change it.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from base64 import b64encode

@@ -1,7 +1,5 @@
 """The figures and photos of slides and notebook widgets; `templates/figures.html` draws them."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest

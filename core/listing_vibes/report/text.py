@@ -1,7 +1,5 @@
 """The results of a run in words and as figures, the method in plain words, and its limits."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

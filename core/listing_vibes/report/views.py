@@ -1,7 +1,5 @@
 """The views of a deck: what a page of the explorer shows at a URL, as photos, a map or a figure that fits on a slide."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

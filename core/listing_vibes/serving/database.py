@@ -4,8 +4,6 @@ SQLite in WAL mode is the embedded default: a file shared by the processes of on
 each other. PostgreSQL, given by its URL, is for services on several machines. A method returns after its changes are committed.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import secrets

@@ -1,7 +1,5 @@
 """Posted events: their fields, how they are committed, and the history of a user from the run and the posted events."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`vibes forget`: remove users from a run, from its market, and from other places that are named."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import os

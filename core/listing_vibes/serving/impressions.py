@@ -1,7 +1,5 @@
 """Impressions: every response with its request id, recorded before it is sent, and read back with the events on it."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Mapping, Sequence

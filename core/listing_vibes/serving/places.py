@@ -1,7 +1,5 @@
 """Places of a service's database: a folder, a SQLite file, or a URL of SQLite or PostgreSQL."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

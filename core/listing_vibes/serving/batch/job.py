@@ -4,8 +4,6 @@ A chunk depends on the job only, so its rows are the same with threads and with 
 whose file exists is done.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections.abc import Iterator, Sequence
@@ -69,7 +67,7 @@ class Job(Forbidding):
     chunk: int
 
     @classmethod
-    def load(cls, folder: Path) -> Job | None:
+    def load(cls, folder: Path) -> "Job | None":
         """Read the job of `folder`; None if there is none.
 
         Raises:
@@ -97,7 +95,7 @@ class JobScorer:
     listing_ids: np.ndarray
 
     @classmethod
-    def of(cls, job: Job, folder: Path, run: Run) -> JobScorer:
+    def of(cls, job: Job, folder: Path, run: Run) -> "JobScorer":
         """Open the run and prepare the rules of a job."""
         additions = None if job.blend is None else RunBlend(run, job.blend)
         recommender = Recommender(run, job.space, job.rules, additions, batch=True)
@@ -117,7 +115,7 @@ class JobScorer:
         return cls(job, folder, run, recommender, rows, ends, np.array(run.listing_ids, object))
 
     @classmethod
-    def reopen(cls, folder: Path) -> JobScorer:
+    def reopen(cls, folder: Path) -> "JobScorer":
         """Open the job in `folder` from another process."""
         job = Job.load(folder)
         if job is None:

@@ -4,8 +4,6 @@ If RAY_ADDRESS is set, the job runs on that cluster, whose machines need the run
 under the same paths; otherwise a cluster of `workers` processes runs on 127.0.0.1 until the job ends.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import secrets

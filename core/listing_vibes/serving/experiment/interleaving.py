@@ -1,7 +1,5 @@
 """Lists of a service with two runs, by team-draft interleaving."""
 
-from __future__ import annotations
-
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence

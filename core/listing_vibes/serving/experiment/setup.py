@@ -1,7 +1,5 @@
 """Setup of an experiment, stored with the impressions: the same for every service and after a restart."""
 
-from __future__ import annotations
-
 import hashlib
 import random
 import secrets

@@ -11,8 +11,6 @@ never rejected are a confidence sequence (Howard, Ramdas, McAuliffe & Sekhon 202
 confidence sequences"). Nothing here is asymptotic.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property

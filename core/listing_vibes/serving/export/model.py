@@ -5,8 +5,6 @@ out/listings.*     graph from listings without a history to vectors
 out/histories.*    graph from histories to vectors, unless both use the same graph
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -102,7 +100,7 @@ class ExportedModel:
     histories: Graph
 
     @classmethod
-    def open(cls, run: Run, out: Path, format: str) -> ExportedModel:
+    def open(cls, run: Run, out: Path, format: str) -> "ExportedModel":
         """Open the graphs in `out`, over the market of `run`.
 
         Raises:

@@ -4,8 +4,6 @@ out/listings.parquet   listing_id, space, model, vector: one row per listing and
 out/users.parquet      user_id, model, vector: one row per user with a history, if the run has a model and events
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

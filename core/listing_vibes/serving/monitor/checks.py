@@ -1,7 +1,5 @@
 """The checks of a run, their thresholds and their results, stored as `monitor.json` in the run folder."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,7 +35,7 @@ class Thresholds(BaseModel):
     photo_shift: float | None = Field(0.1, ge=0)
 
     @classmethod
-    def of(cls, given: Thresholds | Mapping[str, Any] | Path | str | None) -> Thresholds:
+    def of(cls, given: "Thresholds | Mapping[str, Any] | Path | str | None") -> "Thresholds":
         """Return thresholds from an instance, a mapping, or a TOML file; missing keys have their defaults.
 
         Raises:
@@ -141,7 +139,7 @@ class Monitored(Forbidding):
         write_text(run / FILE, self.model_dump_json(indent=1))
 
     @classmethod
-    def load(cls, run: Path) -> Monitored | None:
+    def load(cls, run: Path) -> "Monitored | None":
         """Return the last saved result; None if there is none, or if it is of another model.
 
         Raises:

@@ -1,7 +1,5 @@
 """Drift of attributes and photos since training, with significance tests."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """`vibes monitor`: check whether a run is still good, by the data since its training and evaluation."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -219,7 +217,7 @@ class SampledLists:
     rows: np.ndarray
 
     @classmethod
-    def of(cls, run: Run, at: int, most: int, blend: str | None = None) -> SampledLists:
+    def of(cls, run: Run, at: int, most: int, blend: str | None = None) -> "SampledLists":
         """Return the lists at a moment of the `most` users who were active last before it."""
         users, start, end = last_active(run, at)
         order = np.argsort(users[:most])

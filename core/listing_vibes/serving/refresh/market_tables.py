@@ -1,7 +1,5 @@
 """The tables of a market during a refresh, and the update of the market's folder to the published state."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from pathlib import Path

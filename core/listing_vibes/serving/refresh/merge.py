@@ -1,7 +1,5 @@
 """Merge of new rows into the tables of a market, by listing, by photo and by event; the result is in `Changes`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -3,8 +3,6 @@
 A file of rows is read again by every refresh as long as one of its photos cannot be read or fetched, for a day.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

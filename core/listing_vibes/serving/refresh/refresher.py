@@ -1,7 +1,5 @@
 """Refreshes of a run: poll the sources, merge their rows, encode new listings, and publish a version; once, or at an interval."""
 
-from __future__ import annotations
-
 import gc
 import os
 import shutil

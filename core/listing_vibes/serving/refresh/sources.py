@@ -4,8 +4,6 @@ A source is resumable: `poll` gets the marks of the rows that were merged and re
 if it cannot be read. Rows may come twice, which changes nothing, since they are merged by their keys. The marks belong to its `place`.
 """
 
-from __future__ import annotations
-
 import hashlib
 import time
 from collections.abc import Iterator

@@ -4,8 +4,6 @@ It is stored in the run folder and written after the publication, so after an in
 changes nothing.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +34,7 @@ class RefreshState(BaseModel):
     failing: dict[str, float] = {}
 
     @classmethod
-    def load(cls, run: Path) -> RefreshState:
+    def load(cls, run: Path) -> "RefreshState":
         """Read the state of a run; an empty one before the first refresh."""
         stamp = stamp_of(run)
         state = read_json(run / STATE, "remove it, and refresh again", cls.model_validate) or cls()

@@ -4,8 +4,6 @@ A web page can make a browser send requests to 127.0.0.1 under the page's own ho
 names are answered; an IP address cannot be such a name. Starlette's TrustedHostMiddleware cannot allow all IP addresses.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hashlib
@@ -53,7 +51,7 @@ class Access:
     hosts: tuple[str, ...] = ()
 
     @classmethod
-    def of_environment(cls) -> Access:
+    def of_environment(cls) -> "Access":
         """Read the environment variables LISTING_VIBES_TOKEN and LISTING_VIBES_ALLOWED_HOSTS.
 
         Raises:

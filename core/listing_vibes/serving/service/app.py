@@ -1,7 +1,5 @@
 """The FastAPI application of the service: its routes, and errors as one sentence."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os

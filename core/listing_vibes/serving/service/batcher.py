@@ -1,7 +1,5 @@
 """Dynamic micro-batching: requests that arrive close together are answered by one call."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections import deque

@@ -3,8 +3,6 @@
 uvicorn waits forever for an incomplete request, and at its limit of connections refuses every client.
 """
 
-from __future__ import annotations
-
 import asyncio
 import binascii
 from collections.abc import Mapping, Sequence

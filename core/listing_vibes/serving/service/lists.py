@@ -1,7 +1,5 @@
 """Lists of one open version of a run, made in batches, and the newest version of a run, opened in the background."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import time

@@ -1,7 +1,5 @@
 """Prometheus metrics of the service."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Parameters and bodies of requests, and bodies of responses."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator

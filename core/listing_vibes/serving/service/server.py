@@ -1,7 +1,5 @@
 """`vibes serve`: the application on uvicorn, in one process or several behind one address, until SIGINT or SIGTERM."""
 
-from __future__ import annotations
-
 import gc
 import logging
 import multiprocessing

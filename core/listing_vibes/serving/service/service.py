@@ -1,7 +1,5 @@
 """State shared by the routes of the service: the runs in use, their queues, and the databases."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os
