@@ -21,13 +21,9 @@ from listing_vibes.market.io import read_table
 from listing_vibes.market.market import Market
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
-from listing_vibes.serving.refresh.market_tables import (
-    keep_unread_cells,
-    pinned_config,
-    raw_table,
-    typed_events,
-)
-from listing_vibes.serving.refresh.merge import Changes, merge_events, merge_listings, merge_photos
+from listing_vibes.serving.refresh.market_tables import pinned_config, raw_table
+from listing_vibes.serving.refresh.merge import Changes, merge_events, merge_listings
+from listing_vibes.serving.refresh.photos import append_photos
 from listing_vibes.serving.refresh.refresher import Refresher
 from listing_vibes.serving.refresh.sources import FileSource, Frame
 from listing_vibes.serving.refresh.state import STATE
@@ -45,10 +41,10 @@ def own_listings(market: Market) -> pd.DataFrame:
 
 def merged(market: Market, *tables: pd.DataFrame, known: frozenset[str] = frozenset()):
     """The listings of a market with those of `tables`, and what changed."""
-    changes, table = Changes(), own_listings(market)
+    changes = Changes()
     frames = [Frame("new.csv", rows, key=str(number)) for number, rows in enumerate(tables)]
-    merge_listings(table, market, pinned_config(market), frames, changes, known)
-    return changes.tables.get("listings", table), changes
+    merge_listings(market, pinned_config(market), frames, changes, known)
+    return changes.tables.get("listings", own_listings(market)), changes
 
 
 @pytest.mark.parametrize(
@@ -153,30 +149,36 @@ def test_cells_of_the_market_that_were_not_read_stay_as_they_are(tmp_path):
     (tmp_path / "market.toml").write_text('attributes.free.kind = "flag"\nattributes.price.decimal = ","\n')
     market = Market.open(tmp_path)
     given = pd.DataFrame({C.LISTING: ["a1", "b2", "c"], "price": ["2.000,25", "3,5", "dear"], "free": "no"})
-    table, changes = merged(market, given.assign(expires_at=["2024-03-01", None, "later"]))
+    stored, changes = merged(market, given.assign(expires_at=["2024-03-01", None, "later"]))
     assert changes.changed == {"a1", "b2"}
-    raw, config = raw_table(market, "listings"), pinned_config(market)
-    stored = keep_unread_cells(table, raw, market.listings, config)
+    config = pinned_config(market)
     assert stored["price"].tolist()[:1] + stored["price"].tolist()[-3:-1] == ["2000.25", "gratis", "3.5"]
     (tmp_path / "listings.csv").unlink()
     stored.to_parquet(tmp_path / "listings.parquet", index=False)
     config.save(tmp_path / "market.toml")
     again = Market.open(tmp_path)
-    pd.testing.assert_frame_equal(again.listings, table)
+    pd.testing.assert_frame_equal(again.listings[1:20], market.listings[1:20])
+    rows = again.listings.set_index(C.LISTING)
+    assert rows["price"][["a1", "b2"]].tolist() == [2000.25, 3.5] and pd.isna(rows["price"]["c"])
+    assert not rows["free"][["a1", "b2", "c"]].any()
+    assert rows[C.EXPIRES]["a1"] == pd.Timestamp("2024-03-01", tz="UTC")
     assert [one.value for one in again.issues] == ["gratis", "tak", "soon"]
 
 
-def test_new_photos_come_behind_those_that_a_listing_has_each_once():
+def test_new_photos_come_behind_those_that_a_listing_has_each_once(tmp_path):
     table = pd.DataFrame({C.LISTING: ["a", "a", "b"], C.POSITION: [0, 1, 4], C.PATH: ["a0", "a1", "b0"]})
+    table.to_parquet(tmp_path / "photos.parquet")
+    (tmp_path / "listings.csv").write_text("listing_id,price\na,1\nb,2\n")
     rows = [("a", "a2"), ("new", "n0"), ("a", "a1"), ("new", "n1"), ("new", "n0"), ("later", "l0")]
     rows, changes = pd.DataFrame(rows, columns=[C.LISTING, C.PATH]), Changes(new=["new"])
-    merge_photos(table, pd.Index(["a", "b", "new"]), rows, changes)
+    append_photos(Market.open(tmp_path), rows, changes)
     assert list(changes.tables["photos"][3:].itertuples(index=False, name=None)) == [
         ("a", 2, "a2"), ("new", 0, "n0"), ("new", 1, "n1"), ("later", 0, "l0"),
     ]  # fmt: skip
     assert changes.changed == {"a"}
     again = Changes()
-    merge_photos(changes.tables["photos"], pd.Index(["a", "b", "new"]), rows, again)
+    changes.tables["photos"].to_parquet(tmp_path / "photos.parquet")
+    append_photos(Market.open(tmp_path), rows, again)
     assert not again.tables
 
 
@@ -184,15 +186,15 @@ class Events:
     """Events of a market, and new ones."""
 
     def __init__(self, market: Market, events: pd.DataFrame | None = None) -> None:
-        self.market, self.config = market, pinned_config(market)
-        self.events = typed_events(market, raw_table(market, "events")) if events is None else events
-        self.known = pd.Index(market.listings[C.LISTING])
+        if events is not None:
+            events.to_parquet(market.path / "events.parquet")
+            market = Market.open(market.path)
+        self.market, self.config, self.events = market, pinned_config(market), market.events
 
     def merge(self, *tables: pd.DataFrame, **config) -> Changes:
-        changes, timed = Changes(), self.market.timed if len(self.market.events) else None
+        changes, given = Changes(), self.config.model_copy(update=config)
         frames = [Frame(f"{number}.csv", rows) for number, rows in enumerate(tables)]
-        given = self.config.model_copy(update=config)
-        merge_events(self.events, timed, given, self.known, frames, changes)
+        merge_events(self.market, given, frames, changes)
         return changes
 
 
@@ -215,16 +217,15 @@ def test_columns_of_events_that_are_not_read_come_along(tmp_path):
     rows = pd.DataFrame({C.USER: ["u", None, "v"], C.LISTING: "b", C.TIMESTAMP: "2024-01-06"})
     table = events.merge(rows.assign(device=[1, 2, 3], other="x")).tables["events"]
     assert table["device"].tolist() == ["tv", "tv", "1", "3"] and "other" not in table
-    stored = keep_unread_cells(table, raw_table(events.market, "events"), events.events, events.config)
-    assert stored["timestamp"].tolist()[1] == stored["duration_s"].tolist()[1] == "soon"
+    assert table["timestamp"].tolist()[1] == table["duration_s"].tolist()[1] == "soon"
     (tmp_path / "events.csv").unlink()
-    stored.to_parquet(tmp_path / "events.parquet", index=False)
+    table.to_parquet(tmp_path / "events.parquet", index=False)
     assert len(Market.open(tmp_path).events) == 3
 
 
 def test_what_is_not_wanted_is_none_in_a_market_without_actions(market):
     events = Events(market, market.events[[C.USER, C.LISTING, C.TIMESTAMP]])
-    rows = pd.DataFrame({C.USER: "new", C.LISTING: events.known[:3], C.TIMESTAMP: "2024-01-05"})
+    rows = pd.DataFrame({C.USER: "new", C.LISTING: market.listings[C.LISTING][:3], C.TIMESTAMP: "2024-01-05"})
     rows[C.ACTION] = ["view", "hide", None]
     assert C.ACTION not in events.merge(rows[:1], actions=[]).tables["events"]
     table = events.merge(rows, actions=[]).tables["events"]

@@ -1,28 +1,21 @@
-"""The tables of a market during a refresh, and the update of the market's folder to the published state."""
+"""The stored tables of a market during a refresh, and the update of the market's folder to the published state."""
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.attribute_types import type_of
-from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.durable import copy_file, sweep_left
 from listing_vibes.market.fingerprint import file_sha256
 from listing_vibes.market.io import TABLES, find_table, read_table, table_files
 from listing_vibes.market.market import Market
-from listing_vibes.market.moments import to_moments
-from listing_vibes.market.photo_files import with_paths
-from listing_vibes.market.values import as_ids, to_numbers, with_points
 from listing_vibes.run.run import Run
 
 TOML = "market.toml"
-MOMENTS = (C.PUBLISHED, C.EXPIRES, C.TIMESTAMP)
-EVENT_COLUMNS = (C.USER, C.LISTING, C.TIMESTAMP, C.POSITION, C.ACTION, C.DURATION)
 
 
 def pinned_config(market: Market) -> MarketConfig:
@@ -49,55 +42,6 @@ def raw_table(market: Market, name: str) -> pd.DataFrame:
     """Return a table of the market as stored on disk; an empty one without columns if there is none."""
     source = find_table(market.tables, name)
     return pd.DataFrame() if source is None else read_table(source)
-
-
-def typed_events(market: Market, raw: pd.DataFrame) -> pd.DataFrame:
-    """Return all rows of the events table, including those that the market skips, with the types of `Market.events`."""
-    if raw.columns.empty:
-        return market.events
-    typed = {name: as_ids(raw[name]) for name in (C.USER, C.LISTING, C.ACTION) if name in raw}
-    if C.TIMESTAMP in raw:
-        typed[C.TIMESTAMP] = to_moments(raw[C.TIMESTAMP])[0]
-    elif C.POSITION in raw:
-        numbers = pd.Series(to_numbers(raw[C.POSITION])[0])
-        typed[C.POSITION] = numbers.where(numbers % 1 == 0).astype("Int64")
-    if C.DURATION in raw:
-        typed[C.DURATION] = pd.Series(to_numbers(raw[C.DURATION])[0])
-    return raw.assign(**typed)
-
-
-def typed_photos(market: Market) -> pd.DataFrame:
-    """Return all rows of the photos table: `listing_id, path` and optionally `position`."""
-    raw = raw_table(market, "photos")
-    if raw.empty:
-        return market.photos
-    raw = with_paths(raw)
-    table = raw.assign(**{C.LISTING: as_ids(raw[C.LISTING]), C.PATH: raw[C.PATH].astype("str")})
-    if C.POSITION in raw:
-        table[C.POSITION] = to_numbers(raw[C.POSITION])[0]
-    return table
-
-
-def keep_unread_cells(
-    table: pd.DataFrame, raw: pd.DataFrame, before: pd.DataFrame, config: MarketConfig
-) -> pd.DataFrame:
-    """Return `table`, an extension of `before` (the parsed form of `raw`), with the original text of cells that could not be parsed.
-
-    A column with such a cell (a price "on request") becomes text, so that the cell can still be corrected.
-    """
-    for name in before.columns.intersection(raw.columns):
-        if not pd.api.types.is_numeric_dtype(before[name]) and name not in MOMENTS:
-            continue
-        unread = np.zeros(len(table), bool)
-        unread[: len(raw)] = (raw[name].notna() & before[name].isna()).to_numpy(bool)
-        unread &= table[name].isna().to_numpy(bool)
-        if unread.any():
-            words = table[name].astype("str").where(table[name].notna()).astype("str")
-            if config.attributes.get(name, AttributeConfig()).decimal == ",":
-                words = with_points(words)
-            words[unread] = raw[name][unread[: len(raw)]].astype("str").array
-            table = table.assign(**{name: words})
-    return table
 
 
 def write_tables(

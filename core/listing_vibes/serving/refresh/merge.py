@@ -1,4 +1,4 @@
-"""Merge of new rows into the tables of a market, by listing, by photo and by event; the result is in `Changes`."""
+"""Merge of new rows into the tables of a market, by listing and by event; the result is in `Changes`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,13 +10,16 @@ import pandas as pd
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.config import MarketConfig
+from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.market import Market
+from listing_vibes.market.moments import to_moments
 from listing_vibes.market.tables import Issue, Notes, events_table, listings_table, require
-from listing_vibes.market.values import as_ids
-from listing_vibes.serving.refresh.market_tables import EVENT_COLUMNS
+from listing_vibes.market.values import as_ids, to_numbers, with_points
+from listing_vibes.serving.refresh.market_tables import raw_table
 from listing_vibes.serving.refresh.sources import Frame
 
+MOMENTS = (C.PUBLISHED, C.EXPIRES, C.TIMESTAMP)
+EVENT_COLUMNS = (C.USER, C.LISTING, C.TIMESTAMP, C.POSITION, C.ACTION, C.DURATION)
 _NEVER = pd.Timestamp.max.tz_localize("UTC")
 
 
@@ -45,25 +48,24 @@ class Changes:
 
 
 def merge_listings(
-    table: pd.DataFrame,
     market: Market,
     config: MarketConfig,
     frames: Sequence[Frame],
     changes: Changes,
     merged_frames: frozenset[str] = frozenset(),
 ) -> None:
-    """Merge the listings of `frames` into `table`: existing ones in their rows, new ones appended.
+    """Merge the listings of `frames` into those of the market: existing ones in their rows, new ones appended.
 
     A column that a frame lacks keeps its values in existing listings and is missing in new ones. A column of the table that the
     market does not read, such as an excluded one, is merged unchanged. A column that the table lacks is ignored, except
     `published_at` and `expires_at`.
 
     Args:
-        table: `market.listings` with the columns that are not read.
         merged_frames: keys of frames that were merged before the run was embedded again: only their missing listings are added,
             since the market's own tables have the current state of the others.
     """
-    content = [name for name in market.listings if name not in (C.LISTING, C.PUBLISHED, C.EXPIRES)]
+    raw, read = raw_table(market, "listings"), market.listings
+    table = stored = pd.concat([read, raw[[name for name in raw if name not in read]]], axis=1)
     for frame in frames:
         try:
             typed = _typed_listings(frame, table, market, config, changes)
@@ -71,17 +73,18 @@ def merge_listings(
             changes.problems.append(str(error))
             continue
         changes.taken.append(("listings", frame))
-        if frame.key in merged_frames and len(typed):
-            typed = typed[~typed[C.LISTING].isin(market.listings[C.LISTING])]
-        if typed.empty:
-            continue
-        before, table = table, _upsert(table, typed)
-        ids, had = table[C.LISTING], table[: len(before)]
-        changes.changed |= set(ids[: len(before)][_differs(before[content], had[content])]) - set(changes.new)
-        changes.new.extend(ids[len(before) :])
-        has_other_cells = _differs(before, had[list(before.columns)]).any() or had.shape[1] > before.shape[1]
-        if len(table) > len(before) or has_other_cells:
-            changes.tables["listings"] = table
+        if len(typed) and frame.key in merged_frames:
+            typed = typed[~typed[C.LISTING].isin(read[C.LISTING])]
+        if len(typed):
+            table = _upsert(table, typed)
+    if table is stored:
+        return
+    had, content = table[: len(stored)], read.columns.difference([C.LISTING, C.PUBLISHED, C.EXPIRES])
+    changes.new = table[C.LISTING][len(stored) :].tolist()
+    changes.changed = set(had[C.LISTING][_differs(stored[content], had[content])])
+    has_column = had.shape[1] > stored.shape[1]
+    if changes.new or has_column or _differs(stored, had[stored.columns]).any():
+        changes.tables["listings"] = _keep_unread_cells(table, raw, read, config)
 
 
 def _typed_listings(
@@ -160,39 +163,15 @@ def _differs(item: pd.DataFrame, two: pd.DataFrame) -> np.ndarray:
     return np.asarray(hashes[0] != hashes[1])
 
 
-def merge_photos(table: pd.DataFrame, listing_ids: pd.Index, rows: pd.DataFrame, changes: Changes) -> None:
-    """Append the photos `rows` (listing_id, path) to those of each listing; photos of unknown listings wait for them."""
-    keys = [C.LISTING, C.PATH]
-    before = pd.MultiIndex.from_frame(table[keys])
-    rows = rows[~pd.MultiIndex.from_frame(rows[keys]).isin(before)].drop_duplicates(keys)
-    if rows.empty:
-        return
-    if C.POSITION in table:
-        first = rows[C.LISTING].map(table.groupby(C.LISTING)[C.POSITION].max()).fillna(-1) + 1
-        rows = rows.assign(**{C.POSITION: first + rows.groupby(C.LISTING).cumcount()})
-        table = table.astype({C.POSITION: "float64"})
-    changes.changed |= set(rows[C.LISTING][rows[C.LISTING].isin(listing_ids)]) - set(changes.new)
-    columns = [name for name in table.columns if name in rows]
-    changes.tables["photos"] = pd.concat([table, rows[columns]], ignore_index=True)
-
-
-def merge_events(
-    table: pd.DataFrame,
-    timed: bool | None,
-    config: MarketConfig,
-    listing_ids: pd.Index,
-    frames: Sequence[Frame],
-    changes: Changes,
-) -> None:
-    """Append the events of `frames` to `table` without duplicates.
+def merge_events(market: Market, config: MarketConfig, frames: Sequence[Frame], changes: Changes) -> None:
+    """Append the events of `frames` to those of the market without duplicates, after its listings are merged.
 
     A duplicate has the same user, listing, time, action and duration. Events on unknown listings and in the future are appended as
     well: the market skips them until their listing or their time has come.
-
-    Args:
-        table: all events of the market; timed: whether they have timestamps, None if there are no events.
-        listing_ids: ids of all listings, including new ones.
     """
+    raw = raw_table(market, "events")
+    table = stored = market.events if raw.columns.empty else _stored_events(raw)
+    timed = market.timed if len(raw) else None
     unread, parts = [name for name in table.columns if name not in EVENT_COLUMNS], list[pd.DataFrame]()
     for frame in frames:
         if timed is None and parts:  # the first events determine it
@@ -220,13 +199,14 @@ def merge_events(
         table, rows = table.assign(**{name: old}), rows.assign(**{name: new})
     mine = table[keys][table[C.USER].isin(rows[C.USER].unique())]
     rows = rows[~pd.concat([mine, rows[keys]]).duplicated().to_numpy()[len(mine) :]]
-    waits = ~rows[C.LISTING].isin(listing_ids).to_numpy(bool)
+    waits = ~rows[C.LISTING].isin([*market.listings[C.LISTING], *changes.new]).to_numpy(bool)
     if C.TIMESTAMP in rows:
         waits |= (rows[C.TIMESTAMP] > pd.Timestamp.now("UTC")).to_numpy(bool)
     changes.waiting, changes.events = int(waits.sum()), int((~waits).sum())
     changes.users = sorted(rows[C.USER][~waits].unique())
     if len(rows):
-        changes.tables["events"] = pd.concat([table, rows], ignore_index=True)
+        table = pd.concat([table, rows], ignore_index=True)
+        changes.tables["events"] = _keep_unread_cells(table, raw, stored, config)
 
 
 def _typed_events(
@@ -241,4 +221,39 @@ def _typed_events(
     existing = [name for name in unread if name in frame.rows]
     table, _, issues = events_table(frame.rows, path, listings, config, _NEVER, extra=existing)
     changes.issues += issues
+    return table
+
+
+def _stored_events(raw: pd.DataFrame) -> pd.DataFrame:
+    """Return all rows of the events table, including those that the market skips, with the types of `Market.events`."""
+    typed = {name: as_ids(raw[name]) for name in (C.USER, C.LISTING, C.ACTION) if name in raw}
+    if C.TIMESTAMP in raw:
+        typed[C.TIMESTAMP] = to_moments(raw[C.TIMESTAMP])[0]
+    elif C.POSITION in raw:
+        numbers = pd.Series(to_numbers(raw[C.POSITION])[0])
+        typed[C.POSITION] = numbers.where(numbers % 1 == 0).astype("Int64")
+    if C.DURATION in raw:
+        typed[C.DURATION] = pd.Series(to_numbers(raw[C.DURATION])[0])
+    return raw.assign(**typed)
+
+
+def _keep_unread_cells(
+    table: pd.DataFrame, raw: pd.DataFrame, before: pd.DataFrame, config: MarketConfig
+) -> pd.DataFrame:
+    """Return `table`, an extension of `before` (the parsed form of `raw`), with the original text of cells that could not be parsed.
+
+    A column with such a cell (a price "on request") becomes text, so that the cell can still be corrected.
+    """
+    for name in before.columns.intersection(raw.columns):
+        if not pd.api.types.is_numeric_dtype(before[name]) and name not in MOMENTS:
+            continue
+        unread = np.zeros(len(table), bool)
+        unread[: len(raw)] = (raw[name].notna() & before[name].isna()).to_numpy(bool)
+        unread &= table[name].isna().to_numpy(bool)
+        if unread.any():
+            words = table[name].astype("str").where(table[name].notna()).astype("str")
+            if config.attributes.get(name, AttributeConfig()).decimal == ",":
+                words = with_points(words)
+            words[unread] = raw[name][unread[: len(raw)]].astype("str").array
+            table = table.assign(**{name: words})
     return table

@@ -14,10 +14,12 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.download.job import fetch_photos
 from listing_vibes.market.download.limits import Limits
 from listing_vibes.market.durable import copy_file
+from listing_vibes.market.market import Market
 from listing_vibes.market.photo_decoding import photo_problem
 from listing_vibes.market.photo_files import PhotoProblem, digest, locate, path_of, with_paths
 from listing_vibes.market.tables import Issue, photos_table, require
-from listing_vibes.market.values import as_ids
+from listing_vibes.market.values import as_ids, to_numbers
+from listing_vibes.serving.refresh.market_tables import raw_table
 from listing_vibes.serving.refresh.merge import Changes
 from listing_vibes.serving.refresh.sources import Frame
 
@@ -25,26 +27,31 @@ from listing_vibes.serving.refresh.sources import Frame
 PATIENCE_S = 86_400.0
 
 
-def new_photos(
-    market: Path,
+def merge_photos(
+    market: Market,
     frames: Sequence[Frame],
     failing: Mapping[str, float],
     limits: Limits | None,
     now: float,
     changes: Changes,
-) -> tuple[pd.DataFrame, dict[str, float]]:
-    """Return the photos of `frames`: `listing_id, path`; and since when frames have photos that fail, in seconds since 1970."""
-    photos, still_failing = [pd.DataFrame({C.LISTING: [], C.PATH: []}, dtype="str")], dict[str, float]()
+) -> dict[str, float]:
+    """Append the photos of `frames` to those of each listing, after the market's listings are merged.
+
+    Args:
+        failing: since when frames have photos that fail, in seconds since 1970.
+        limits: limits for fetching photos by URL; None: only those fetched before are used.
+
+    Returns:
+        The next `failing`.
+    """
+    photos, still_failing = list[tuple[str, str]](), dict[str, float]()
     for frame in frames:
-        failed = 0
         try:
-            if len(frame.rows):
-                ready, failed, issues = photo_rows(market, frame, limits)
-                photos.append(ready)
-                changes.issues += issues
+            rows, failed = _photo_rows(market.path, frame, limits, changes)
         except VibesError as error:
             changes.problems.append(str(error))
             continue
+        photos += rows
         name = f"{frame.key} {frame.mark}"
         since = failing.get(name, now)
         if failed and now - since < PATIENCE_S:
@@ -52,28 +59,59 @@ def new_photos(
             changes.photos_waiting += failed
         else:
             changes.taken.append(("photos", frame))
-    return pd.concat(photos, ignore_index=True), still_failing
+    if photos:
+        append_photos(market, pd.DataFrame(photos, columns=[C.LISTING, C.PATH], dtype="str"), changes)
+    return still_failing
 
 
-def photo_rows(
-    market: Path, frame: Frame, limits: Limits | None = None
-) -> tuple[pd.DataFrame, int, list[Issue]]:
-    """Return the photos of a frame: `listing_id, path`, the path inside the market, cover first.
+def append_photos(market: Market, rows: pd.DataFrame, changes: Changes) -> None:
+    """Append the photos `rows` (listing_id, path) to those of each listing; photos of unknown listings wait for them."""
+    keys, table = [C.LISTING, C.PATH], _stored_photos(market)
+    before = pd.MultiIndex.from_frame(table[keys])
+    rows = rows[~pd.MultiIndex.from_frame(rows[keys]).isin(before)].drop_duplicates(keys)
+    if rows.empty:
+        return
+    if C.POSITION in table:
+        first = rows[C.LISTING].map(table.groupby(C.LISTING)[C.POSITION].max()).fillna(-1) + 1
+        rows = rows.assign(**{C.POSITION: first + rows.groupby(C.LISTING).cumcount()})
+        table = table.astype({C.POSITION: "float64"})
+    changes.changed |= set(rows[C.LISTING]) & set(market.listings[C.LISTING])
+    columns = [name for name in table.columns if name in rows]
+    changes.tables["photos"] = pd.concat([table, rows[columns]], ignore_index=True)
+
+
+def _stored_photos(market: Market) -> pd.DataFrame:
+    """Return all rows of the photos table: `listing_id, path` and optionally `position`."""
+    raw = raw_table(market, "photos")
+    if raw.empty:
+        return market.photos
+    raw = with_paths(raw)
+    table = raw.assign(**{C.LISTING: as_ids(raw[C.LISTING]), C.PATH: raw[C.PATH].astype("str")})
+    if C.POSITION in raw:
+        table[C.POSITION] = to_numbers(raw[C.POSITION])[0]
+    return table
+
+
+def _photo_rows(
+    market: Path, frame: Frame, limits: Limits | None, changes: Changes
+) -> tuple[list[tuple[str, str]], int]:
+    """Return the photos of a frame, as listing and path inside the market, cover first; and how many could not be read or fetched.
 
     Paths in a file are relative to that file and must not leave its folder; the photos are copied to
     `photos/HASH.suffix`, so that a file in the market never changes its content. Paths from a database are relative to the
-    market and must exist. Photos given by a URL are fetched within `limits` (None: only those fetched before
-    are used). Also returned are how many could not be read or fetched, and one issue per unusable photo.
+    market and must exist. An unusable photo is an issue.
 
     Raises:
         VibesError: the frame lacks a column.
     """
+    if frame.rows.empty:
+        return [], 0
     name, raw = Path(frame.name), with_paths(frame.rows.reset_index(drop=True))
     require(raw, name, (C.LISTING, C.PATH))
     fetched = _fetch(market, raw, limits)
     ids = as_ids(raw[C.LISTING])
     table, issues = photos_table(raw, name, pd.Index(ids[ids != ""].dropna().unique()))
-    rows, failed = [], 0
+    rows = list[tuple[str, str]]()
     for row, listing, path in table[[C.LISTING, C.PATH]].itertuples(name=None):
         try:
             if fetched.get(path):
@@ -85,10 +123,10 @@ def photo_rows(
         except PhotoProblem as problem:
             what = f"of listing '{listing}' is skipped: {problem}"
             issues.append(Issue(name.name, C.PATH, row + 1, path, what, rows=np.array([row])))
-            failed += 1
         else:
             rows.append((listing, path))
-    return pd.DataFrame(rows, columns=[C.LISTING, C.PATH]), failed, issues
+    changes.issues += issues
+    return rows, len(table) - len(rows)
 
 
 def _fetch(market: Path, raw: pd.DataFrame, limits: Limits | None) -> dict[str, str]:

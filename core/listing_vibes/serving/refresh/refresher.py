@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,17 +29,13 @@ from listing_vibes.run.spaces import ABOUT, CENTER, MODEL, save_spaces, spaces_o
 from listing_vibes.run.versions import building, publish, stamp_of, sweep
 from listing_vibes.serving.refresh.market_tables import (
     changed_market,
-    keep_unread_cells,
     pinned_config,
-    raw_table,
     replaceable,
-    typed_events,
-    typed_photos,
     update_market_folder,
     write_tables,
 )
-from listing_vibes.serving.refresh.merge import Changes, merge_events, merge_listings, merge_photos
-from listing_vibes.serving.refresh.photos import new_photos
+from listing_vibes.serving.refresh.merge import Changes, merge_events, merge_listings
+from listing_vibes.serving.refresh.photos import merge_photos
 from listing_vibes.serving.refresh.sources import Poll, Source
 from listing_vibes.serving.refresh.state import RefreshState
 from listing_vibes.words import count
@@ -67,19 +63,19 @@ class RefreshResult:
     """
 
     version: int
-    published: bool = False
-    events: int = 0
-    users: int = 0
-    new: int = 0
-    changed: int = 0
-    expired: int = 0
-    waiting: int = 0
-    photos_waiting: int = 0
-    seconds: float = 0.0
-    problems: list[str] = field(default_factory=list)
-    unread: int = 0
-    rejected: int = 0
-    wrote: list[str] = field(default_factory=list)
+    published: bool
+    events: int
+    users: int
+    new: int
+    changed: int
+    expired: int
+    waiting: int
+    photos_waiting: int
+    seconds: float
+    problems: list[str]
+    unread: int
+    rejected: int
+    wrote: list[str]
 
 
 class Refresher:
@@ -119,31 +115,54 @@ class Refresher:
                 if (source := self.sources.get(name)) is not None:
                     polls[name] = source.poll(state.marks.get(name, {}).get(source.place, {}))
                     self.tick()
-            result = RefreshResult(stamp_of(self.path).version)
-            result.problems = [problem for poll in polls.values() for problem in poll.problems]
-            result.unread = len(result.problems)
+            changes = Changes(problems=[problem for poll in polls.values() for problem in poll.problems])
+            expired, wrote = 0, list[str]()
             if self._is_first or any(poll.frames for poll in polls.values()):
-                self._take_in(state, polls, result, started)
+                expired, wrote = self._take_in(state, polls, changes, started)
                 self._is_first = False
             state.save(self.path)
-            result.seconds = time.time() - started
-            return result
+            rejected = {(issue.file, row) for issue in changes.issues for row in issue.rows.tolist()}
+            return RefreshResult(
+                version=stamp_of(self.path).version,
+                published=bool(changes.tables),
+                events=changes.events,
+                users=len(changes.users),
+                new=len(changes.new),
+                changed=len(changes.changed),
+                expired=expired,
+                waiting=changes.waiting,
+                photos_waiting=changes.photos_waiting,
+                seconds=time.time() - started,
+                problems=[*changes.problems, *map(str, changes.issues)],
+                unread=len(changes.problems),
+                rejected=len(rejected),
+                wrote=wrote,
+            )
 
     def _take_in(
-        self, state: RefreshState, polls: dict[str, Poll], result: RefreshResult, now: float
-    ) -> None:
-        """Merge the polled rows, publish the changes, and update `state`; `now` is in seconds since 1970."""
-        run = Run.open(self.path)
+        self, state: RefreshState, polls: dict[str, Poll], changes: Changes, now: float
+    ) -> tuple[int, list[str]]:
+        """Merge the polled rows, publish the changes, and update `state`; `now` is in seconds since 1970.
+
+        Returns:
+            The number of listings that expired, and the written files of the market's folder.
+        """
+        expired, wrote, run = 0, list[str](), Run.open(self.path)
         update_market_folder(run, state.replaced)
         if not len(run.listing_ids) or run.market.listings[C.LISTING].tolist() != run.listing_ids:
             raise changed_market(run)
         config = pinned_config(run.market)
-        changes = self._merge(run.market, config, state, polls, now)
-        result.waiting, result.photos_waiting = changes.waiting, changes.photos_waiting
-        result.problems += changes.problems
-        result.unread = len(result.problems)
-        result.problems += [str(issue) for issue in changes.issues]
-        result.rejected = len({(issue.file, row) for issue in changes.issues for row in issue.rows.tolist()})
+        frames = {name: poll.frames for name, poll in polls.items() if poll.frames}
+        if "listings" in frames:
+            marks = state.earlier.get("listings", {}).get(self.sources["listings"].place, {})
+            merged = frozenset(f.key for f in frames["listings"] if marks.get(f.key) == f.mark)
+            merge_listings(run.market, config, frames["listings"], changes, merged)
+        if "photos" in polls:
+            state.failing = merge_photos(
+                run.market, polls["photos"].frames, state.failing, self._limits, now, changes
+            )
+        if "events" in frames:
+            merge_events(run.market, config, frames["events"], changes)
         if changes.tables:
             state.replaced = replaceable(run, state.replaced)
             state.save(self.path)  # saved before the publication, and before the tables become Parquet
@@ -151,48 +170,13 @@ class Refresher:
             self._publish(run, config, changes)
             published = Run.open(self.path)
             is_active = published.catalogue.live(published.after_last_event)
-            result.wrote = update_market_folder(published, state.replaced)
-            result.published, result.version = True, published.version
-            result.events, result.users = changes.events, len(changes.users)
-            result.new, result.changed = len(changes.new), len(changes.changed)
-            result.expired = int((was_active & ~is_active[: len(was_active)]).sum())
+            wrote = update_market_folder(published, state.replaced)
+            expired = int((was_active & ~is_active[: len(was_active)]).sum())
             sweep(self.path)
         for name, poll in polls.items():
             taken = {frame.key: frame.mark for table, frame in changes.taken if table == name}
             state.marks.setdefault(name, {})[self.sources[name].place] = poll.marks | taken
-
-    def _merge(
-        self,
-        market: Market,
-        config: MarketConfig,
-        state: RefreshState,
-        polls: dict[str, Poll],
-        now: float,
-    ) -> Changes:
-        frames = {name: polls[name].frames if name in polls else [] for name in ORDER}
-        changes = Changes()
-        if frames["listings"]:
-            raw = raw_table(market, "listings")
-            marks = state.earlier.get("listings", {}).get(self.sources["listings"].place, {})
-            merged = frozenset(f.key for f in frames["listings"] if marks.get(f.key) == f.mark)
-            unread = raw[[name for name in raw if name not in market.listings]]
-            table = pd.concat([market.listings, unread], axis=1)
-            merge_listings(table, market, config, frames["listings"], changes, merged)
-            if "listings" in changes.tables:
-                table = keep_unread_cells(changes.tables["listings"], raw, market.listings, config)
-                changes.tables["listings"] = table
-        ids = pd.Index([*market.listings[C.LISTING], *changes.new])
-        if "photos" in polls:
-            photos = frames["photos"]
-            rows, state.failing = new_photos(market.path, photos, state.failing, self._limits, now, changes)
-            merge_photos(typed_photos(market), ids, rows, changes)
-        if frames["events"]:
-            raw = raw_table(market, "events")
-            table, timed = typed_events(market, raw), market.timed if len(raw) else None
-            merge_events(table, timed, config, ids, frames["events"], changes)
-            if "events" in changes.tables:
-                changes.tables["events"] = keep_unread_cells(changes.tables["events"], raw, table, config)
-        return changes
+        return expired, wrote
 
     def _publish(self, run: Run, config: MarketConfig, changes: Changes) -> None:
         """Publish the run's next state: the changed tables, and the vectors of all listings."""
