@@ -22,9 +22,10 @@ from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.features.reduce import unit_rows
 from listing_vibes.features.tokens.tabular import Tokens, attribute_of_keys, bin_offsets
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.log import ranges, sample_rows
+from listing_vibes.market.log import ranges
 from listing_vibes.market.market import Market
 from listing_vibes.market.precomputed_vectors import precomputed_vectors
+from listing_vibes.market.values import sample_rows
 from listing_vibes.progress import Report, silent
 
 if TYPE_CHECKING:

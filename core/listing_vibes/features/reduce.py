@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from listing_vibes.errors import VibesError
-from listing_vibes.market.log import sample_rows
+from listing_vibes.market.values import sample_rows
 
 LEAST = 1e-9  # lower bound of a length in a division
 #: Rows of a fit; more rows change the directions little and need more memory.

@@ -28,7 +28,7 @@ from listing_vibes.insight.rankings import best_baseline, load_rankings, query_m
 from listing_vibes.market.caches import run_cache, run_cache_file
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import Forbidding, write_text
-from listing_vibes.market.log import sample_rows
+from listing_vibes.market.values import sample_rows
 from listing_vibes.run.run import Run
 from listing_vibes.scoring.metrics import METRIC
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, method_name

@@ -14,7 +14,8 @@ import pandas as pd
 from listing_vibes.features.reduce import spherical_kmeans, unit_rows
 from listing_vibes.insight.map.cluster_names import attribute_values, portraits
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.log import EventLog, sample_rows
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.values import sample_rows
 from listing_vibes.run.histories import events_at
 from listing_vibes.run.run import Run
 

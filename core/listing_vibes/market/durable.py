@@ -14,11 +14,6 @@ from filelock import FileLock, Timeout
 
 from listing_vibes.errors import VibesError, describe_os_error
 
-try:
-    import fcntl
-except ImportError:  # on Windows, temporary files are removed without a lock
-    fcntl = None  # type: ignore[assignment]
-
 WRITING, LOCK = ".writing-", ".writer"
 SYNCED = 16  # files that are synced in parallel
 _UNSYNCED = (errno.EINVAL, errno.ENOTSUP, errno.EROFS)  # the file system cannot sync
@@ -79,69 +74,54 @@ def copy_file(source: Path, target: Path) -> None:
 
 
 def sweep_left(folder: Path) -> None:
-    """Remove temporary files and folders of killed processes from a folder; those in use stay."""
+    """Remove temporary folders of killed processes from a folder; those in use stay."""
     for path in folder.glob(f"{WRITING}*"):
-        with contextlib.suppress(OSError), locked(path, wait=False):
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError, Timeout), FileLock(path / LOCK, timeout=0):
+            shutil.rmtree(path)
 
 
 @contextmanager
 def staging_folder(folder: Path) -> Iterator[Path]:
-    """Yield a temporary folder inside `folder`, which is removed at the end.
+    """Yield a temporary folder inside `folder`, which is removed at the end; its process has the lock on its file `LOCK`.
 
     After a kill, `sweep_left` removes it.
     """
     new = not folder.is_dir()
-    with contextlib.ExitStack() as held:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            while True:
-                staging = Path(tempfile.mkdtemp(dir=folder, prefix=WRITING))
-                with contextlib.suppress(FileNotFoundError):  # `sweep_left` removed it before it was locked
-                    held.enter_context(locked(staging))
-                    break
-        except OSError as error:
-            raise write_error(folder, error) from error
-        try:
-            yield staging
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-            if new:
-                with contextlib.suppress(OSError):  # it stays unless it is empty
-                    folder.rmdir()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        staging, guard = _locked_folder(folder)
+    except OSError as error:
+        raise write_error(folder, error) from error
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+        guard.release()
+        if new:
+            _remove_empty(folder)
+
+
+def _locked_folder(folder: Path) -> tuple[Path, FileLock]:
+    while True:
+        staging = Path(tempfile.mkdtemp(dir=folder, prefix=WRITING))
+        guard = FileLock(staging / LOCK)
+        with contextlib.suppress(FileNotFoundError):  # `sweep_left` removed it before it was locked
+            guard.acquire()
+            return staging, guard
+
+
+def _remove_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # it stays unless it is empty
+        folder.rmdir()
 
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """Yield an empty temporary folder; after a kill, the next process removes it."""
+    """Yield a temporary folder; after a kill, the next process removes it."""
     place = Path(tempfile.gettempdir())
     sweep_left(place)
     with staging_folder(place) as folder:
         yield folder
-
-
-@contextmanager
-def locked(path: Path, wait: bool = True) -> Iterator[None]:
-    """Lock an existing file or folder until the end of the context or of this process.
-
-    Raises:
-        BlockingIOError: another process has the lock, and `wait` is False.
-        FileNotFoundError: it does not exist, or the previous owner of the lock renamed or removed it.
-    """
-    if fcntl is None:
-        yield
-        return
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(opened, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        if not os.path.samestat(os.fstat(opened), path.stat()):
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-        yield
-    finally:
-        os.close(opened)
 
 
 @contextmanager
@@ -176,8 +156,7 @@ def only_writer(folder: Path, command: str, name: str = LOCK, wait: bool | float
             path.unlink()  # while it is locked: filelock opens it again where it was removed
         guard.release()
         if new:
-            with contextlib.suppress(OSError):  # it stays unless it is empty
-                folder.rmdir()
+            _remove_empty(folder)
 
 
 def write_error(target: Path, error: OSError) -> VibesError:

@@ -40,12 +40,6 @@ def ranges(start: np.ndarray, length: np.ndarray) -> np.ndarray:
     return np.asarray(np.arange(length.sum()) + np.repeat(start - before, length))
 
 
-def sample_rows(rows: int | np.ndarray, most: int) -> np.ndarray:
-    """Return at most `most` of `rows` (n,), or of the numbers below `rows`, in order; the same ones each time."""
-    rows = np.arange(rows) if isinstance(rows, int) else rows
-    return rows if len(rows) <= most else np.sort(np.random.default_rng(0).choice(rows, most, replace=False))
-
-
 def _events_of(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows (R,) of the histories `start : end` (B,), concatenated, and the number of each row's history (R,)."""
     return ranges(start, end - start), np.repeat(np.arange(len(start)), end - start)

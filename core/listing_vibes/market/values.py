@@ -1,4 +1,4 @@
-"""Convert cells to values: identifiers, which are also looked up and sorted, numbers, flags and sets."""
+"""Convert cells to values: identifiers, which are also looked up and sorted, numbers, flags and sets; and sample rows."""
 
 import ast
 import csv
@@ -77,6 +77,12 @@ def rows_in(ids: pd.Series, values: Any) -> np.ndarray:
         return np.asarray(place[coded.indices.fill_null(-1).to_numpy()])
     places = pc.index_in(_arrow(ids), value_set=_arrow(values)).fill_null(-1)
     return np.array(places.to_numpy(), np.int32)  # a copy: Arrow's buffer is read-only
+
+
+def sample_rows(rows: int | np.ndarray, most: int) -> np.ndarray:
+    """Return at most `most` of `rows` (n,), or of the numbers below `rows`, in order; the same ones each time."""
+    rows = np.arange(rows) if isinstance(rows, int) else rows
+    return rows if len(rows) <= most else np.sort(np.random.default_rng(0).choice(rows, most, replace=False))
 
 
 def by_user_and_time(users: pd.Series, time: np.ndarray) -> np.ndarray | None:

@@ -16,7 +16,6 @@ from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.durable import (
     LOCK,
     WRITING,
-    locked,
     only_writer,
     staging_folder,
     sweep_left,
@@ -31,8 +30,10 @@ from listing_vibes.market.photo_files import may_be_photo
 Photos: TypeAlias = Path | Callable[[Path], None]
 #: Holds a finished market until its files are moved to the market's folder; a file that ends in `ABSENT` means that a table is absent.
 COMMIT, ABSENT = ".commit", ".absent"
+#: The lock of the process that moves them.
+COMMITTING = ".committing"
 #: Allowed content of a folder without a market.
-_HIDDEN = (LOCK, COMMIT, ".cache", ".user-key", ".downloading")
+_HIDDEN = (LOCK, COMMIT, COMMITTING, ".cache", ".user-key", ".downloading")
 
 
 @contextmanager
@@ -111,28 +112,26 @@ def write_market(
                 file.chmod(0o644)
             sync_tree(built)
             built.chmod(0o755)
-            with locked(built):
-                os.rename(built, path / COMMIT)
-                sync(path)
-                _put_in_place(path)
+            finish_writing(path, built)
     except OSError as error:
         raise write_error(Path(error.filename or path), error) from error
 
 
-def finish_writing(path: Path) -> None:
-    """Move the files of a finished market whose writer was killed; usually there is nothing to do."""
-    if not (path / COMMIT).is_dir() or (path / COMMIT).is_symlink():
+def finish_writing(path: Path, built: Path | None = None) -> None:
+    """Move the files of a finished market to its folder: of `built`, or of a writer that was killed; usually there are none.
+
+    Raises:
+        VibesError: the folder cannot be written.
+    """
+    commit = path / COMMIT
+    if built is None and (not commit.is_dir() or commit.is_symlink()):
         return
-    try:
-        with locked(path / COMMIT):  # waits for an active writer
+    with only_writer(path, "writing a market", COMMITTING, wait=True):
+        if built is not None:
+            os.rename(built, commit)
+            sync(path)
+        if commit.is_dir():  # else another process has finished
             _put_in_place(path)
-    except FileNotFoundError:  # the other writer has finished
-        return
-    except OSError as error:
-        raise VibesError(
-            f"{path} was being replaced when its writer was killed, and the replacement cannot be finished ({error.strerror}); make the "
-            "folder writable and open it again."
-        ) from error
 
 
 def _put_in_place(path: Path) -> None:

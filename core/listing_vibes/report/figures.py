@@ -10,10 +10,10 @@ from PIL import Image
 
 from listing_vibes.insight.map.region import SIZE
 from listing_vibes.insight.map.space_map import SpaceMap
-from listing_vibes.market.log import sample_rows
 from listing_vibes.market.market import Market
 from listing_vibes.market.thumbnails import data_address, thumbnail
 from listing_vibes.market.titles import title_of
+from listing_vibes.market.values import sample_rows
 from listing_vibes.words import count
 
 SPACES = {"model": "the trained model", "photos": "photos", "attributes": "attributes"}

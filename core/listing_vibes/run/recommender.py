@@ -11,8 +11,9 @@ from collections.abc import Callable
 import numpy as np
 
 from listing_vibes.cache import Cache, cached_per_object
-from listing_vibes.market.log import EventLog, ranges, sample_rows
+from listing_vibes.market.log import EventLog, ranges
 from listing_vibes.market.splits import Queries
+from listing_vibes.market.values import sample_rows
 from listing_vibes.run.conditions import Groups
 from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.histories import history_ends, named_rows

@@ -13,7 +13,7 @@ from listing_vibes.defaults import K
 from listing_vibes.insight.audience import recent_lists
 from listing_vibes.insight.selection.selection import Selection
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.log import sample_rows
+from listing_vibes.market.values import sample_rows
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.gallery import gallery, listing_card, page_url
