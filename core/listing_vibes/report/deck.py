@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -26,16 +25,15 @@ from listing_vibes.progress import Counted, Report, silent
 from listing_vibes.report.figures import BOX
 from listing_vibes.report.text import (
     ablation,
-    describe_limits,
-    describe_method,
     not_measured,
     quality,
     slices_of,
 )
 from listing_vibes.report.views import Runs, view_of
+from listing_vibes.run.describe import default_blend_sentence
 from listing_vibes.run.run import Run
 from listing_vibes.scoring.ranking_names import method_name
-from listing_vibes.words import percent
+from listing_vibes.words import count, percent
 
 MOST = 60  # slides
 LARGEST = 5_000_000  # bytes of a deck
@@ -127,7 +125,10 @@ def deck_html(runs: Runs, slides: Sequence[Slide] | None = None, report: Report 
     """
     run = next(iter(runs.values()))
     slides = ready_deck(run) if slides is None else slides
-    metrics = run.metrics or {}
+    market, metrics, when = run.market, run.metrics or {}, ""
+    if len(market.events) and market.timed:
+        first, last = (f"{end.day} {end:%b %Y}" for end in market.events[C.TIMESTAMP].agg(["min", "max"]))
+        when = f"Events from {first} to {last}."
     script = (Path(__file__).parent / "templates" / "deck.js").read_text(encoding="utf-8")
     views = []
     for number, slide in enumerate(slides, 1):
@@ -135,12 +136,14 @@ def deck_html(runs: Runs, slides: Sequence[Slide] | None = None, report: Report 
         report(Counted("slides", number, len(slides)))
     shapes = [photo.shape for view in views for photo in view.photos] or [BOX]
     content = {
-        "head": _head(run),
+        "run": run,
+        "market": market,
+        "metrics": metrics,
+        "when": when,
         "slides": list(zip(slides, views, strict=True)),
         "box": round(min(max(median(shapes), SHAPES[0]), SHAPES[1]), 2),
         "quality": quality(metrics) or not_measured(run),
-        "method": describe_method(run.manifest.settings if run.has_model else None, bool(run.market.cover)),
-        "limits": describe_limits(run),
+        "blend": default_blend_sentence(run.manifest.settings) if run.has_model else "",
         "lead": LEAD,
         "script": script,
         "digest": b64encode(sha256(script.encode()).digest()).decode(),
@@ -170,31 +173,5 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(share=percent, thousands="{:,}".format)
+    environment.filters.update(share=percent, thousands="{:,}".format, counted=count)
     return environment
-
-
-def _head(run: Run) -> dict[str, Any]:
-    market, when = run.market, ""
-    if len(market.events) and market.timed:
-        first, last = (f"{end.day} {end:%b %Y}" for end in market.events[C.TIMESTAMP].agg(["min", "max"]))
-        when = f"Events from {first} to {last}."
-    counts = {
-        "listings": len(market.listings),
-        "photos": len(market.photos),
-        "users": market.events[C.USER].nunique() if len(market.events) else 0,
-        "events": len(market.events),
-    }
-    return {
-        "market": market.name,
-        "lines": [
-            when,
-            "" if run.has_model else "Without a trained model.",
-            "The model was trained on another market and is used here as it is." if run.transferred else "",
-            "The market changed since this run was made; figures and listings may not fit it any more."
-            if run.market_changed
-            else "",
-            market.config.note or "",
-        ],
-        "counts": {name: number for name, number in counts.items() if number},
-    }

@@ -1,4 +1,4 @@
-"""The results of a run in words and as figures, the method in plain words, and its limits."""
+"""The results of a run in words and as figures."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,9 +10,7 @@ from listing_vibes.evaluation.intervals import SIGNIFICANT
 from listing_vibes.evaluation.result import DRAWN, LEFT_OUT
 from listing_vibes.insight.beats import Bar
 from listing_vibes.insight.rankings import best_baseline
-from listing_vibes.model.settings import Resolved
 from listing_vibes.report.figures import Row, Rows
-from listing_vibes.run.describe import default_blend_sentence
 from listing_vibes.run.run import Run
 from listing_vibes.scoring.metrics import METRIC
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, ORACLE, method_name, uses_model
@@ -180,52 +178,3 @@ def not_measured(run: Run) -> str:
     if not len(run.market.events):
         return "This run was not measured: its market has no events to test lists on. Similar listings need none."
     return "This run was not measured: it has not been evaluated."
-
-
-PHOTOS_READ = "Photos are first turned into numbers by a network that was trained on many other pictures."
-
-
-def describe_method(settings: Resolved | None, has_photos: bool) -> tuple[str, ...]:
-    """Describe the model of these settings in plain words; without a model, the comparison of listings."""
-    parts, network = ("attributes, its photos", f" {PHOTOS_READ}") if has_photos else ("attributes", "")
-    if settings is None:
-        return (
-            f"Listings are compared by their attributes{' and by their photos' * has_photos}.{network}",
-            "No model was trained here, so nothing is learned from what people did: what is near a listing looks like it "
-            "or has similar attributes.",
-        )
-    return (
-        f"Every listing is read as a short text: its {parts} and its description.{network}",
-        "A user is the sequence of the listings that they interacted with, in order, with what they did and for how long, "
-        f"which the user encoder {settings.history} turns into a vector.{default_blend_sentence(settings)}",
-        "So listings and users become points in the same space. The model is trained so that a user is near the "
-        "listings that they interacted with next. What is near a user is recommended; what is near a listing is similar.",
-        "The model knows no listing and no user by name. So it can place a new listing and a new user.",
-    )
-
-
-def describe_limits(run: Run) -> list[str]:
-    """Return the limits of the results of a run."""
-    market, lines = run.market, [*(LIMITS_OF_FIGURES if run.metrics else ()), *LIMITS]
-    if run.metrics and run.metrics.get("protocol") == "leave-one-out":
-        lines.append(
-            "The test predicts each user's last event from those before, so it says nothing about the weeks to come."
-        )
-    if not len(market.photos):
-        lines.append("This market has no photos, so nothing here is about how listings look.")
-    if not len(market.events):
-        lines.append("This market has no events, so nothing here is about what people did.")
-    if excluded := market.config.excluded:
-        lines.append(f"{count(len(excluded), 'column was', 'columns were')} kept from the model.")
-    return lines
-
-
-LIMITS_OF_FIGURES = (
-    "A view is not a purchase: the figures say how well the next listing is predicted, not how satisfied people were.",
-    "Intervals are over users of this market; another market or another season may differ.",
-)
-LIMITS = (
-    "People could only choose among what they were shown then, so what was rarely shown is rarely right.",
-    "Photos and attributes can stand for things that must not decide, such as who lives in a quarter. Look at the groups "
-    "before you act on them.",
-)

@@ -174,11 +174,11 @@ def test_without_dates_only_what_trained_and_what_came_is_compared(trained, tmp_
     split = run.split()
     has_events = run.log.counts(split.train) > 0
     after = (run.catalogue.since >= split.t1) & ~has_events
-    rows = {group.name: group.rows for group in groups_of(run, split.t1, split.train)}
+    rows = {group.name: group.rows for group in groups_of(run, split)}
     assert after.any() and (rows["new"] == np.flatnonzero(after)).all()
     least, most = np.iinfo(np.int64).min, np.iinfo(np.int64).max
     run.catalogue = Catalogue(np.full(len(after), least), np.full(len(after), most))  # none has a date
-    (live,) = groups_of(run, split.t1, split.train)
+    (live,) = groups_of(run, split)
     assert live.name == "live" and (live.rows == np.flatnonzero(has_events)).all()
 
 

@@ -103,12 +103,12 @@ def monitor(
     with shown(progress) as report:
         evaluation = evaluate_newest(opened, newest, report)
     split = newest.split
-    train = None if split is None or opened.transferred else split.train
     checks = [recall_check(newest, evaluation, opened, limits)]
     if len(opened.log):
         now, then = now_and_then(opened, None if split is None else split.t2, blend)
         checks.append(coverage_check(now, then, limits))
-    checks += drift_checks(opened, newest, train, limits)
+    # The events that trained a model of other markets are unknown.
+    checks += drift_checks(opened, None if opened.transferred else split, limits)
     begin = None if newest.queries is None else newest.since
     since = str(np.datetime64(begin, "ns"))[:19] if begin is not None and opened.log.timed else begin
     result = Monitored(
@@ -269,29 +269,29 @@ def coverage_check(now: SampledLists, then: SampledLists | None, limits: Thresho
     )  # fmt: skip
 
 
-def groups_of(run: Run, t1: int | None, train: np.ndarray | None) -> list[Group]:
+def groups_of(run: Run, split: Split | None) -> list[Group]:
     """Return the groups of listings to compare with training: the newest, all since training, and all active ones.
 
     New since training are listings published after it, and those added by refreshes, whose rows are last.
 
     Args:
-        t1: the end of training; train: (N,) bool, the training events; None: unknown, for another market's model.
+        split: the split of the training; None: unknown, for another market's model.
     """
     number, since = len(run.listing_ids), run.catalogue.since
     active = run.catalogue.live(run.after_last_event)
     embedded = len(read_spaces(run.made / "listings.safetensors")["listing_id"])  # before all refreshes
     new = np.arange(number) >= embedded
-    if train is not None:
-        has_events = run.log.counts(train) > 0
-        if t1 is not None:
-            new |= (since >= t1) & ~has_events
+    if split is not None:
+        has_events = run.log.counts(split.train) > 0
+        if split.t1 is not None:
+            new |= (since >= split.t1) & ~has_events
         is_dated = since > np.iinfo(np.int64).min
         # Listings with neither an event nor a date took no part in training and differed from the rest from the start.
-        active &= new | has_events | (is_dated & (t1 is None or since < t1))
+        active &= new | has_events | (is_dated & (split.t1 is None or since < split.t1))
     groups = [Group("live", "the active listings", np.flatnonzero(active))]
     if new.any() and not new.all():
         rows = np.flatnonzero(new)
-        words = f"the listings since {'training' if train is not None else 'the run was made'}"
+        words = f"the listings since {'the run was made' if split is None else 'training'}"
         groups.insert(0, Group("new", words, rows))
         if len(rows) > 2 * NEWEST:
             last = rows[np.lexsort((rows, since[rows]))][-NEWEST:]
@@ -299,18 +299,15 @@ def groups_of(run: Run, t1: int | None, train: np.ndarray | None) -> list[Group]
     return groups
 
 
-def drift_checks(
-    run: Run, newest: NewestQueries, train: np.ndarray | None, limits: Thresholds
-) -> list[Check]:
-    """Return the checks of the drift of listings and photos since training."""
-    split, market, featurizer = newest.split, run.market, run.engine.featurizer
-    groups = groups_of(run, split.t1 if split is not None and train is not None else None, train)
+def drift_checks(run: Run, split: Split | None, limits: Thresholds) -> list[Check]:
+    """Return the checks of the drift of listings and photos since training, see `groups_of`."""
+    market, featurizer, groups = run.market, run.engine.featurizer, groups_of(run, split)
     new = next((group.rows for group in groups if group.name == "new"), np.zeros(0, np.int64))
     here, photos = view_market(featurizer, market), _photos(run)
     listing = market.photos[C.LISTING].map(run.listing_row).to_numpy()
     # The training data of a model of other markets differs from this market from the start, which is not drift.
     seen = None if run.transferred else nearest_market(load_summaries(run.folder), here)[0]
-    if seen is None and (train is not None or len(new)):  # the run's listings as they are in the market now
+    if seen is None and (split is not None or len(new)):  # the run's listings as they are in the market now
         trained = np.setdiff1d(np.arange(len(run.listing_ids)), new)
         then = None if photos is None else replace(photos, ok=photos.ok & np.isin(listing, trained))
         seen = MarketSummary.of(market, trained, featurizer, None)
