@@ -21,7 +21,7 @@ from listing_vibes.run.describe import explain_empty
 from listing_vibes.run.fits import save_fits
 from listing_vibes.run.histories import Event, of_histories
 from listing_vibes.run.newcomers import new_listings
-from listing_vibes.run.ranking import Candidates, weighted_scorers
+from listing_vibes.run.ranking import Candidates, linear_parts
 from listing_vibes.run.rules import Rules, declared
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
@@ -69,18 +69,17 @@ def blend(log, **scorers) -> Blend:
 def test_inner_products_are_the_scores_of_the_blend(log, monkeypatch):
     monkeypatch.setattr("listing_vibes.search.approximate.EXACT_TO", 100)
     batch, scorer = queries(log), blend(log)
-    weighted = weighted_scorers(scorer)
-    candidates = Candidates(weighted, np.asarray(scorer.gain(batch.at[:1]))[0], batch)
-    vectors = candidates.query_vectors(weighted, batch)
+    candidates = Candidates(scorer, batch)
+    vectors = candidates.query_vectors(scorer, batch)
     table = np.hstack(candidates.index.parts)
     np.testing.assert_allclose(vectors @ table.T, scorer.score(batch), atol=2e-6)
 
 
 def test_scores_that_are_no_inner_products_have_no_candidates(log):
     ids = ItemKNN.fit(Interactions.of(log, np.ones(len(log), bool)))
-    assert weighted_scorers(blend(log, ids=ids)) is None
+    assert linear_parts(blend(log, ids=ids)) is None
     late = VectorScorer("model", np.eye(300, 8, dtype=np.float32), lambda *_: None, log, LateInteraction(0.5))
-    assert weighted_scorers(late) is None
+    assert linear_parts(blend(log, model=late)) is None
 
 
 @pytest.mark.parametrize(

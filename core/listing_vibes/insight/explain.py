@@ -25,11 +25,13 @@ from listing_vibes.insight.occlusion import (
 )
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.moments import Moment
+from listing_vibes.market.splits import Queries
 from listing_vibes.run.fits import NOTHING
 from listing_vibes.run.histories import HistoryBatch, of_histories, of_users, parse_queries
 from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
+from listing_vibes.scoring.blend import Blend
 from listing_vibes.scoring.ranking_names import blend_name
 from listing_vibes.scoring.scorer import PrecomputedScores
 from listing_vibes.tables import render_table
@@ -195,22 +197,19 @@ def explain_ranked(
     if not len(rows):
         return []
     until = np.inf if budget is None else time.monotonic() + budget
-    if recommender.additions is not None and recommender.additions.fit.ids:
+    if recommender.additions.fit.ids:
         recommender = run.recommender("model", recommender.rules, blend=NOTHING)
     log, start, end = history.log, int(history.start[0]), int(history.end[0])
     occluded = occlude_history(run, log, start, end)
-    model = PrecomputedScores("model", occluded.scores[:1])
-    parts = recommender.parts(model, *occluded.history, at)  # by feature, each (1, L)
+    fit = recommender.additions.fit
+    scorer, queries = _blended(recommender, occluded.scores[:1], *occluded.history, at)
+    parts = dict(scorer.parts(queries)) | dict(scorer.gains(queries.at))  # by feature, each (1, L)
     order = recommender.moves.add_to(np.asarray(sum(parts.values())), at)  # (1, L)
     if occluded.shorter is not None:
-        model = PrecomputedScores("model", occluded.scores[1:])
-        without = recommender.with_additions(model, *occluded.shorter, at)
-        order = np.concatenate([order, recommender.moves.add_to(without, at)])  # (1 + T, L)
+        scorer, queries = _blended(recommender, occluded.scores[1:], *occluded.shorter, at)
+        order = np.concatenate([order, recommender.moves.add_to(scorer.score(queries), at)])  # (1 + T, L)
     candidates = _candidates(recommender, log, start, end, at)
-    unit, ranking = 1.0, blend_name()
-    if recommender.additions is not None:
-        fit = recommender.additions.fit
-        unit, ranking = 1 / float(fit.factor("model")), blend_name(*filter(None, fit.parts.split("+")))
+    unit, ranking = 1 / float(fit.factor("model")), blend_name(*filter(None, fit.parts.split("+")))
     results = []
     for row in rows:
         ranks = [1 + int((line[candidates] > line[row]).sum()) for line in order]
@@ -231,6 +230,14 @@ def explain_ranked(
             )
         )
     return results
+
+
+def _blended(
+    recommender: Recommender, scores: np.ndarray, log: EventLog, start: np.ndarray, end: np.ndarray, at: int
+) -> tuple[Blend, Queries]:
+    """Return the blend with the model's `scores` (B, L), and its queries for the histories `start : end` (B,) of `log`."""
+    model = PrecomputedScores("model", scores)
+    return recommender.additions.scorer(model, log), recommender.queries(start, end, at)
 
 
 def _explain_events(

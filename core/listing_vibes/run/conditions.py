@@ -174,10 +174,12 @@ def explain_unmet(market: Market, rules: Rules) -> str | None:
 class Groups:
     """The values that the rules compare, by listing row."""
 
-    region: np.ndarray | None  # (L,) int64, equal where the attributes of `same` are equal
-    seller: np.ndarray | None  # (L,) int64, -1 missing
-    fulfilling: np.ndarray | None  # (L,) bool, which listings fulfill `where`; None: all
-    allowed: np.ndarray | None  # (L,) bool, which listings the rules with `Declared.allows` allow; None: all
+    region: np.ndarray | None = None  # (L,) int64, equal where the attributes of `same` are equal
+    seller: np.ndarray | None = None  # (L,) int64, -1 missing
+    fulfilling: np.ndarray | None = None  # (L,) bool, which listings fulfill `where`; None: all
+    allowed: np.ndarray | None = (
+        None  # (L,) bool, which listings the rules with `Declared.allows` allow; None: all
+    )
 
     @classmethod
     def of(cls, rules: Rules, market: Market) -> Groups:

@@ -17,9 +17,8 @@ from listing_vibes.market.splits import Queries
 from listing_vibes.run.rules import Rules
 from listing_vibes.scoring.blend import Blend
 from listing_vibes.scoring.neighbors import VectorNeighbors
-from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.scorer import VectorScorer
-from listing_vibes.search.approximate import CandidateIndex, choose_index
+from listing_vibes.search.approximate import choose_index
 from listing_vibes.search.index import best
 
 #: With diversity, a list of k is chosen from this many times k candidates.
@@ -60,13 +59,13 @@ class Requests:
     """Requests for B lists at one moment.
 
     Attributes:
-        region_of: (B,) rows of the listings whose region (see `Rules.same`) the candidates must have.
+        region_of: (B,) rows of the listings whose region (see `Rules.same`) the candidates must have; None for any region.
         banned: (n,) rows, each of which the list `owner` (n,) must not contain.
         at: the moment; None if there is none.
         k: the length of each list.
     """
 
-    region_of: np.ndarray
+    region_of: np.ndarray | None
     banned: np.ndarray
     owner: np.ndarray
     at: int | None
@@ -74,12 +73,11 @@ class Requests:
 
     def take(self, lists: np.ndarray) -> Requests:
         """Return the requests for the lists `lists` (b,)."""
-        number = np.full(len(self.region_of), -1)
+        number = np.full(max(lists.max(initial=0), self.owner.max(initial=0)) + 1, -1)
         number[lists] = np.arange(len(lists))
         owner = number[self.owner]
-        return replace(
-            self, region_of=self.region_of[lists], banned=self.banned[owner >= 0], owner=owner[owner >= 0]
-        )
+        region_of = None if self.region_of is None else self.region_of[lists]
+        return replace(self, region_of=region_of, banned=self.banned[owner >= 0], owner=owner[owner >= 0])
 
     def ban(self, rows: np.ndarray, owner: np.ndarray) -> Requests:
         """Return the same requests, but ban the listings `rows` (n,) from the lists `owner` (n,)."""
@@ -120,7 +118,7 @@ class CandidateRanker:
         lists = Lists.empty(len(queries), requests.k)
         bans = np.unique(requests.owner * len(allowed) + requests.banned)
         numbers = self.vectors.shape[1] if self.rules.diversity else 1  # numbers per candidate
-        for group, members in self._groups(requests, allowed):
+        for group, members in self._groups(len(queries), requests, allowed):
             size, requested = int(members.sum()), self._pool_size(requests.k, members)
             pool = requested + SPARE
             while len(group) and size:
@@ -146,10 +144,12 @@ class CandidateRanker:
         by_seller = np.bincount(self.seller[members] + 1, minlength=1)
         return int(min(requested, by_seller[0] + np.minimum(by_seller[1:], self.rules.at_most).sum()))
 
-    def _groups(self, requests: Requests, allowed: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield the numbers (b,) of lists with the same candidates, and these candidates (L,) bool."""
-        if self.region is None:
-            yield np.arange(len(requests.region_of)), allowed
+    def _groups(
+        self, count: int, requests: Requests, allowed: np.ndarray
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield the numbers (b,) of lists, of `count`, with the same candidates, and these candidates (L,) bool."""
+        if self.region is None or requests.region_of is None:
+            yield np.arange(count), allowed
             return
         region = self.region[requests.region_of]
         for item in np.unique(region):
@@ -260,15 +260,9 @@ def _occurrence(codes: np.ndarray) -> np.ndarray:
     return np.where(codes >= 0, back, 0)
 
 
-Weighted = list[tuple[VectorScorer | VectorNeighbors, np.float32]]
-
-
-def weighted_scorers(scorer: Scorer) -> Weighted | None:
-    """Return the scorers of the model only or of a blend with their factors; None where scores are no inner products."""
-    if isinstance(scorer, Blend):
-        weighted = [(part, scorer.weights.factor(name)) for name, part in scorer.scorers.items()]
-    else:
-        weighted = [(scorer, np.float32(1))]
+def linear_parts(blend: Blend) -> list[tuple[VectorScorer | VectorNeighbors, np.float32]] | None:
+    """Return the scorers of a blend with their factors; None where scores are no inner products."""
+    weighted = [(part, blend.weights.factor(name)) for name, part in blend.scorers.items()]
     if all(isinstance(part, VectorScorer | VectorNeighbors) and part.is_linear for part, _ in weighted):
         return [(part, factor) for part, factor in weighted if factor]  # type: ignore[misc]
     return None
@@ -278,36 +272,30 @@ class Candidates:
     """The index of a recommender at a moment, with the vectors that it compares.
 
     Args:
-        weighted: see `weighted_scorers`.
-        gain: (L,) the part of scores that is the same for all users; None without one.
-        sample: some queries of the recommender, by which the index is chosen.
+        blend: a blend with `linear_parts`.
+        sample: some queries of the recommender at one moment, by which the index is chosen.
     """
 
-    index: CandidateIndex | None
-
-    def __init__(self, weighted: Weighted, gain: np.ndarray | None, sample: Queries) -> None:
+    def __init__(self, blend: Blend, sample: Queries) -> None:
+        weighted = linear_parts(blend) or []
         # A listing without a vector gets the mean score of the others, which is the query's product with their mean.
-        self._means: list[np.ndarray | None] = [
+        self._means = [
             None if part.present.all() else part.vectors[part.present].mean(axis=0) for part, _ in weighted
         ]
-        columns = [
-            ~part.present for (part, _), mean in zip(weighted, self._means, strict=True) if mean is not None
-        ]
-        self._has_gain = gain is not None and bool(gain.any())
-        if gain is not None and self._has_gain:
-            columns.append(gain)
-        parts = [part.vectors for part, _ in weighted]
+        gain, parts = np.ravel(blend.gain(sample.at[:1])), [part.vectors for part, _ in weighted]
+        self._has_gain = bool(gain.any())
+        columns = [~part.present for part, _ in weighted if not part.present.all()]
+        columns += [gain] * self._has_gain
         if columns:
             parts.append(np.column_stack(columns).astype(np.float32))
-        self.index = choose_index(parts, self.query_vectors(weighted, sample))
+        self.index = choose_index(parts, self.query_vectors(blend, sample))
 
-    def query_vectors(self, weighted: Weighted, batch: Queries) -> np.ndarray:
+    def query_vectors(self, blend: Blend, batch: Queries) -> np.ndarray:
         """Return the vectors (B, d) whose inner products with those of listings are scores."""
         parts, columns = [], []
-        for (scorer, factor), mean in zip(weighted, self._means, strict=True):
+        for (scorer, factor), mean in zip(linear_parts(blend) or [], self._means, strict=True):
             parts.append(scorer.query_vectors(batch) * factor)
             if mean is not None:
                 columns.append(parts[-1] @ mean)
-        if self._has_gain:
-            columns.append(np.ones(len(batch), np.float32))
+        columns += [np.ones(len(batch), np.float32)] * self._has_gain
         return np.column_stack([*parts, *columns]).astype(np.float32)

@@ -23,8 +23,8 @@ from listing_vibes.run.ranking import (
     Lists,
     Requests,
     Search,
+    linear_parts,
     search_scores,
-    weighted_scorers,
 )
 from listing_vibes.run.rules import PINNED, RULED, Rules
 from listing_vibes.run.run_blend import MOMENTS, RunBlend
@@ -32,7 +32,6 @@ from listing_vibes.run.score_moves import ScoreMoves
 from listing_vibes.scoring.blend import Blend
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.neighbors import encode_untrained
-from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.recency import RecentEvents
 from listing_vibes.scoring.scorer import VectorScorer
 from listing_vibes.search.approximate import QUERIES, CandidateIndex, choose_index
@@ -67,11 +66,9 @@ class Recommender:
         additions: RunBlend | None = None,
         batch: bool = False,
     ) -> None:
-        self.run, self.space, self.rules, self.additions = run, space, rules, additions
-        self._batch = batch
-        self.groups = (
-            Groups.of(rules, run.market) if rules.needs_attributes else Groups(None, None, None, None)
-        )
+        self.run, self.space, self.rules, self._batch = run, space, rules, batch
+        self.additions = RunBlend(run, None) if additions is None else additions
+        self.groups = Groups.of(rules, run.market) if rules.needs_attributes else Groups()
         self.pins = named_rows(run, rules.pin, "pin")
         unlike = named_rows(run, rules.unlike, "not")
         self._blocked = np.append(named_rows(run, rules.block, "block"), unlike)
@@ -92,7 +89,7 @@ class Recommender:
         if (index := self._index_of_similar()) is not None:
             return self._rank(index.search, vectors[rows], requests)
         return self._rank_scores(
-            lambda subset: self.moves.add_to(vectors[rows[subset]] @ vectors.T, at), requests
+            lambda part: self.moves.add_to(vectors[rows[part]] @ vectors.T, at), len(rows), requests
         )
 
     def recommend(
@@ -108,7 +105,7 @@ class Recommender:
         if log.has_negatives:  # The penalty of listings similar to unwanted ones is no inner product.
             is_scored[log.negatives(start, end)[0]] = True
         if is_empty.any():
-            lists.put(is_empty, self._popular(int(is_empty.sum()), at, k))
+            lists.put(is_empty, self._popular(at, lists.rows.shape[1]))
         for subset, by in ((~is_empty & is_scored, None), (~is_empty & ~is_scored, candidates)):
             if subset.any():
                 lists.put(subset, self._for_histories(log, start[subset], end[subset], at, k, by))
@@ -124,7 +121,7 @@ class Recommender:
         candidates: Candidates | None,
     ) -> Lists:
         """Return lists for histories with events, by the index of `candidates` or (None) by the scores of all listings."""
-        vectors = self._encode_histories(log, start, end)
+        vectors, queries = self._encode(log, start, end), self.queries(start, end, at)
         newest = log.listing[log.newest_positive(start, end)].astype(np.int64)  # (B,)
         owner, banned = log.negatives(start, end)
         if self.rules.drop_seen:
@@ -132,120 +129,85 @@ class Recommender:
             owner = np.repeat(np.arange(len(start)), end - start)
         requests = Requests(newest, banned, owner, at, self._length(k))
         if candidates is not None and candidates.index is not None:
-            weighted = weighted_scorers(self._blended(self._model_scorer(vectors, log), log)) or []
-            queries = candidates.query_vectors(weighted, _queries(start, end, at))
-            return self._rank(candidates.index.search, queries, requests)
+            given = candidates.query_vectors(self._blend(vectors, log), queries)
+            return self._rank(candidates.index.search, given, requests)
 
         def score(part: np.ndarray) -> np.ndarray:
-            scores = self.with_additions(
-                self._model_scorer(vectors[part], log), log, start[part], end[part], at
-            )
+            scores = self._blend(vectors[part], log).score(queries.take(part))
             return self.moves.add_to(scores, at)
 
-        return self._rank_scores(score, requests)
+        return self._rank_scores(score, len(start), requests)
 
-    def _popular(self, count: int, at: int, k: int | None) -> Lists:
-        """Return popular and recent listings `count` times, with the number of recent events as score."""
-        if self.rules.same:  # Without a history there is no listing to compare with.
-            rules = self.rules.model_copy(update={"same": ()})
-            return Recommender(self.run, self.space, rules)._popular(count, at, k)
+    def _popular(self, at: int, k: int) -> Lists:
+        """Return one list of popular and recent listings, with the number of recent events as score; the rule `same` does not apply."""
         moment, none = self.run.counted_at(at), np.zeros(0, np.int64)
         order, recent = _popular_cache(self.run).get(moment, lambda: popular_order(self.run, moment))
-        requests = Requests(np.zeros(1, np.int64), none, none, at, self._length(k))
-        rows, _, ruled = self._rank_scores(lambda _: self.moves.add_to(order[None], at), requests)
-        lists = Lists(rows, np.where(rows >= 0, recent[rows], 0), ruled)
-        return Lists(*(np.repeat(column, count, axis=0) for column in lists))
+        requests = Requests(None, none, none, at, k)
+        lists = self._rank_scores(lambda _: self.moves.add_to(order[None], at), 1, requests)
+        return lists._replace(scores=np.where(lists.rows >= 0, recent[lists.rows], 0))
 
-    def _rank_scores(self, score: Callable[[np.ndarray], np.ndarray], requests: Requests) -> Lists:
-        """Return lists by the scores (b, L) of every listing, for b lists at a time."""
-        step, count = max(1, HELD // max(len(self._has_vector), 1)), len(requests.region_of)
-        parts = [np.arange(low, min(low + step, count)) for low in range(0, count, step)]
-        ranked = [self._rank(search_scores, score(part), requests.take(part)) for part in parts]
-        return (
-            Lists(*map(np.concatenate, zip(*ranked, strict=True))) if ranked else Lists.empty(0, requests.k)
-        )
+    def _rank_scores(
+        self, score: Callable[[np.ndarray], np.ndarray], count: int, requests: Requests
+    ) -> Lists:
+        """Return `count` lists by the scores (b, L) of every listing, for b lists at a time."""
+        lists, step = Lists.empty(count, requests.k), max(1, HELD // max(len(self._has_vector), 1))
+        for part in np.split(np.arange(count), range(step, count, step)):
+            lists.put(part, self._rank(search_scores, score(part), requests.take(part)))
+        return lists
 
     def _rank(self, search: Search, queries: np.ndarray, requests: Requests) -> Lists:
         """Return lists under the rules; with `fill`, short lists are filled up under fewer and fewer rules."""
-        lists, code = Lists.empty(len(queries), requests.k), 0
-        for ignored in self._stages():
+        lists = Lists.empty(len(queries), requests.k)
+        for reason, rules in self.rules.stages():
             short = np.flatnonzero(lists.rows[:, -1] < 0)
             if not len(short):
                 break
-            code = RULED.index(f"without {ignored[-1]}") if ignored else 0
-            rules = self.rules.without(*ignored) if ignored else self.rules
             has = lists.rows[short] >= 0  # (b, k)
             missing = requests.take(short).ban(lists.rows[short][has], np.nonzero(has)[0])
-            allowed = self.eligible(requests.at, bool(rules.where) or not self.rules.where)
-            rows, scores = self._ranker(search, rules).rank(queries[short], missing, allowed)
+            ranker = CandidateRanker(
+                search=search,
+                rules=rules,
+                vectors=self.run.vectors(self.space),
+                region=self.groups.region if rules.same else None,
+                seller=self.groups.seller,
+                pins=self.pins if rules.pin else self.pins[:0],
+            )
+            allowed = self.eligible(requests.at, rules.where == self.rules.where)
+            rows, scores = ranker.rank(queries[short], missing, allowed)
             rank = has.sum(axis=1)[:, None] + np.arange(requests.k)  # (b, k)
             line, column = np.nonzero((rows >= 0) & (rank < requests.k))
             to = short[line], rank[line, column]
             lists.rows[to], lists.scores[to] = rows[line, column], scores[line, column]
-            lists.ruled[to] = code if ignored else np.isin(rows[line, column], self.pins) * PINNED
+            is_pin = np.isin(rows[line, column], ranker.pins)
+            lists.ruled[to] = np.where(is_pin, PINNED, RULED.index(reason))
         return lists
-
-    def _stages(self) -> list[tuple[str, ...]]:
-        """Return the names of the ignored rules of each pass: first none, then, with `fill`, one more each time."""
-        stages: list[tuple[str, ...]] = [()]
-        for name in ("at_most", "same", "where") if self.rules.fill else ():
-            if getattr(self.rules, name):
-                stages.append((*stages[-1], name))
-        return stages
-
-    def _ranker(self, search: Search, rules: Rules) -> CandidateRanker:
-        region = self.groups.region if rules.same else None
-        pins = self.pins if rules.pin else self.pins[:0]
-        return CandidateRanker(search, rules, self.run.vectors(self.space), region, self.groups.seller, pins)
 
     def _length(self, k: int | None) -> int:
         """Return the length of the lists, at most the number of listings."""
         return max(1, min(self.rules.k if k is None else k, len(self._has_vector)))
-
-    def _encode_histories(self, log: EventLog, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-        """Return the vectors (B, d) of histories, by the model or, in other spaces, as the mean of their listings."""
-        vectors = self.run.vectors(self.space)
-        if self.space == "model":
-            return self.run.engine.encode_histories(log, start, end, listings=vectors)
-        return encode_untrained(vectors, log, start, end)
 
     @property
     def scorer(self) -> str:
         """Return the name of the scorer for users if it is not a trained model, such as `UNTRAINED`; else empty."""
         return "" if self.space == "model" else UNTRAINED
 
-    def _model_scorer(self, vectors: np.ndarray, log: EventLog) -> VectorScorer:
-        """Return the scorer of the space for histories of `log` with these vectors (B, d)."""
+    def _encode(self, log: EventLog, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """Return the vectors (B, d) of histories, by the model or, in other spaces, as the mean of their listings."""
+        vectors = self.run.vectors(self.space)
+        if self.space == "model":
+            return self.run.engine.encode_histories(log, start, end, listings=vectors)
+        return encode_untrained(vectors, log, start, end)
+
+    def _blend(self, vectors: np.ndarray, log: EventLog) -> Blend:
+        """Return the scorer of histories of `log` with these vectors (B, d)."""
         table, late = self.run.vectors(self.space), self.run.late_interaction
         late = late if self.space == "model" else LateInteraction()
-        return VectorScorer("model", table, lambda *_: vectors, log, late)
+        return self.additions.scorer(VectorScorer("model", table, lambda *_: vectors, log, late), log)
 
-    def _blended(self, model: Scorer, log: EventLog) -> Scorer:
-        """Return the scorer `model`, blended, for histories of `log`."""
-        return model if self.additions is None else self.additions.scorer(model, log)
-
-    def with_additions(
-        self, model: Scorer, log: EventLog, start: np.ndarray, end: np.ndarray, at: int
-    ) -> np.ndarray:
-        """Return the scores (b, L) float32 of `model`, blended, for the histories `start : end` (b,) of `log` at a moment."""
-        queries, blended = _queries(start, end, at), self._blended(model, log)
-        scores = blended.personal(queries) if isinstance(blended, Blend) else blended.score(queries)
-        gain = self.gain_at(at)
-        return scores if gain is None else scores + gain
-
-    def parts(
-        self, model: Scorer, log: EventLog, start: np.ndarray, end: np.ndarray, at: int
-    ) -> dict[str, np.ndarray]:
-        """Return the parts of `with_additions` by feature of the blend, each (B, L) or (1, L) float32."""
-        queries = _queries(start, end, at)
-        if self.additions is None:
-            return {"model": np.asarray(model.score(queries))}
-        blend = self.additions.scorer(model, log)
-        return dict(blend.parts(queries)) | dict(blend.gains(np.array([self.run.counted_at(at)])))
-
-    def gain_at(self, at: int) -> np.ndarray | None:
-        """Return the gains (L,) float32 of all listings by recent events at a moment; None without recency."""
-        return None if self.additions is None else self.additions.gain(self.run.counted_at(at))
+    def queries(self, start: np.ndarray, end: np.ndarray, at: int) -> Queries:
+        """Return queries for the histories `start : end` (B,) of a log at a moment, without users and targets."""
+        none, moment = np.full(len(start), -1), np.full(len(start), self.run.counted_at(at))
+        return Queries(none, np.zeros(len(start), np.int32), none, moment, start, end, masked=True)
 
     def eligible(self, at: int | None, where: bool = True) -> np.ndarray:
         """Return (L,) bool: which listings may be in a list at a moment; with `where=False` the conditions are ignored."""
@@ -270,10 +232,8 @@ class Recommender:
             self._index_of_similar()
         else:
             self._candidates_at(at)
-            self.gain_at(at)
             self.eligible(at)
-            if self.additions is not None:
-                self.additions.open()
+            self.additions.scorer(None, self.run.log).gain(np.array([self.run.counted_at(at)]))
         if self.moves.any:
             self.moves.gain(at)
 
@@ -285,7 +245,7 @@ class Recommender:
     @property
     def _is_indexed(self) -> bool:
         """Return whether an index may retrieve the candidates."""
-        return self._batch and len(self.run.vectors(self.space)) > EXACT_TO and not self.moves.any
+        return self._batch and len(self._has_vector) > EXACT_TO and not self.moves.any
 
     def _index_of_similar(self) -> CandidateIndex | None:
         """Return the index of the space for lists of similar listings; None where all listings are compared."""
@@ -307,20 +267,13 @@ class Recommender:
             log, ends = self.run.log, history_ends(self.run, at)
             users = sample_rows(np.flatnonzero(ends > log.start[:-1]), QUERIES)
             start, end = log.start[users], ends[users]
-            model = self._model_scorer(self._encode_histories(log, start, end), log)
-            weighted = weighted_scorers(self._blended(model, log))
-            if weighted is None or not len(users):
+            blend = self._blend(self._encode(log, start, end), log)
+            if linear_parts(blend) is None or not len(users):
                 return None
-            candidates = Candidates(weighted, self.gain_at(at), _queries(start, end, at))
+            candidates = Candidates(blend, self.queries(start, end, at))
             return candidates if candidates.index is not None else None
 
         return self._candidates.get(self.run.counted_at(at), make)
-
-
-def _queries(start: np.ndarray, end: np.ndarray, at: int) -> Queries:
-    """Return queries for the histories `start : end` (B,) of a log at a moment, without users and targets."""
-    none, moment = np.full(len(start), -1), np.full(len(start), at)
-    return Queries(none, np.zeros(len(start), np.int32), none, moment, start, end, masked=True)
 
 
 def popular_order(run: RunFolder, moment: int) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from numbers import Integral
@@ -166,12 +166,14 @@ class Rules(BaseModel):
         """Return whether a response has the reason of each listing, one of `RULED`."""
         return bool(self.pin or self.fill)
 
-    def without(self, *names: str) -> Rules:
-        """Return the rules without `names` (of `at_most`, `same`, `where`), and without pins, diversity and fill."""
-        removed: dict[str, Any] = dict.fromkeys(names, ())
-        if "at_most" in names:
-            removed |= {"at_most": None, "seller": None}
-        return self.model_copy(update=removed | {"pin": (), "diversity": 0.0, "fill": False})
+    def stages(self) -> Iterator[tuple[str, Rules]]:
+        """Yield the rules and, with `fill`, those of each further pass, one rule fewer and by score only; each after its reason of `RULED`."""
+        yield RULED[0], self
+        rules = self.model_copy(update={"pin": (), "diversity": 0.0})
+        for name in ("at_most", "same", "where") if self.fill else ():
+            if getattr(self, name):
+                rules = rules.model_copy(update={name: type(self).model_fields[name].default})
+                yield f"without {name}", rules
 
     def resolved(self, for_users: bool) -> Rules:
         """Return the rules with defaults for None: lists for users have active listings that are not in the history.

@@ -23,18 +23,20 @@ from listing_vibes.scoring.tuning import DECAYS
 MOMENTS = 5
 
 
+#: The weights of the model only.
+ALONE = BlendWeights(weights={"model": 1.0}, scales={"model": 1.0})
+
+
 class RunBlend:
-    """The blend of a run's model with the weights `fit`; each feature is computed on first use.
+    """The blend of a run's model with the weights `fit` (None: the model only); each feature is computed on first use.
 
     Args:
         train: (N,) bool, the events that fit the id model, the whitening of texts and, without timestamps, recency; None for
             all wanted events, as in serving.
     """
 
-    def __init__(self, run: RunFolder, fit: BlendWeights, train: np.ndarray | None = None) -> None:
-        self.run, self.fit = run, fit
-        self._train = train
-        self._gains: Cache[int, np.ndarray] = Cache(MOMENTS)
+    def __init__(self, run: RunFolder, fit: BlendWeights | None, train: np.ndarray | None = None) -> None:
+        self.run, self.fit, self._train = run, ALONE if fit is None else fit, train
 
     def scorer(self, model: Scorer | None, log: EventLog) -> Blend:
         """Return the blend with `model` (None: of a run without one), for queries on `log`."""
@@ -48,24 +50,13 @@ class RunBlend:
                 scorers[name] = self._ids.over(log)
         return Blend(self.fit, scorers, self._moments)
 
-    def gain(self, at: int) -> np.ndarray | None:
-        """Return the part of scores (L,) float32 that is the same for all users at a moment; None if there is none."""
-
-        def make() -> np.ndarray:
-            return np.ravel(Blend(self.fit, {}, self._moments).gain(np.array([at])))
-
-        return self._gains.get(at, make) if self._moments else None
-
-    def open(self) -> None:
-        """Compute the features that differ from user to user now."""
-        _ = self._neighbors, "ids" in self.fit.weights and self._ids
-
     @cached_property
     def _moments(self) -> dict[str, Moment]:
-        if not any(self.fit.weights.get(name) for name in ("recent", "age")):
+        names = [name for name in ("recent", "age") if self.fit.weights.get(name)]
+        if not names:
             return {}
         moments = moments_of(self.run.log, self._fitting_events, self.run.catalogue)
-        return {name: moment for name, moment in moments.items() if self.fit.weights.get(name)}
+        return {name: _cached(moments[name]) for name in names if name in moments}
 
     @property
     def _fitting_events(self) -> np.ndarray:
@@ -96,3 +87,15 @@ class RunBlend:
         interactions = Interactions.of(self.run.log, self._fitting_events)
         seed = self.run.manifest.settings.seed
         return models[self.fit.ids].again(interactions, self.fit.id_settings, seed)
+
+
+def _cached(moment: Moment) -> Moment:
+    """Return a feature that caches its values (1, L) for queries that are all at one moment, as those of lists are."""
+    cache: Cache[int, np.ndarray] = Cache(MOMENTS)
+
+    def values(at: np.ndarray) -> np.ndarray:
+        if not len(at) or (at != at[0]).any():
+            return moment(at)
+        return cache.get(int(at[0]), lambda: moment(at[:1]))
+
+    return values

@@ -20,7 +20,7 @@ from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY
-from listing_vibes.scoring.scorer import CachedScorer, VectorScorer
+from listing_vibes.scoring.scorer import VectorScorer
 from listing_vibes.scoring.text_space import text_vectors
 from listing_vibes.scoring.tuning import DECAYS
 
@@ -80,10 +80,7 @@ def default_ranking(run: Run, model: Scorer | None, split: Split) -> Scorer:
     A run without a model gives None, and has a blend. Without timestamps, only the training events of `split` count as recent or
     popular, never those of the test.
     """
-    if run.manifest.settings.blend is not None:
-        return RunBlend(run, run.manifest.settings.blend, split.train).scorer(model, run.log)
-    assert model is not None
-    return CachedScorer(model, DEFAULT_RANKING)
+    return RunBlend(run, run.manifest.settings.blend, split.train).scorer(model, run.log)
 
 
 def untrained_neighbors(

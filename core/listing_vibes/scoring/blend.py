@@ -80,16 +80,11 @@ class Blend:
 
     def score(self, batch: Queries) -> np.ndarray:
         """Return scores (B, L) float32."""
-        scores = self.personal(batch)
-        scores += self.gain(batch.at)
-        return scores
-
-    def personal(self, batch: Queries) -> np.ndarray:
-        """Return the part of scores (B, L) float32 that depends on histories."""
         parts = self.parts(batch)
         _, scores = next(parts)
         for _, part in parts:
             scores += part
+        scores += self.gain(batch.at)
         return scores
 
     def parts(self, batch: Queries) -> Iterator[tuple[str, np.ndarray]]:
@@ -99,7 +94,7 @@ class Blend:
             yield name, (filled(scores) if number else scores) * self.weights.factor(name)
 
     def gain(self, at: np.ndarray) -> np.ndarray | np.float32:
-        """Return the part of scores (B, L) float32 that is the same for all users at the moments `at` (B,)."""
+        """Return the part of scores that is the same for all users at the moments `at` (B,): (B, L) float32, or (1, L) of one moment."""
         return sum((part for _, part in self.gains(at)), np.float32(0))
 
     def gains(self, at: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
