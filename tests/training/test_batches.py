@@ -162,9 +162,12 @@ def test_a_small_market_of_several_comes_up_as_often_as_was_set(always_live, mak
     ) and shares.sum() == pytest.approx(1)
 
 
-def test_negatives_are_of_the_market_of_the_example():
-    mix = Mix.of(np.array([0, 0, 1, 1]), np.arange(4), 1.0)
-    assert mix.same(np.array([0, 3]), np.array([1, 2])).tolist() == [[True, False], [False, True]]
+def test_negatives_are_of_the_market_of_the_example(data):
+    market, listing, rows = np.arange(25) % 2, np.arange(25), np.arange(6)
+    mixed = replace(data, mix=Mix(market, np.ones(2)))
+    same = market[data.examples.positive[rows, :1]] == market[listing]
+    expected = data.masks(listing, rows)[1] & same
+    np.testing.assert_array_equal(mixed.masks(listing, rows)[1], expected)
 
 
 def test_buckets_are_drawn_again_and_keep_who_shares_one(data):

@@ -51,7 +51,7 @@ def test_masks_by_hand(case, kind):
     draw = fresh_candidates if kind == "fresh" else bank_candidates
     drawn = draw(own, warm, 60, rng)
     data = StepData(examples, log, catalogue, None, warm, masked, 0, live=masked)
-    positive, negative, first = data.masks(drawn, rows)
+    positive, negative, first = data.masks(drawn.listing, rows)
     assert len(np.unique(drawn.listing)) == len(drawn.listing) and set(own[own >= 0]) <= set(drawn.listing)
     assert np.isin(drawn.listing, warm).all() and (kind == "fresh") == (drawn.bank_rows is None)
     if kind == "bank":

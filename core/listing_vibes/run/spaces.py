@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -103,6 +104,23 @@ def stored_vectors(run: Path, model_run: Path, engine: Engine) -> dict[bytes, np
     return dict(zip(features.digests().tolist(), vectors, strict=True))
 
 
+def write_spaces(
+    run: Path,
+    market: Market,
+    photos: PhotoVectors | None,
+    engine: Engine | None,
+    attributes: AttributeSpace | None,
+    report: Report = silent,
+    stored: dict[bytes, np.ndarray] | None = None,
+) -> dict[str, np.ndarray]:
+    """Write the embeddings of a market and the features of its model into a run folder, and return what `spaces_of` returns."""
+    spaces = spaces_of(market, photos, engine, report, stored, attributes=attributes)
+    save_spaces(run, market, spaces, photos)
+    if engine is not None:
+        save_prepared(run, engine.features, market.fingerprint)
+    return spaces
+
+
 def save_spaces(
     run: Path, market: Market, spaces: dict[str, np.ndarray], photos: PhotoVectors | None = None
 ) -> None:
@@ -180,61 +198,51 @@ def _embed(
 
     `before` is the folder of the earlier version of the run.
     """
-    manifest = Manifest(
-        market=str(market.path.resolve()),
-        market_name=market.name,
-        fingerprint=market.fingerprint,
-        photo_encoder=photos.encoder if photos is not None else "",
-        versions=library_versions(),
-        settings=Resolved(),
-    )
-    engine, share, carried, settings = None, None, None, manifest.settings
+    settings, engine, share, transfer = Resolved(), None, None, None
     prior: dict[str, float] = {}
-    available: dict[bytes, np.ndarray] = {}
+    stored: dict[bytes, np.ndarray] = {}
+    origin: dict[str, Any] = {}
     if source is not None and model_run is not None:
-        stored = Manifest.load(source)
-        settings, trained_on = transfer_settings(stored, market)
-        is_same = trained_on == market.fingerprint
-        carried = None if is_same else _report_transfer(market, model_run, source, stored)
-        prior = {} if carried is None else stored.attribute_weights
-        if carried is not None:
-            report(Notice(f"The model of {model_run} {carried.sentence}."))
+        model = Manifest.load(source)
+        settings, trained_on = transfer_settings(model, market)
+        if trained_on != market.fingerprint:
+            transfer = _report_transfer(market, model_run, source, model)
         engine = Engine.load(source, market, settings, photos, adapt=True)
         for folder in dict.fromkeys((source.resolve(), before.resolve())):  # These are often the same folder.
-            available |= stored_vectors(folder, source, engine)
+            stored |= stored_vectors(folder, source, engine)
         for name in (*MODEL, *ABOUT):
             if (source / name).is_file():
                 copy_file(source / name, out / name)
         if engine.featurizer.within is not None:
             engine.featurizer.save(out)
-        if carried is not None and not carried.learned:
-            share = coverage(market, engine.featurizer, carried)
-        changed = {
-            "trained_on": trained_on,
-            "encoded_by": engine.precision,
-            "carried": carried,
-            "settings": settings,
-        }
-        manifest = manifest.model_copy(update=changed)
+        if transfer is not None:
+            report(Notice(f"The model of {model_run} {transfer.sentence}."))
+            prior = model.attribute_weights
+            share = None if transfer.learned else coverage(market, engine.featurizer, transfer)
+        origin = {"trained_on": trained_on, "encoded_by": engine.precision, "carried": transfer}
     log, catalogue = EventLog.from_market(market), Catalogue.of(market)
     split = None
     if log.is_positive.any():
         with suppress(NoTrainingEvents):  # such as a log of one moment: no weights can be fitted
-            split = split_of_model(log, catalogue, settings.split, carried)
+            split = split_of_model(log, catalogue, settings.split, transfer)
     attributes = weighted_attributes(market, log, split, catalogue, prior, settings.seed, report)
-    if attributes is not None:
-        manifest = manifest.model_copy(update={"attribute_weights": attributes.weights})
-    spaces = spaces_of(market, photos, engine, report, available, attributes=attributes)
-    save_spaces(out, market, spaces, photos)
-    if engine is not None:
-        save_prepared(out, engine.features, market.fingerprint)
-    if carried is not None or settings.blend is None:
+    spaces = write_spaces(out, market, photos, engine, attributes, report, stored)
+    if transfer is not None or settings.blend is None:
         blend = None if split is None else default_weights(engine, settings, spaces, log, split, catalogue)
         settings = settings.model_copy(update={"blend": blend})
-        manifest = manifest.model_copy(update={"settings": settings})
     default = default_space(market, spaces, share, settings.blend)
     report(Notice(default.sentence))
-    return manifest.model_copy(update={"default_space": default})
+    return Manifest(
+        market=str(market.path.resolve()),
+        market_name=market.name,
+        fingerprint=market.fingerprint,
+        photo_encoder=photos.encoder if photos is not None else "",
+        default_space=default,
+        attribute_weights={} if attributes is None else attributes.weights,
+        versions=library_versions(),
+        settings=settings,
+        **origin,
+    )
 
 
 def _report_transfer(

@@ -22,11 +22,17 @@ class Mix:
     buckets: Sequence[tuple[int, int]] = ()
 
     @classmethod
-    def of(cls, market: np.ndarray, listings: np.ndarray, power: float) -> "Mix":
+    def of(
+        cls,
+        market: np.ndarray,
+        listings: np.ndarray,
+        power: float,
+        buckets: Sequence[tuple[int, int]] = (),
+    ) -> "Mix":
         """Weight markets by size ** `power`, where size is the number of examples; `listings` (n,) are those of all examples."""
         size = np.bincount(market[listings], minlength=int(market.max(initial=0)) + 1).astype(float)
         share = np.where(size > 0, np.maximum(size, 1) ** power, 0)
-        return cls(market, share / max(share.sum(), 1e-12) * size.sum() / np.maximum(size, 1))
+        return cls(market, share / max(share.sum(), 1e-12) * size.sum() / np.maximum(size, 1), buckets)
 
     def draw(self, rows: np.ndarray, listings: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Sample about n of `rows` (n,), which belong to `listings` (n,), with repetition."""
@@ -38,10 +44,6 @@ class Mix:
         """Return the sampling probabilities (n,) of the examples that belong to `listings` (n,)."""
         weight = self.weight[self.market[listings]]
         return np.asarray(weight / weight.sum())
-
-    def same(self, examples: np.ndarray, listings: np.ndarray) -> np.ndarray:
-        """Return (E, C) bool: which `listings` (C,) are of the market of each example, given by the listings `examples` (E,)."""
-        return np.asarray(self.market[examples][:, None] == self.market[listings][None, :])
 
 
 def buckets_of(vocabulary: Vocabulary) -> list[tuple[int, int]]:

@@ -20,7 +20,6 @@ from listing_vibes.model.settings import Resolved
 from listing_vibes.model.variants.losses import LOSSES
 from listing_vibes.progress import Notice, Report, Trained
 from listing_vibes.training.checkpoints import Checkpoints
-from listing_vibes.training.data import exclusions
 from listing_vibes.training.distributed import Processes, launched
 from listing_vibes.training.optimizer import learning_rate, make_optimizer, take_step
 from listing_vibes.training.step import StepData, Tables, encode_with_gradient
@@ -77,11 +76,12 @@ def pretraining_loss(
     """
     config, device = settings.training, tables[0].device
     rng = np.random.default_rng([data.seed, 3, step])
-    share = None if data.mix is None else data.mix.shares(data.examples.positive[:, 0])
-    drawable = len(data.examples) if share is None else np.count_nonzero(share)
-    rows = rng.choice(len(data.examples), min(config.batch, drawable), replace=False, p=share)
-    before = data.log.listing[data.examples.end[rows] - 1]  # (B,)
-    candidates, place = np.unique(data.examples.positive[rows, 0], return_inverse=True)
+    examples = replace(data.examples, positive=data.examples.positive[:, :1])
+    share = None if data.mix is None else data.mix.shares(examples.positive[:, 0])
+    drawable = len(examples) if share is None else np.count_nonzero(share)
+    rows = rng.choice(len(examples), min(config.batch, drawable), replace=False, p=share)
+    before = data.log.listing[examples.end[rows] - 1]  # (B,)
+    candidates = np.unique(examples.positive[rows])
     if len(rows) < processes.world:
         raise VibesError(
             f"{processes.world} processes share {len(rows)} pairs of listings a step; raise training.batch "
@@ -100,12 +100,9 @@ def pretraining_loss(
         logits, first = pretraining.predict_masked(TokenBatch(masked, device), token, tables)
         second = encode_with_gradient(pretraining.model, data.inputs, candidates, tables, processes)
     scores = first[: len(pairs)] @ second.T / config.temperature  # (B, C)
-    positive = np.arange(len(candidates))[None, :] == place[pairs, None]  # (B, C)
-    negative = ~exclusions(data.examples, data.log, rows[pairs], candidates, history_too=True)
-    among = data.same_market(rows[pairs], candidates)
-    negative = negative if among is None else negative & among
-    masks = (torch.from_numpy(mask).to(device) for mask in (positive, negative, place[pairs]))
-    loss = LOSSES["next"]()(scores, *masks) * (len(pairs) / len(rows)) if len(pairs) else scores.sum()
+    masks = replace(data, examples=examples, masked=True, live=False).masks(candidates, rows[pairs])
+    masked_scores = (scores, *(torch.from_numpy(mask).to(device) for mask in masks))
+    loss = LOSSES["next"]()(*masked_scores) * (len(pairs) / len(rows)) if len(pairs) else scores.sum()
     count = max(1.0, processes.total(len(token)))
     value = torch.from_numpy(sequences.value[token].astype(np.int64)).to(device)
     return loss + MASKED_WEIGHT * F.cross_entropy(logits, value, reduction="sum") / count

@@ -55,8 +55,16 @@ def resolve(settings: Resolved, data: TrainingData, markets: int = 1, shorter: i
     Args:
         data: the data of one market, or of several joined.
         shorter: the factor by which the training has fewer steps than one from scratch.
+
+    Raises:
+        VibesError: recency has a window, but the events have no timestamps.
     """
     training, log, split = settings.training, data.log, data.split
+    if training.recent_days and not log.timed:
+        raise VibesError(
+            f"Option training.recency_days is {training.recent_days}, but the events have no timestamps, so nothing is recent; leave "
+            "it out."
+        )
     count = np.bincount(log.user[split.train], minlength=1)
     users, events = int((count >= 2).sum()), int(count[count >= 2].sum())
     large = users >= LARGE or events >= LARGE_EVENTS

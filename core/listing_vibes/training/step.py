@@ -70,24 +70,20 @@ class StepData:
             counts = counts * self.mix.weight[self.mix.market]
         return np.asarray(counts / max(1, counts.sum()))
 
-    def same_market(self, rows: np.ndarray, listings: np.ndarray) -> np.ndarray | None:
-        """Return (E, C) bool: which listings (C,) are of the market of each example `rows` (E,); None with one market."""
-        return None if self.mix is None else self.mix.same(self.examples.positive[rows, 0], listings)
-
-    def masks(self, candidates: Candidates, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return positives (E, C) bool, negatives (E, C) bool and the column (E,) of the very next listing, for the examples `rows`.
+    def masks(self, listing: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return positives (E, C) bool, negatives (E, C) bool and the column (E,) of the very next listing, for the examples `rows`
+        and the sorted candidates `listing` (C,).
 
         A listing of the user's training future is never a negative. If the history is `masked`, neither is a listing of the history
         nor, with `live`, one that is not active at the moment; nor is a listing of another market.
         """
-        negative = ~exclusions(self.examples, self.log, rows, candidates.listing, history_too=self.masked)
-        among = self.same_market(rows, candidates.listing)
-        if among is not None:
-            negative &= among
-        if self.masked and self.live:
-            negative &= self.catalogue.live(self.examples.at[rows][:, None], candidates.listing)
         targets = self.examples.positive[rows]  # (E, P)
-        column = np.where(targets >= 0, np.searchsorted(candidates.listing, targets), -1)
+        negative = ~exclusions(self.examples, self.log, rows, listing, history_too=self.masked)
+        if self.mix is not None:
+            negative &= self.mix.market[targets[:, :1]] == self.mix.market[listing]
+        if self.masked and self.live:
+            negative &= self.catalogue.live(self.examples.at[rows][:, None], listing)
+        column = np.where(targets >= 0, np.searchsorted(listing, targets), -1)
         row, slot = np.nonzero(column >= 0)
         positive = np.zeros(negative.shape, bool)
         positive[row, column[row, slot]] = True
@@ -288,7 +284,7 @@ def _loss(
     """Return the sum of the losses of `scores` (E, C); the full batch has `slots` positives."""
     if not len(batch):
         return scores.sum()  # 0, but part of the backward pass
-    device, masks = scores.device, data.masks(candidates, batch.rows)
+    device, masks = scores.device, data.masks(candidates.listing, batch.rows)
     if data.recent is not None:
         # A prior over the classes inside the softmax (Menon et al. 2021, arXiv 2007.07314, section 4.2), here one that
         # changes over time, so that the model learns what recency does not explain.

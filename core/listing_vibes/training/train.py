@@ -24,11 +24,11 @@ from listing_vibes.model.variants import build_model
 from listing_vibes.model.variants.two_stage import TwoStageModel
 from listing_vibes.progress import Notice, Report, Stage, silent
 from listing_vibes.run.contents import seal
-from listing_vibes.run.engine import Engine, make_inputs, save_prepared
+from listing_vibes.run.engine import Engine, make_inputs
 from listing_vibes.run.fits import copy_fits
 from listing_vibes.run.manifest import KnownMarket, Manifest
 from listing_vibes.run.scorer import default_weights
-from listing_vibes.run.spaces import MODEL, embed_market, library_versions, save_spaces, spaces_of
+from listing_vibes.run.spaces import MODEL, embed_market, library_versions, write_spaces
 from listing_vibes.run.transfer import MARKETS
 from listing_vibes.run.versions import forget
 from listing_vibes.scoring.attribute_weights import weighted_attributes
@@ -120,7 +120,6 @@ def _train(job: Job, settings: Resolved) -> TrainingState:
     if not job.resume:
         shorter = 1 if job.start is None else SHORTER
         settings = resolve(settings, data, len(job.markets), shorter)
-    recent = recent_events(data, settings)
     with launched().main_process_first():  # The other processes use the cached text vectors.
         settings, fitted = fit_features(job, settings, parts)
     manifest = _manifest(job, settings, parts)
@@ -128,7 +127,7 @@ def _train(job: Job, settings: Resolved) -> TrainingState:
         job.work.mkdir(parents=True, exist_ok=True)
         manifest.save(job.work)
     model = start_model(job, settings, fitted)
-    state = _optimize(job, manifest, data, parts, fitted, recent, model)
+    state = _optimize(job, manifest, data, parts, fitted, model)
     if launched().is_main_process:
         manifest = manifest.model_copy(update={"steps": state.best_step})
         if job.single:
@@ -145,17 +144,16 @@ def _optimize(
     data: TrainingData,
     parts: list[TrainingData],
     fitted: Fitted,
-    recent: RecentEvents | None,
     model: ListingModel,
 ) -> TrainingState:
     """Pre-train and train `model`; what only the steps need is freed at the end, before listings are embedded."""
     settings = manifest.settings
-    step_data = make_step_data(job, settings, data, fitted, recent)
+    step_data = make_step_data(job, settings, data, fitted)
     inputs = [
         make_inputs(fitted.featurizer, features, part.log.positives, settings)
         for features, part in zip(fitted.parts, parts, strict=True)
     ]
-    validate = validation(list(zip(parts, inputs, strict=True)), settings, fitted.trained, recent)
+    validate = validation(list(zip(parts, inputs, strict=True)), settings, fitted.trained, step_data.recent)
     if settings.training.pretrain_steps and not _is_started(job) and len(step_data.examples):
         pretrain(model, step_data, data.known, settings, job.run, job.resume, job.report)
     coverage = "" if manifest.carried is None else manifest.carried.sentence
@@ -267,9 +265,7 @@ def start_model(job: Job, settings: Resolved, fitted: Fitted) -> ListingModel:
     return model
 
 
-def make_step_data(
-    job: Job, settings: Resolved, data: TrainingData, fitted: Fitted, recent: RecentEvents | None
-) -> StepData:
+def make_step_data(job: Job, settings: Resolved, data: TrainingData, fitted: Fitted) -> StepData:
     """Return the data of the steps."""
     training, log = settings.training, data.log.positives  # Histories are encoded as in serving.
     split = replace(data.split, train=data.split.train[data.log.is_positive])
@@ -279,8 +275,8 @@ def make_step_data(
     if not job.single:
         sizes = [len(market.listings) for market in job.markets]
         market = np.repeat(np.arange(len(sizes)), sizes)  # (L,)
-        mix = Mix.of(market, examples.positive[:, 0], training.market_mix)
-        mix = replace(mix, buckets=buckets_of(fitted.featurizer.vocabulary))
+        buckets = buckets_of(fitted.featurizer.vocabulary)
+        mix = Mix.of(market, examples.positive[:, 0], training.market_mix, buckets)
     return StepData(
         examples=examples,
         log=log,
@@ -291,24 +287,10 @@ def make_step_data(
         seed=settings.seed,
         live=split.protocol == "temporal",
         photos=fitted.trained,
-        recent=recent,
+        recent=RecentEvents.over_days(data.log, days) if (days := training.recent_days) else None,
         baskets=baskets,
         mix=mix,
     )
-
-
-def recent_events(data: TrainingData, settings: Resolved) -> RecentEvents | None:
-    """Return the counter of recent events for the loss, or None.
-
-    Raises:
-        VibesError: the events have no timestamps.
-    """
-    days = settings.training.recent_days
-    if days and not data.log.timed:
-        raise VibesError(
-            f"Option training.recency_days is {days}, but the events have no timestamps, so nothing is recent; leave it out."
-        )
-    return RecentEvents.over_days(data.log, days) if days else None
 
 
 def write_run(job: Job, manifest: Manifest, data: TrainingData, fitted: Fitted, model: ListingModel) -> None:
@@ -327,23 +309,21 @@ def write_run(job: Job, manifest: Manifest, data: TrainingData, fitted: Fitted, 
     report(Stage("embedding"))
     engine = Engine(model, featurizer, features, settings)
     attributes = weighted_attributes(market, data.log, data.split, data.catalogue, {}, settings.seed, report)
-    if attributes is not None:
-        manifest = manifest.model_copy(update={"attribute_weights": attributes.weights})
-    spaces = spaces_of(market, photos, engine, report, attributes=attributes)
+    spaces = write_spaces(run, market, photos, engine, attributes, report)
     # Finite weights may give embeddings that are not finite, and a refit has no validation to detect this.
     check_finite(
         "embedding of a listing", spread(spaces["model"]), manifest.steps, settings.training.learning_rate
     )
-    save_spaces(run, market, spaces, photos)
     if job.refit_of is None:
         report(Stage("weights of the default blend"))
         blend = default_weights(engine, settings, spaces, data.log, data.split, data.catalogue)
         settings = settings.model_copy(update={"blend": blend})
-    save_prepared(run, features, market.fingerprint)
     forget(run)
     if job.refit_of is not None:
         copy_fits(job.refit_of, run)
-    seal(run, manifest.model_copy(update={"settings": settings, "encoded_by": engine.precision}))
+    weights = {} if attributes is None else attributes.weights
+    update = {"settings": settings, "encoded_by": engine.precision, "attribute_weights": weights}
+    seal(run, manifest.model_copy(update=update))
 
 
 def write_runs(job: Job, manifest: Manifest, parts: list[TrainingData], fitted: Fitted) -> None:
