@@ -16,7 +16,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Queries
 from listing_vibes.model.settings import BlendWeights
-from listing_vibes.run.conditions import great_circle, read_condition
+from listing_vibes.run.conditions import fulfilling, great_circle, read_comparison
 from listing_vibes.run.describe import explain_empty
 from listing_vibes.run.fits import save_fits
 from listing_vibes.run.histories import Event, of_histories
@@ -91,8 +91,8 @@ def test_scores_that_are_no_inner_products_have_no_candidates(log):
     ],
 )  # fmt: skip
 def test_the_first_sign_separates_a_name_from_its_values(trained, text, name, sign, values):
-    condition = read_condition(trained.market, text)
-    assert (condition.attribute.name, condition.sign, condition.values) == (name, sign, values)
+    attribute, *comparison = read_comparison(trained.market, text)
+    assert (attribute.name, *comparison) == (name, sign, list(values))
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_the_first_sign_separates_a_name_from_its_values(trained, text, name, si
 )  # fmt: skip
 def test_an_invalid_condition_is_refused_however_long_it_is(trained, text):
     with pytest.raises(VibesError, match="--where") as refused:
-        read_condition(trained.market, text)
+        fulfilling(trained.market, text)
     assert "\n" not in str(refused.value)
 
 
@@ -124,7 +124,7 @@ def test_the_numbers_of_a_rule_and_of_a_draft_are_written_as_in_the_table(tmp_pa
     (tmp_path / "market.toml").write_text('[attributes.Preis]\ndecimal = ","\n')
     market = Market.open(tmp_path)
     for text, value in (("20.000", 20_000), ("20.000,50", 20_000.5), ("20,5", 20.5), ("20.5", 20.5)):
-        assert read_condition(market, f"Preis<={text}").values == (value,)
+        assert read_comparison(market, f"Preis<={text}")[2] == [value]
     drafts = [{"Preis": "12.990 €"}, {"Preis": "12.990,00 €"}, {"Preis": 12.990}]
     made = new_listings(market, drafts, [], tmp_path)
     assert made.listings["Preis"].tolist() == [12_990, 12_990, 12.99]

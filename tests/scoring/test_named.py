@@ -231,7 +231,7 @@ def test_the_newest_are_those_that_the_model_has_read():
     vectors, users = unit(rng, 9, 5), unit(rng, 2, 5)
     log = build_log([0, 0, 0, 0, 0, 1], [0, 1, 2, 3, 4, 5], range(6), listings=9, users=2, hides=[2, 4, 5])
     found = LateInteraction(0.5, newest=2).scores(
-        users, vectors, vectors, log, log.start[:-1], log.start[1:], ignore_unwanted=True
+        users, vectors, vectors, *log.select_positive(log.start[:-1], log.start[1:])
     )
     expected = (users[0] @ vectors.T + 0.5 * (vectors[[1, 3]] @ vectors.T).max(axis=0)) / 1.5
     np.testing.assert_allclose(found[0], expected, atol=1e-6)

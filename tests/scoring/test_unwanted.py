@@ -111,7 +111,7 @@ def asked():
 
 def test_a_history_is_read_without_them_and_cut_to_them(asked):
     log, _, start, end = asked
-    part = log.select_positive(start, end)
+    part, *_ = log.select_positive(start, end)
     assert part.listing.tolist() == [0, 2, 3, 5] and part.start.tolist() == [0, 2, 4]
     owner, listing = log.negatives(start, end)
     assert (owner.tolist(), listing.tolist()) == ([1, 1], [1, 4])
@@ -125,9 +125,7 @@ def test_the_model_loses_what_a_request_would_take(asked, weight):
     late = LateInteraction(weight)
     users = vectors[[0, 5]]
     found = late.scores(users, vectors, vectors, log, start, end)
-    bare = LateInteraction(weight).scores(
-        users, vectors, vectors, (part := log.select_positive(start, end)), part.start[:-1], part.start[1:]
-    )
+    bare = late.scores(users, vectors, vectors, *log.select_positive(start, end))
     np.testing.assert_allclose(found[0], bare[0], atol=1e-6)
     loss = NOT * np.std(bare[1]) * likeness(vectors, np.array([1, 4]))
     np.testing.assert_allclose(found[1], bare[1] - loss, atol=1e-5)

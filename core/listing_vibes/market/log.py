@@ -145,11 +145,16 @@ class EventLog:
             users=[str(number) for number in range(users)],
         )
 
-    def select_positive(self, start: np.ndarray, end: np.ndarray) -> "EventLog":
-        """Return the positive events of the histories `start : end` (B,), each as the history of a user; some may be empty."""
+    def select_positive(
+        self, start: np.ndarray, end: np.ndarray
+    ) -> tuple["EventLog", np.ndarray, np.ndarray]:
+        """Return a log, and in it the positive events of the histories `start : end` (B,); some may be empty."""
+        if not self.has_negatives:
+            return self, start, end
         rows, owner = _events_of(start, end)
         is_positive = self.is_positive[rows]
-        return self.histories(rows[is_positive], np.bincount(owner[is_positive], minlength=len(start)))
+        part = self.histories(rows[is_positive], np.bincount(owner[is_positive], minlength=len(start)))
+        return part, part.start[:-1], part.start[1:]
 
     def positives_before(self, rows: np.ndarray) -> np.ndarray:
         """Return (n,) int64: the number of positive events before each of `rows` (n,), at most N; the row's position in `positives`."""

@@ -5,7 +5,7 @@ r"""Conditions on listings, as users write them: `price<=100`, `rooms>2`, `room_
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,34 +40,6 @@ WITHIN = re.compile(rf"\s*within\s+(?P<way>{NUMBER})\s*(?P<unit>km|m)\s+of\s+(?P
 LIVE = re.compile(r"\s*live\s+on\s+(?P<day>\d{4}-\d{2}-\d{2})\s*")
 
 
-@dataclass(frozen=True)
-class Condition:
-    """A condition on an attribute, on the distance from a location or on a day; a missing value does not fulfill it.
-
-    Attributes:
-        sign: one of `BOUNDS`, "=", "within" or "live".
-        values: the alternatives: numbers (compared within rounding), flags, categories (case-insensitive), members of a set, or
-            parts of a text; for "within" the distance in km, latitude and longitude; for "live" the nanosecond of the day's start.
-        attribute: the attribute; None for "within" and "live".
-    """
-
-    sign: str
-    values: tuple[Any, ...]
-    attribute: Attribute | None = None
-
-    def fulfilled(self, market: Market) -> np.ndarray:
-        """Return (L,) bool: which listings of the market fulfill it."""
-        if self.attribute is None:
-            if self.sign == "within":
-                return np.asarray(measure_distance(market, self.values[1:]) <= self.values[0])
-            return Catalogue(*market.live_interval()).during(self.values[0], self.values[0] + DAY)
-        column = market.listings[self.attribute.name]
-        if self.sign == "=":
-            return type_of(self.attribute.kind).meets(column, self.values)
-        number = pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)  # (L,)
-        return np.asarray(BOUNDS[self.sign](number, self.values[0]))
-
-
 def holding(name: str, value: str) -> str:
     r"""Return the condition that an attribute has a value, with special characters escaped.
 
@@ -77,23 +49,44 @@ def holding(name: str, value: str) -> str:
     return f"{name}=" + value.replace("|", r"\|")
 
 
-def read_condition(market: Market, text: str) -> Condition:
-    """Parse a condition on an attribute, by its name or label, on the distance from a location, or on a day.
+def fulfilling(market: Market, text: str) -> np.ndarray:
+    """Return (L,) bool: which listings fulfill a condition on an attribute, on the distance from a location, or on a day.
+
+    A missing value does not fulfill a condition.
 
     Raises:
         VibesError: the text is not a condition, there is no such attribute, or the value or the sign does not match its type.
     """
     option = f"Option --where is '{text}'"
     if match := WITHIN.fullmatch(text):
-        location = read_location(market, match["location"], option)
-        return Condition("within", (float(match["way"]) * KILOMETERS[match["unit"]], *location))
+        distance = measure_distance(market, read_location(market, match["location"], option))
+        return np.asarray(distance <= float(match["way"]) * KILOMETERS[match["unit"]])
     if match := LIVE.fullmatch(text):
         if not {C.PUBLISHED, C.EXPIRES} & set(market.listings.columns):
             raise VibesError(
                 f"{option}, but {market.path} has no dates of its listings; add {C.PUBLISHED} or {C.EXPIRES}, or leave it out."
             )
-        return Condition("live", (moment_in_log(match["day"], True, "The day of --where"),))
-    stripped = text.strip()
+        day = moment_in_log(match["day"], True, "The day of --where")
+        return Catalogue(*market.live_interval()).during(day, day + DAY)
+    attribute, sign, values = read_comparison(market, text)
+    column = market.listings[attribute.name]
+    if sign == "=":
+        return type_of(attribute.kind).meets(column, values)
+    number = pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)  # (L,)
+    return np.asarray(BOUNDS[sign](number, values[0]))
+
+
+def read_comparison(market: Market, text: str) -> tuple[Attribute, str, list[Any]]:
+    """Parse a condition on an attribute, by its name or label.
+
+    Returns:
+        the attribute, one of `BOUNDS` or "=", and the alternatives: numbers (compared within rounding), flags, categories
+        (case-insensitive), members of a set, or parts of a text.
+
+    Raises:
+        VibesError: as for `fulfilling`.
+    """
+    option, stripped = f"Option --where is '{text}'", text.strip()
     match = SIGN.search(stripped, 1)  # The name has at least one letter.
     value = "" if match is None else stripped[match.end() :].lstrip()
     is_unicode = not any("\ud800" <= letter <= "\udfff" for letter in text)  # A shell may pass invalid text.
@@ -101,7 +94,14 @@ def read_condition(market: Market, text: str) -> Condition:
         raise VibesError(
             f"{option}; write a condition such as price<=100, rooms=2|3, within 3km of 48.14,11.58 or live on 2025-03-03."
         )
-    attribute, sign = _find_attribute(market, stripped[: match.start()].rstrip()), match[0]
+    name, sign = stripped[: match.start()].rstrip(), match[0]
+    available = [attribute for attribute in market.attributes if type_of(attribute.kind).has_column]
+    attribute = _by_name(available, name)
+    if attribute is None:
+        raise VibesError(
+            f"Option --where names '{name}', which is not an attribute, or is excluded by market.toml; give one of: "
+            f"{', '.join(item.name for item in available)}."
+        )
     kind, several = type_of(attribute.kind), BETWEEN.split(value) if sign == "=" else [value]
     if (sign != "=" and not kind.amount) or len(several) > MOST_VALUES:
         raise VibesError(
@@ -112,18 +112,13 @@ def read_condition(market: Market, text: str) -> Condition:
         values = [kind.parse_condition(attribute.typed(item.replace(r"\|", "|").strip())) for item in several]
     except VibesError as error:
         raise VibesError(f"{option}; {attribute.name} takes {kind.takes}.") from error
-    return Condition(sign, tuple(values), attribute)
+    return attribute, sign, values
 
 
-def _find_attribute(market: Market, name: str) -> Attribute:
-    available = [attribute for attribute in market.attributes if type_of(attribute.kind).has_column]
-    for attribute in available:
-        if name.casefold() in (attribute.name.casefold(), attribute.label.casefold()):
-            return attribute
-    names = ", ".join(item.name for item in available)
-    raise VibesError(
-        f"Option --where names '{name}', which is not an attribute, or is excluded by market.toml; give one of: {names}."
-    )
+def _by_name(attributes: Iterable[Attribute], given: str) -> Attribute | None:
+    """Return the attribute with this name or label, in any case; None if there is none."""
+    key = given.strip().casefold()
+    return next((a for a in attributes if key in (a.name.casefold(), a.label.casefold())), None)
 
 
 def read_location(market: Market, text: str, option: str) -> tuple[float, float]:
@@ -165,7 +160,7 @@ def great_circle(locations: np.ndarray, location: Sequence[float]) -> np.ndarray
 def explain_unmet(market: Market, rules: Rules) -> str | None:
     """Return a sentence about the first condition that no listing fulfills; None if each is fulfilled."""
     for text in rules.where:
-        if not read_condition(market, text).fulfilled(market).any():
+        if not fulfilling(market, text).any():
             return f"No listing of the market fulfills '{text}'; change that condition, or leave it out."
     return None
 
@@ -188,18 +183,17 @@ class Groups:
         Raises:
             VibesError: a condition cannot be parsed.
         """
-        region = fulfilling = seller = allowed = None
+        region = seller = fulfilled = allowed = None
         if rules.same:
             table = pd.DataFrame({name: _column(market, name) for name in rules.same})
             region = table.groupby(list(rules.same), dropna=False, observed=True).ngroup().to_numpy(np.int64)
         if rules.where:
-            conditions = [read_condition(market, text).fulfilled(market) for text in rules.where]
-            fulfilling = np.logical_and.reduce(conditions)
+            fulfilled = np.logical_and.reduce([fulfilling(market, text) for text in rules.where])
         if rules.seller is not None:
             seller = pd.factorize(_column(market, rules.seller), sort=True)[0].astype(np.int64)
         if allowing := rules.allowing:
             allowed = np.logical_and.reduce([allows(market, value) for allows, value in allowing])
-        return cls(region, seller, fulfilling, allowed)
+        return cls(region, seller, fulfilled, allowed)
 
 
 def resolve_rules(rules: Rules, market: Market, for_users: bool) -> Rules:
@@ -222,11 +216,9 @@ def attribute_name(market: Market, given: str, parameter: str) -> str:
     Raises:
         VibesError: there is no such column, or it holds several values per listing.
     """
-    requested = given.strip().casefold()
     single = [attribute for attribute in market.attributes if type_of(attribute.kind).single_valued]
-    for attribute in single:
-        if requested in (attribute.name.casefold(), attribute.label.casefold()):
-            return attribute.name
+    if (attribute := _by_name(single, given)) is not None:
+        return attribute.name
     reserved = {C.LISTING, C.PUBLISHED, C.EXPIRES, C.LATITUDE, C.LONGITUDE}
     reserved |= {attribute.name for attribute in market.attributes}
     others = [name for name in read_header(_listings_table(market)).columns if name not in reserved]

@@ -146,12 +146,9 @@ class Engine:
         Args:
             listings: embeddings (L, d) float32 of all listings, or a function that returns those of some rows; None encodes the listings of the histories again.
         """
-        if log.has_negatives:
-            log = log.select_positive(start, end)
-            start, end = log.start[:-1], log.start[1:]
         from listing_vibes.model.encoder import encode_histories
 
-        log, start, end = self._truncate(log, start, end)
+        log, start, end = self._truncate(*log.select_positive(start, end))
         inputs = self.inputs(log)
         return encode_histories(self.model, inputs, start, end, listings=listings, dtype=self._dtype)
 

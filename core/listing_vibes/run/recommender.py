@@ -294,9 +294,7 @@ def popular_order(run: RunFolder, moment: int) -> tuple[np.ndarray, np.ndarray]:
 
 @cached_per_object
 def _recent_events(run: RunFolder) -> RecentEvents:
-    if run.log.timed:
-        return RecentEvents.over_days(run.log)
-    return RecentEvents.over_events(run.log, run.log.is_positive)
+    return RecentEvents.of(run.log, run.log.is_positive)
 
 
 @cached_per_object

@@ -124,11 +124,10 @@ def moments_of(log: EventLog, train: np.ndarray, catalogue: Catalogue) -> dict[s
     Args:
         train: (N,) bool, the events that count without timestamps.
     """
-    if not log.timed:
-        return {RECENT: partial(log_events, RecentEvents.over_events(log, train))}
-    moments: dict[str, Moment] = {RECENT: partial(log_events, RecentEvents.over_days(log))}
-    dated = np.unique(catalogue.since)
-    return moments | ({"age": partial(log_age, catalogue.since)} if len(dated) > 1 else {})
+    moments: dict[str, Moment] = {RECENT: partial(log_events, RecentEvents.of(log, train))}
+    if log.timed and len(np.unique(catalogue.since)) > 1:
+        moments["age"] = partial(log_age, catalogue.since)
+    return moments
 
 
 def fit_blend(

@@ -50,7 +50,6 @@ class LateInteraction:
         log: EventLog,
         start: np.ndarray,
         end: np.ndarray,
-        ignore_unwanted: bool = False,
         of: np.ndarray | None = None,
     ) -> np.ndarray:
         """Return scores (B, C) float32, between -1 and 1 if no history has unwanted events.
@@ -60,36 +59,42 @@ class LateInteraction:
             candidates: (C, d) the vectors to score.
             vectors: (L, d) the vectors of all listings of `log`.
             start: (B,) with `end` (B,) the events of each history, at least one each.
-            ignore_unwanted: do not lower the scores of listings similar to unwanted ones.
             of: (C,) the listings of the candidates if these are not `vectors`; -1 or None for candidates outside the log.
         """
-        full = vectors is candidates
-        result: np.ndarray = users @ candidates.T
-        if self.weight:
-            if self.itself:
-                of = None
-            elif full:
-                of = np.arange(len(vectors))
-            if log.has_negatives:  # A model reads only wanted events.
-                part = log.select_positive(start, end)
-                given = part, part.start[:-1], part.start[1:]
-            else:
-                given = log, start, end
-            add_nearest(result, self.weight, candidates, vectors, *given, self.newest, of)
-            result = result / np.float32(1 + self.weight)
-        if ignore_unwanted or not log.has_negatives:
-            return result
+        others = None if vectors is candidates else candidates
         owner, rows = log.negatives(start, end)
+        log, start, end = log.select_positive(start, end)  # A model reads only these.
+        result = self._of_wanted(users, candidates, vectors, log, start, end, of)
         for query in np.unique(owner):
-            item = slice(query, query + 1)
-            all_scores = result[query]
-            if not full:  # The unit is the standard deviation over all listings, not over the candidates.
-                request = users[item], vectors, vectors, log, start[item], end[item]
-                all_scores = self.scores(*request, ignore_unwanted=True)[0]
-            result[query] -= unwanted_penalty(
-                all_scores, vectors, rows[owner == query], None if full else candidates
-            )
+            scores = result[query]
+            if (
+                others is not None
+            ):  # The unit is the standard deviation over all listings, not over the candidates.
+                item = slice(query, query + 1)
+                scores = self._of_wanted(users[item], vectors, vectors, log, start[item], end[item])[0]
+            result[query] -= unwanted_penalty(scores, vectors, rows[owner == query], others)
         return result
+
+    def _of_wanted(
+        self,
+        users: np.ndarray,
+        candidates: np.ndarray,
+        vectors: np.ndarray,
+        log: EventLog,
+        start: np.ndarray,
+        end: np.ndarray,
+        of: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Return the scores (B, C) of histories without unwanted events; see `scores`."""
+        result: np.ndarray = users @ candidates.T
+        if not self.weight:
+            return result
+        if self.itself:
+            of = None
+        elif vectors is candidates:
+            of = np.arange(len(vectors))
+        add_nearest(result, self.weight, candidates, vectors, log, start, end, self.newest, of)
+        return result / np.float32(1 + self.weight)
 
 
 def add_nearest(

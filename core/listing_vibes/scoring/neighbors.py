@@ -74,14 +74,16 @@ class VectorNeighbors:
 
     def score(self, batch: Queries) -> np.ndarray:
         """Return scores (B, L) float32."""
-        present = self.present
-        scores = self._nearest(batch) if self.nearest else self.query_vectors(batch) @ self.vectors.T
-        if not present.all():
-            scores[:, ~present] = -np.inf
-        if self.log.has_negatives:
-            owner, rows = self.log.negatives(batch.start, batch.end)
-            for query in np.unique(owner):
-                scores[query] -= unwanted_penalty(scores[query], self.vectors, rows[owner == query])
+        if self.nearest:
+            scores = np.zeros((len(batch), len(self.vectors)), np.float32)
+            given = self.log.select_positive(batch.start, batch.end)
+            add_nearest(scores, 1.0, self.vectors, self.vectors, *given, present=self.present)
+        else:
+            scores = self.query_vectors(batch) @ self.vectors.T
+        scores[:, ~self.present] = -np.inf
+        owner, rows = self.log.negatives(batch.start, batch.end)
+        for query in np.unique(owner):
+            scores[query] -= unwanted_penalty(scores[query], self.vectors, rows[owner == query])
         return scores
 
     @property
@@ -102,16 +104,6 @@ class VectorNeighbors:
         total = weight @ self.present.astype(np.float32)  # (B,)
         mean: np.ndarray = (weight @ self.vectors) / np.maximum(total, np.finfo(np.float32).tiny)[:, None]
         return mean
-
-    def _nearest(self, batch: Queries) -> np.ndarray:
-        """Return greatest cosines (B, L)."""
-        result = np.zeros((len(batch), len(self.vectors)), np.float32)
-        given = self.log, batch.start, batch.end
-        if self.log.has_negatives:
-            part = self.log.select_positive(batch.start, batch.end)
-            given = part, part.start[:-1], part.start[1:]
-        add_nearest(result, 1.0, self.vectors, self.vectors, *given, present=self.present)
-        return result
 
 
 def encode_untrained(vectors: np.ndarray, log: EventLog, start: np.ndarray, end: np.ndarray) -> np.ndarray:

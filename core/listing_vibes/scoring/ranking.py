@@ -92,7 +92,10 @@ def pessimistic_ranks(scores: np.ndarray, allowed: np.ndarray, target: np.ndarra
         as_good = scores[rows] >= scores[rows][line, target[rows]][:, None]
         return _counts(np.logical_and(as_good, allowed[rows], out=as_good))
 
-    return _behind_all(_by_pieces(count, *scores.shape), allowed, target)
+    ranks = _by_pieces(count, *scores.shape)
+    missing = np.flatnonzero(~allowed[np.arange(len(target)), target])
+    ranks[missing] = allowed[missing].sum(axis=1) + 1
+    return ranks
 
 
 def _by_pieces(function: Callable[[slice], np.ndarray], queries: int, listings: int) -> np.ndarray:
@@ -113,13 +116,6 @@ def _counts(result: np.ndarray) -> np.ndarray:
         return np.array([np.count_nonzero(row) for row in result], np.int64)
     ones = np.ones(result.shape[1], np.float32)
     return (result.astype(np.float32) @ ones).astype(np.int64)  # exact, below 2 ** 24
-
-
-def _behind_all(ranks: np.ndarray, allowed: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return the ranks (B,), with the last rank for targets that are not candidates."""
-    missing = np.flatnonzero(~allowed[np.arange(len(target)), target])
-    ranks[missing] = allowed[missing].sum(axis=1) + 1
-    return ranks
 
 
 def top(scores: np.ndarray, allowed: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -29,6 +29,11 @@ class RecentEvents:
     listings: int
 
     @classmethod
+    def of(cls, log: EventLog, counted: np.ndarray) -> RecentEvents:
+        """Count in a log: over days or, without timestamps, among the last events `counted` (N,) bool of each user."""
+        return cls.over_days(log) if log.timed else cls.over_events(log, counted)
+
+    @classmethod
     def over_days(cls, log: EventLog, days: int = RECENT_DAYS) -> RecentEvents:
         """Count in a log with timestamps."""
         order = np.argsort(log.time, kind="stable")

@@ -19,7 +19,7 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.moments import moment_in_log, to_moments
 from listing_vibes.market.tables import moments_or_text
 from listing_vibes.market.values import as_ids, to_flags, to_numbers, to_set
-from listing_vibes.run.conditions import read_condition
+from listing_vibes.run.conditions import fulfilling
 from listing_vibes.run.histories import read_history
 from listing_vibes.words import plain_text
 
@@ -78,7 +78,7 @@ def where(folder: Path) -> Feed:
     market = _town(folder)
 
     def feed(content: bytes) -> object:
-        return read_condition(market, _text(content)).fulfilled(market)
+        return fulfilling(market, _text(content))
 
     return feed
 

@@ -27,7 +27,7 @@ from listing_vibes.insight.map.vibe_map import (
     with_newcomers,
 )
 from listing_vibes.market.market import Market
-from listing_vibes.run.conditions import read_condition
+from listing_vibes.run.conditions import fulfilling
 
 
 @pytest.fixture(scope="module")
@@ -126,9 +126,7 @@ def test_each_bar_of_a_histogram_is_what_its_condition_says(run):
                 texts += [f"{facet.name}<{end}" for end in facet.ends[bar : bar + 1]]
             else:
                 texts = [f"{facet.name}={facet.values[bar]}"]
-            met = np.logical_and.reduce(
-                [read_condition(market, text).fulfilled(market)[rows] for text in texts]
-            )
+            met = np.logical_and.reduce([fulfilling(market, text)[rows] for text in texts])
             holds = facet.codes >> bar & 1 == 1 if facet.kind == "set" else facet.codes == bar
             assert (met == holds).all(), (facet.name, bar)
         if facet.kind == "number":

@@ -25,7 +25,7 @@ from listing_vibes.insight.map.tones import COLUMNS
 from listing_vibes.insight.map.vibe_map import LEAST, coarse_layout, place_among, read_map
 from listing_vibes.insight.photo_search import looks_of
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.run.conditions import read_condition
+from listing_vibes.run.conditions import fulfilling
 from listing_vibes.run.run import Run
 
 LOCATION = "location"  # the street map, which is not a space of the run
@@ -151,7 +151,7 @@ class SpaceMap:
             self._check(group)
             result &= self.cluster == group
         for condition in where:
-            result &= read_condition(market, condition).fulfilled(market)[self.rows]
+            result &= fulfilling(market, condition)[self.rows]
         if day is not None:
             days = MarketDays.of(self.run.log, self.run.catalogue)
             number = None if days is None else days.number(day)

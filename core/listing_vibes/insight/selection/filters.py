@@ -19,7 +19,7 @@ from listing_vibes.market.amounts import price
 from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.run.conditions import Groups, holding, read_condition
+from listing_vibes.run.conditions import Groups, fulfilling, holding
 from listing_vibes.run.rules import Rules
 
 NAMES = ("price", "is", "same", "km", "on")  # the parameters
@@ -131,7 +131,7 @@ def has_dates(market: Market) -> bool:
 
 def _is_condition(market: Market, condition: str) -> bool:
     try:
-        read_condition(market, condition)
+        fulfilling(market, condition)
     except VibesError:
         return False
     return True

@@ -44,9 +44,13 @@ class ItemKNN(IdModel):
         decay: float = 0.9,
         neighbors: int | None = None,
     ) -> ItemKNN:
-        """Compute the similarities of the training events; with `neighbors` only the most similar ones of each listing."""
+        """Compute the similarities of the training events; only of the `neighbors` most similar ones of each listing (None: of all, or
+        with more than `DENSE` listings of `NEIGHBORS`).
+        """
         from scipy import sparse
 
+        if neighbors is None and len(interactions.warm) > DENSE:
+            neighbors = NEIGHBORS
         users = np.sqrt(interactions.matrix.sum(axis=0))  # (W,)
         parts = []
         columns = interactions.matrix.tocsc()
@@ -66,13 +70,7 @@ class ItemKNN(IdModel):
     @classmethod
     def trials(cls, interactions: Interactions, seed: int = 0) -> Iterator[ItemKNN]:
         """See `IdModel`."""
-        neighbors = _neighbors(interactions)
-        return (cls.fit(interactions, shrink, neighbors=neighbors) for shrink in SHRINKS)
-
-    @classmethod
-    def again(cls, interactions: Interactions, settings: dict[str, float], seed: int = 0) -> ItemKNN:
-        """See `IdModel`."""
-        return cls.fit(interactions, neighbors=_neighbors(interactions), **settings)
+        return (cls.fit(interactions, shrink) for shrink in SHRINKS)
 
     def score(self, batch: Queries) -> np.ndarray:
         """Return scores (B, L) float32, -inf for cold listings."""
@@ -80,11 +78,6 @@ class ItemKNN(IdModel):
 
         scores = self.interactions.histories(batch, self.decay) @ self.similarity  # (B, W)
         return self.interactions.spread(scores.toarray() if sparse.issparse(scores) else scores)
-
-
-def _neighbors(interactions: Interactions) -> int | None:
-    """Return how many neighbors are stored per listing; None for all."""
-    return None if len(interactions.warm) <= DENSE else NEIGHBORS
 
 
 def _strongest(block: sparse.csr_array, most: int) -> sparse.csr_array:
