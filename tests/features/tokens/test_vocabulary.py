@@ -22,9 +22,6 @@ from listing_vibes.features.tokens.tabular import (
 from listing_vibes.features.tokens.vocabulary import fit_vocabulary
 from listing_vibes.features.tokens.wordpiece import fair_cut, fit_pieces, tokenise_pieces, word_vectors
 from listing_vibes.market.attribute_types import Attribute, type_of
-from listing_vibes.market.attribute_types.category import category_ids
-from listing_vibes.market.attribute_types.number import number_bins
-from listing_vibes.market.attribute_types.place import place_ids
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 
@@ -63,26 +60,33 @@ def test_ids_of_attributes_never_overlap(vocabulary):
     assert vocabulary.size == following
 
 
+def tokens_of(entry, **columns):
+    """The tokens of the cells of an attribute with one slot."""
+    (tokens,) = type_of(entry.kind).tokenize(entry, pd.DataFrame(columns))
+    return tokens
+
+
 def test_unseen_categories_share_buckets_but_are_not_missing(vocabulary):
     city = vocabulary.attribute("city")
-    ids = category_ids(city, pd.Series(["A", "never seen", "never seen", "other", None]))
-    assert ids[0] == city.first + city.values.index("A")
+    tokens = tokens_of(city, city=["A", "never seen", "never seen", "other", None])
+    ids = tokens.value
+    assert tokens.listing.tolist() == [0, 1, 2, 3] and ids[0] == city.first + city.values.index("A")
     assert ids[1] == ids[2] >= city.first + len(city.values)
-    assert city.first <= ids.min(initial=99, where=ids > 0) and ids.max() < city.first + city.size
-    assert ids[4] == 0
+    assert city.first <= ids.min() and ids.max() < city.first + city.size
 
 
 def test_a_number_is_restored_from_its_bin_and_fraction(vocabulary):
-    price, values = vocabulary.attribute("price"), np.array([10.0, 123.4, 400.0, np.nan, -5.0, 9999.0])
-    bins, fraction = number_bins(price, values)
-    edges = np.asarray(price.edges)
-    restored = edges[bins] + fraction * (edges[bins + 1] - edges[bins])
-    np.testing.assert_allclose(restored[[0, 1, 2]], values[[0, 1, 2]], rtol=1e-5)
-    np.testing.assert_allclose(restored[[4, 5]], [10, 400], rtol=1e-5)  # clipped to the training range
-    assert bins[3] == -1
-    constant = fit_vocabulary(pd.DataFrame({"price": [5.0] * 10}), ATTRIBUTES[1:2], [], np.empty(0))
-    bins, fraction = number_bins(constant.attributes[0], np.array([5.0, 6.0, np.nan]))
-    assert bins.tolist() == [0, 0, -1] and np.isfinite(fraction).all()
+    price, values = vocabulary.attribute("price"), [10.0, 123.4, 400.0, np.nan, -5.0, 9999.0]
+    tokens, edges = tokens_of(price, price=values), np.asarray(price.edges)
+    restored = edges[tokens.bin] + tokens.fraction * (edges[tokens.bin + 1] - edges[tokens.bin])
+    assert tokens.listing.tolist() == [0, 1, 2, 4, 5] and (tokens.value == price.first + tokens.bin).all()
+    np.testing.assert_allclose(
+        restored, [10, 123.4, 400, 10, 400], rtol=1e-5
+    )  # clipped to the training range
+    for cells, rows in (([5.0] * 10, [0, 1]), ([np.nan], [])):  # equal numbers, and none
+        entry = fit_vocabulary(pd.DataFrame({"price": cells}), ATTRIBUTES[1:2], [], np.empty(0)).attributes[0]
+        tokens = tokens_of(entry, price=[5.0, 6.0, np.nan])
+        assert tokens.listing.tolist() == rows and not tokens.bin.any() and np.isfinite(tokens.fraction).all()
 
 
 def test_sets_have_their_known_members(vocabulary):
@@ -99,9 +103,14 @@ def test_sets_have_their_known_members(vocabulary):
 
 def test_near_locations_share_more_cells(vocabulary):
     place = vocabulary.attribute("place")
-    cells = place_ids(place, np.array([50.1, 50.1, 50.9, np.nan]), np.array([9.1, 9.101, 9.9, 9.0]))
-    assert (cells[0] == cells[1]).sum() > (cells[0] == cells[2]).sum()
-    assert (cells[3] == 0).all() and cells.max() < place.first + place.size
+    tokens = tokens_of(place, latitude=[50.1, 50.1, 50.9, np.nan], longitude=[9.1, 9.101, 9.9, 9.0])
+    cells = np.array(tokens.sets)
+    assert (cells[0] == cells[1]).sum() > (cells[0] == cells[2]).sum() and tokens.listing.tolist() == [
+        0,
+        1,
+        2,
+    ]
+    assert cells.min() >= place.first and cells.max() < place.first + place.size
 
 
 WORD_ATTRIBUTES = [

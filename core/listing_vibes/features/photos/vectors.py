@@ -74,17 +74,6 @@ class PhotoVectors:
 
 
 @dataclass
-class _Photo:
-    """One file as a thread reads it; `pixels` is None where the content is cached already, or not to be encoded."""
-
-    path: str
-    stamp: str = ""
-    key: bytes = b""
-    pixels: np.ndarray | None = None
-    problem: str = ""
-
-
-@dataclass
 class PhotoPass:
     """One pass over photos of a market, which embeds new content if there is an `encoder`."""
 
@@ -133,34 +122,37 @@ class PhotoPass:
         entry = self.store.recall(path, stamp)
         if entry is None or (entry.key is None and self.encoder is not None):
             return False
-        self._settle(path, entry.key, entry.problem or "")
+        self._settle(path, entry)
         return True
 
-    def _settle(self, path: str, key: bytes | None, problem: str) -> None:
-        if key is not None:
-            self.keys[path] = key
+    def _settle(self, path: str, entry: Entry) -> None:
+        if entry.key is not None:
+            self.keys[path] = entry.key
         else:
-            self.broken[path] = problem
+            self.broken[path] = entry.problem or ""
 
-    def _read(self, path: str) -> _Photo:
-        """Read a file, and decode it where its content has to be encoded."""
-        photo = _Photo(path)
+    def _read(self, path: str) -> tuple[str, Entry, np.ndarray | None]:
+        """Read a file; return its path and entry, and its pixels where its content has to be encoded."""
+        stamp, pixels = "", None
         try:
             file = photo_files.locate(self.market, path)
             # Before reading, so that a concurrent change is detected next time.
-            photo.stamp = photo_files.stamp(file)
+            stamp = photo_files.stamp(file)
             data = photo_files.read(file)
-            photo.key = hashlib.sha256(data).digest()
-            if self.encoder is not None and photo.key not in self.store:
+            key = hashlib.sha256(data).digest()
+            if self.encoder is not None and key not in self.store:
                 with open_photo(data, self.encoder.size) as image:
-                    photo.pixels = self.encoder.prepare(image)
+                    pixels = self.encoder.prepare(image)
         except PhotoProblem as problem:
-            photo.problem = str(problem)
-        return photo
+            return path, Entry(stamp, None, str(problem)), None
+        return path, Entry(stamp, key, None), pixels
 
-    def _encode(self, batch: list[_Photo]) -> None:
+    def _encode(self, batch: list[tuple[str, Entry, np.ndarray | None]]) -> None:
         """Encode the new photos of a batch, equal ones once, and store what became of each."""
-        new = {p.key: p.pixels for p in batch if p.pixels is not None and p.key not in self.store}
+        new: dict[bytes, np.ndarray] = {}
+        for _, (_, key, _), pixels in batch:
+            if pixels is not None and key is not None and key not in self.store:
+                new[key] = pixels
         vectors: dict[bytes, np.ndarray] = {}
         if new and self.encoder is not None:
             encoded = self.encoder.encode(np.stack(list(new.values())))  # (N, H, W, 3) -> (N, width)
@@ -168,14 +160,13 @@ class PhotoPass:
             is_usable = (np.abs(encoded) <= largest).all(axis=1)  # False for NaN as well
             vectors = {key: vector for key, vector, ok in zip(new, encoded, is_usable, strict=True) if ok}
         entries: dict[str, Entry] = {}
-        for photo in batch:
-            problem = photo.problem
-            if not problem and photo.key not in self.store and photo.key not in vectors:
-                problem = "the encoder returned a non-finite vector for it" if self.encoder else NOT_EMBEDDED
-            settled = None if problem else photo.key
-            self._settle(photo.path, settled, problem)
-            if photo.stamp:
-                entries[photo.path] = Entry(photo.stamp, settled, problem or None)
+        problem = "the encoder returned a non-finite vector for it" if self.encoder else NOT_EMBEDDED
+        for path, entry, _ in batch:
+            if entry.key is not None and entry.key not in self.store and entry.key not in vectors:
+                entry = Entry(entry.stamp, None, problem)
+            self._settle(path, entry)
+            if entry.stamp:
+                entries[path] = entry
         if self.encoder is not None:
             self.store.write(vectors, entries)
 

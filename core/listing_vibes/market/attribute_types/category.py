@@ -22,20 +22,15 @@ class Category(AttributeType):
         return AttributeVocabulary(name=name, kind="category", values=values, buckets=UNSEEN_BUCKETS)
 
     def tokenize(self, entry: AttributeVocabulary, listings: pd.DataFrame) -> list[Tokens]:
-        return [Tokens.of_values(category_ids(entry, listings[entry.name]))]
+        available = entry.ids
 
+        def lookup(value: object) -> int:
+            text = str(value)
+            if text in available or not entry.buckets:
+                return available.get(text, 0)
+            digest = hashlib.blake2b(f"{entry.name}={text}".encode(), digest_size=4).digest()
+            return entry.first + len(entry.values) + int.from_bytes(digest) % entry.buckets
 
-def category_ids(entry: AttributeVocabulary, column: pd.Series) -> np.ndarray:
-    """Return the ids (L,) int32 of the values, 0 where missing; unseen values are hashed into shared buckets."""
-    available = entry.ids
-
-    def lookup(value: object) -> int:
-        text = str(value)
-        if text in available or not entry.buckets:
-            return available.get(text, 0)
-        digest = hashlib.blake2b(f"{entry.name}={text}".encode(), digest_size=4).digest()
-        return entry.first + len(entry.values) + int.from_bytes(digest) % entry.buckets
-
-    code, values = pd.factorize(column)  # (L,), -1 where missing; distinct values
-    ids = np.array([*map(lookup, values), 0], np.int32)
-    return np.asarray(ids[code])
+        code, values = pd.factorize(listings[entry.name])  # (L,), -1 where missing; distinct values
+        ids = np.array([*map(lookup, values), 0], np.int32)
+        return [Tokens.of_values(ids[code])]

@@ -74,18 +74,11 @@ class Number(AttributeType):
         return float(beyond) if beyond > MOST_BEYOND else 0.0
 
     def tokenize(self, entry: AttributeVocabulary, listings: pd.DataFrame) -> list[Tokens]:
-        bins, fraction = number_bins(entry, listings[entry.name].to_numpy(float))
-        present = np.flatnonzero(bins >= 0)
-        return [Tokens(present, 0, entry.first + bins[present], bins[present], fraction[present])]
-
-
-def number_bins(entry: AttributeVocabulary, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the bins (L,) int32 (0-based, -1 missing) and the position (L,) float32 in the bin, in [0, 1]."""
-    if entry.size == 0:
-        return np.full(len(numbers), -1, np.int32), np.zeros(len(numbers), np.float32)
-    edges = np.asarray(entry.edges)
-    valid = np.isfinite(numbers)
-    clipped = np.clip(np.where(valid, numbers, edges[0]), edges[0], edges[-1])
-    bins = np.clip(np.searchsorted(edges, clipped, side="right") - 1, 0, entry.size - 1)
-    fraction = (clipped - edges[bins]) / (edges[bins + 1] - edges[bins])
-    return np.where(valid, bins, -1).astype(np.int32), np.where(valid, fraction, 0).astype(np.float32)
+        numbers, edges = listings[entry.name].to_numpy(float), np.asarray(entry.edges or [0.0, 1.0])
+        present = np.flatnonzero(
+            np.isfinite(numbers) & (entry.size > 0)
+        )  # without edges it was fitted without numbers
+        clipped = np.clip(numbers[present], edges[0], edges[-1])
+        bins = np.clip(np.searchsorted(edges, clipped, side="right") - 1, 0, len(edges) - 2).astype(np.int32)
+        fraction = ((clipped - edges[bins]) / (edges[bins + 1] - edges[bins])).astype(np.float32)
+        return [Tokens(present, 0, entry.first + bins, bins, fraction)]

@@ -59,19 +59,12 @@ class Place(AttributeType):
         return share if share > MOST_BEYOND else 0.0
 
     def tokenize(self, entry: AttributeVocabulary, listings: pd.DataFrame) -> list[Tokens]:
-        degrees = (listings[axis].to_numpy(float) for axis in (C.LATITUDE, C.LONGITUDE))
-        cells = place_ids(entry, *degrees)
-        present = np.flatnonzero(cells[:, 0] > 0)
-        return [Tokens(present, sets=cells[present].tolist())]
-
-
-def place_ids(entry: AttributeVocabulary, latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
-    """Return the ids (L, grids) int32 of the map cells, coarse to fine; 0 where the location is unknown."""
-    available = np.isfinite(latitude) & np.isfinite(longitude)
-    columns, following = [], entry.first
-    for lat_edges, lon_edges in entry.grids:
-        row = np.searchsorted(lat_edges, np.nan_to_num(latitude))
-        column = np.searchsorted(lon_edges, np.nan_to_num(longitude))
-        columns.append(np.where(available, following + row * (len(lon_edges) + 1) + column, 0))
-        following += (len(lat_edges) + 1) * (len(lon_edges) + 1)
-    return np.stack(columns, axis=1).astype(np.int32)
+        degrees = listings[[C.LATITUDE, C.LONGITUDE]].to_numpy(float)  # (L, 2)
+        present = np.flatnonzero(np.isfinite(degrees).all(axis=1))
+        cells, first = [], entry.first  # coarse to fine
+        for edges in entry.grids:
+            row, column = (np.searchsorted(of, degrees[present, axis]) for axis, of in enumerate(edges))
+            width = len(edges[1]) + 1
+            cells.append(first + row * width + column)
+            first += (len(edges[0]) + 1) * width
+        return [Tokens(present, sets=np.stack(cells, axis=1).tolist())]
