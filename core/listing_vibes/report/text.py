@@ -15,7 +15,7 @@ from listing_vibes.run.run import Run
 from listing_vibes.scoring.metrics import METRIC
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, ORACLE, method_name, uses_model
 from listing_vibes.tables import write_p
-from listing_vibes.words import capitalize, count, enumerated, percent
+from listing_vibes.words import capitalize, count, enumerated
 
 BETTER, WORSE, NOT_DIFFERENT = "significantly better", "significantly worse", "not significantly different"
 #: Class of the style sheet and sign of a variant of an ablation.
@@ -26,20 +26,14 @@ USED_UP = (
     "The model was trained on every event of this market, so nothing is left to measure it on. The run that it repeats "
     "has the figures."
 )
-PROTOCOLS = {
-    "temporal": "Trained on earlier events and tested on later ones: for each test event, the model sees what the user did "
-    "before it, ranks all listings that were active then and new to the user, and is right where the next one is "
-    "among the first 30.",
-    "leave-one-out": "Each user's last event is predicted from those before it, among all listings.",
-}
 
 
 def quality(metrics: dict[str, Any]) -> dict[str, Any] | None:
     """Return the results of all methods for `templates/deck.html`; None without test queries.
 
     Returns:
-        `lines`: the result of the default ranking, its comparison with baselines, and the protocol, in words; `figure`; `titles`
-        and `table`: all metrics of each method, the best method first.
+        `value`: that of the default ranking; `best`: name and value of the best baseline; `difference`, `verdicts` and `notes`, in
+        words; `figure`; `titles` and `table`: all metrics of each method, the best method first.
     """
     results = metrics.get("results", {})
     ranked = sorted(results, key=lambda name: -(results[name].get(METRIC, {}).get("value") or 0))
@@ -51,29 +45,17 @@ def quality(metrics: dict[str, Any]) -> dict[str, Any] | None:
     ]
     if not rows:
         return None
-    lines, best = [], best_baseline(results)
-    if (value := figures.get(DEFAULT_RANKING, {}).get("value")) is not None:
-        lines.append(
-            f"{percent(value)} of the next listings that people interacted with were among the 30 that the default ranking put first."
-        )
-        if best is not None:
-            share = percent(figures[best]["value"])
-            lines.append(
-                f"The best baseline is {method_name(best)} with {share}. {describe_difference(metrics, best)}"
-            )
-    if verdicts := compare_methods(metrics.get("differences", {})):
-        lines.append(f"In paired tests the default ranking is {verdicts}.")
+    best = best_baseline(results)
     notes = {name: note for name, note in metrics.get("notes", {}).items() if name != DEFAULT_RANKING}
-    lines.append(PROTOCOLS.get(metrics.get("protocol", ""), "") + describe_notes({**metrics, "notes": notes}))
-    if best is not None:
-        lines.append(
-            "The baselines are popularity and models that count which users did what together, tested on exactly the same queries."
-        )
     size = f"{count(metrics.get('queries', 0), 'test query', 'test queries')} of {count(metrics.get('users', 0), 'user')}."
     names = list(next(iter(results.values())))
     caption = f"Recall@30 by method with 95 % intervals over users; ■ is the default ranking. {size}"
     return {
-        "lines": lines,
+        "value": figures.get(DEFAULT_RANKING, {}).get("value"),
+        "best": None if best is None else (method_name(best), figures[best]["value"]),
+        "difference": "" if best is None else describe_difference(metrics, best),
+        "verdicts": compare_methods(metrics.get("differences", {})),
+        "notes": describe_notes({**metrics, "notes": notes}),
         "figure": Rows(rows, caption),
         "titles": [
             TITLES.get(name, name) + at + k for name, at, k in (name.partition("@") for name in names)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from listing_vibes.errors import escaped
 from listing_vibes.market.documents import Forbidding, read_json, read_toml, validate, write_text
@@ -17,7 +17,7 @@ FILE = "monitor.json"
 ALPHA, FEWEST = 0.01, 20
 
 
-class Thresholds(BaseModel):
+class Thresholds(Forbidding, allow_inf_nan=False):
     """Thresholds of the checks; None disables one. A difference must be significant as well.
 
     Attributes:
@@ -26,8 +26,6 @@ class Thresholds(BaseModel):
         attribute_shift: total variation distance of an attribute's values.
         photo_shift: Fréchet distance as a share of the variance of the training photos.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     recall_drop: float | None = Field(0.1, ge=0, le=1)
     coverage_drop: float | None = Field(0.25, ge=0, le=1)
@@ -50,7 +48,7 @@ class Thresholds(BaseModel):
         return validate(cls, values, name)
 
 
-class Check(BaseModel):
+class Check(Forbidding, allow_inf_nan=False):
     """The result of one check.
 
     Attributes:
@@ -59,8 +57,6 @@ class Check(BaseModel):
         before: the value when the model was trained or evaluated; p: the p-value of the difference.
         sentence: the result in words; hint: what to inspect.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: str
     of: str = ""

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from listing_vibes.defaults import K
+from listing_vibes.market.documents import Forbidding
 from listing_vibes.run.histories import Event
 from listing_vibes.run.rules import Rules, Texts
 from listing_vibes.serving.events import Duration, Id, PostedEvent
@@ -16,10 +17,8 @@ MAX_RULES, MAX_BLOCKED = 20, 1000
 BODY = ConfigDict(extra="forbid", strict=True, validate_by_name=False, validate_by_alias=True)
 
 
-class NoParameters(BaseModel):
+class NoParameters(Forbidding):
     """No parameters: an unknown one is refused."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class ListQuery(Rules):

@@ -51,6 +51,7 @@ class Service:
     ) -> None:
         self.current, self.experiment = current, experiment
         self.events, self.impressions = events, impressions
+        self.logs = [log for log in (events, impressions) if log is not None]
         self.metrics = Metrics(current.path)
         self._logged = ""
 
@@ -80,9 +81,8 @@ class Service:
     async def close(self) -> None:
         """Answer the waiting requests and close the databases."""
         await asyncio.gather(*(queue.close() for queue in self.queues))
-        for log in (self.events, self.impressions):
-            if log is not None:
-                log.database.close()
+        for log in self.logs:
+            log.database.close()
 
     async def make_list(self, query: SimilarQuery | RecommendQuery, subject: str | None) -> Results:
         """Return a list and record it if the service has impressions, see `ListRequest`."""
@@ -162,10 +162,9 @@ class Service:
             self.metrics.unrecorded.inc()
 
     def _check_databases(self, requests: Sequence[None]) -> list[None]:
-        for log in (self.events, self.impressions):
-            if log is not None:
-                with log.database.write():
-                    pass
+        for log in self.logs:
+            with log.database.write():
+                pass
         return [None] * len(requests)
 
     def _log(self, error: Exception) -> None:
