@@ -19,15 +19,13 @@ from listing_vibes.errors import NotThere, VibesError, needs
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.durable import WRITING, atomic_path, copy_file, only_writer, sweep_left
 from listing_vibes.market.io import TABLE_SUFFIXES, csv_header, read_header, read_table, to_frame
-from listing_vibes.market.market import Market
 from listing_vibes.market.user_names import FILE, VARIABLE, UserNames
 from listing_vibes.market.values import as_ids, id_text
 from listing_vibes.run.run import Run
-from listing_vibes.run.versions import STATES, building, folder_of, publish, remove, stamp_of
+from listing_vibes.run.versions import STATES, folder_of, remove, stamp_of
 from listing_vibes.serving.places import FILE as DATABASE
 from listing_vibes.serving.places import is_database, is_database_url, shown_place
-from listing_vibes.serving.refresh.market_tables import replaceable, write_tables
-from listing_vibes.serving.refresh.refresher import copy_run, manifest_over
+from listing_vibes.serving.refresh.publication import next_version
 from listing_vibes.serving.refresh.sources import JOURNALS
 from listing_vibes.serving.refresh.state import RefreshState
 
@@ -181,20 +179,12 @@ def _forget_in_run(path: Path, who: UsersToForget, done: Forgotten) -> None:
         tables = [] if run.market_changed else [t for t in _tables_in(market.path) if t.parent == market.path]
     if not any(rows_of(table, who).any() for table in tables):
         return
-    with building(path) as built:
-        config = market.config.model_copy(update={"actions": list(market.actions)})
-        write_tables(built / "market", market, config, {})
-        next_version = folder_of(path, stamp_of(path).version + 1)
+    config = market.config.model_copy(update={"actions": list(market.actions)})
+    next_folder = folder_of(path, stamp_of(path).version + 1)
+    with next_version(run, market, config, RefreshState.load(path)) as built:
         for table in list(_tables_in(built)):
             if count := remove_rows(table, who):
-                done.rows[str(next_version / table.relative_to(built))] = count
-        after = Market.open(market.path, tables=built / "market")
-        copy_run(run, built, after)
-        state = RefreshState.load(path)
-        state.replaced = replaceable(run, state.replaced)
-        state.save(path)
-        manifest_over(run, after).save(built)
-        publish(path, built)
+                done.rows[str(next_folder / table.relative_to(built))] = count
     if config != market.config:
         toml = folder_of(path, stamp_of(path).version) / "market" / "market.toml"
         copy_file(toml, market.path / "market.toml")

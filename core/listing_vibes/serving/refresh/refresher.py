@@ -2,12 +2,12 @@
 
 import gc
 import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,24 +18,21 @@ from listing_vibes.features.content_spaces import AttributeSpace
 from listing_vibes.features.photos.trainable import trained_weights
 from listing_vibes.features.photos.vectors import NOT_EMBEDDED, PhotoVectors, load_photo_vectors
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.download.limits import Limits
 from listing_vibes.market.durable import only_writer, sweep_left
 from listing_vibes.market.market import Market
-from listing_vibes.run.engine import Engine, load_prepared, save_prepared
-from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.engine import Engine, save_prepared
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import ABOUT, CENTER, MODEL, save_spaces, spaces_of, stored_vectors
-from listing_vibes.run.versions import building, publish, stamp_of, sweep
+from listing_vibes.run.spaces import save_spaces, spaces_of, stored_vectors
+from listing_vibes.run.versions import stamp_of, sweep
 from listing_vibes.serving.refresh.market_tables import (
     changed_market,
     pinned_config,
-    replaceable,
     update_market_folder,
-    write_tables,
 )
 from listing_vibes.serving.refresh.merge import Changes, merge_events, merge_listings
 from listing_vibes.serving.refresh.photos import merge_photos
+from listing_vibes.serving.refresh.publication import next_version
 from listing_vibes.serving.refresh.sources import Poll, Source
 from listing_vibes.serving.refresh.state import RefreshState
 from listing_vibes.words import count
@@ -164,10 +161,10 @@ class Refresher:
         if "events" in frames:
             merge_events(run.market, config, frames["events"], changes)
         if changes.tables:
-            state.replaced = replaceable(run, state.replaced)
-            state.save(self.path)  # saved before the publication, and before the tables become Parquet
             was_active = run.catalogue.live(run.after_last_event)
-            self._publish(run, config, changes)
+            encode = partial(self._encode, run) if changes.new or changes.changed else None
+            with next_version(run, run.market, config, state, changes.tables, encode):
+                self.tick()
             published = Run.open(self.path)
             is_active = published.catalogue.live(published.after_last_event)
             wrote = update_market_folder(published, state.replaced)
@@ -177,20 +174,6 @@ class Refresher:
             taken = {frame.key: frame.mark for table, frame in changes.taken if table == name}
             state.marks.setdefault(name, {})[self.sources[name].place] = poll.marks | taken
         return expired, wrote
-
-    def _publish(self, run: Run, config: MarketConfig, changes: Changes) -> None:
-        """Publish the run's next state: the changed tables, and the vectors of all listings."""
-        with building(self.path) as built:
-            write_tables(built / "market", run.market, config, changes.tables)
-            market = Market.open(run.market.path, tables=built / "market")
-            self.tick()
-            is_same = not (changes.new or changes.changed)
-            copy_run(run, built, market, vectors=is_same)
-            if not is_same:
-                self._encode(run, built, market)
-            manifest_over(run, market).save(built)
-            self.tick()
-            publish(self.path, built)
 
     def _encode(self, run: Run, built: Path, market: Market) -> None:
         """Write the vectors of all listings; the model encodes only new ones."""
@@ -207,6 +190,7 @@ class Refresher:
             vectors[: len(run.listing_ids)] = run.stored(space)
             spaces[space] = vectors
         save_spaces(built, market, {name: spaces[name] for name in (*run.spaces, *spaces)}, photos)
+        self.tick()
 
     def _photo_vectors(self, run: Run, market: Market) -> PhotoVectors | None:
         """Return the vectors of all photos by the run's encoder, which embeds only new ones; None if there are no photos."""
@@ -219,30 +203,6 @@ class Refresher:
         from listing_vibes.features.photos.encoders import market_photos
 
         return market_photos(market, name, trained_weights(run.folder, name), lambda _: self.tick())
-
-
-def copy_run(run: Run, built: Path, market: Market, vectors: bool = True) -> None:
-    """Copy the model of `run` into `built`, and its `vectors` for a state over `market` with the same content of its listings.
-
-    Files of a run are replaced, never changed, so a link is as good as a copy.
-    """
-    for name in (*MODEL, *ABOUT, *(["listings.safetensors", CENTER] if vectors else [])):
-        if (run.folder / name).is_file():
-            try:
-                os.link(run.folder / name, built / name)
-            except OSError:
-                shutil.copyfile(run.folder / name, built / name)
-    features = load_prepared(run.folder, run.manifest.fingerprint) if vectors else None
-    if features is not None:
-        save_prepared(built, features, market.fingerprint)
-
-
-def manifest_over(run: Run, market: Market) -> Manifest:
-    """Return the manifest of `run` for the market's new state; a relative path to the market starts at the version's folder."""
-    place = run.manifest.market
-    if not Path(place).is_absolute() and run.folder == run.path:
-        place = str(Path("..", "..", place))
-    return run.manifest.model_copy(update={"market": place, "fingerprint": market.fingerprint})
 
 
 #: File that a loop locks while it runs and whose modification time it updates every few seconds.

@@ -1,0 +1,65 @@
+"""The next version of a run over the next state of its market, without a training."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+
+from listing_vibes.market.config import MarketConfig
+from listing_vibes.market.market import Market
+from listing_vibes.run.engine import load_prepared, save_prepared
+from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import ABOUT, CENTER, MODEL
+from listing_vibes.run.versions import building, publish
+from listing_vibes.serving.refresh.market_tables import replaceable, write_tables
+from listing_vibes.serving.refresh.state import RefreshState
+
+
+@contextmanager
+def next_version(
+    run: Run,
+    market: Market,
+    config: MarketConfig,
+    state: RefreshState,
+    tables: Mapping[str, pd.DataFrame] | None = None,
+    encode: Callable[[Path, Market], None] | None = None,
+) -> Iterator[Path]:
+    """Yield the folder of the next version of a locked run with the tables of its market, and publish it at the end.
+
+    Args:
+        market: the market of the run's state; tables: those that changed.
+        state: saved with what the version replaces in the market's folder.
+        encode: writes the vectors of all listings of the given market into the version; None: they are those of `run`.
+    """
+    state.replaced = replaceable(run, state.replaced)
+    state.save(run.path)  # before the publication, and before the tables become Parquet
+    with building(run.path) as built:
+        write_tables(built / "market", market, config, tables or {})
+        yield built
+        after = Market.open(market.path, tables=built / "market")
+        _link_files(run, built, [*MODEL, *ABOUT])
+        if encode is not None:
+            encode(built, after)
+        else:
+            _link_files(run, built, ["listings.safetensors", CENTER])
+            if (features := load_prepared(run.folder, run.manifest.fingerprint)) is not None:
+                save_prepared(built, features, after.fingerprint)
+        place = run.manifest.market
+        if not Path(place).is_absolute() and run.folder == run.path:
+            place = str(Path("..", "..", place))  # from the folder of a version
+        update = {"market": place, "fingerprint": after.fingerprint}
+        run.manifest.model_copy(update=update).save(built)
+        publish(run.path, built)
+
+
+def _link_files(run: Run, built: Path, names: list[str]) -> None:
+    """Link files of a run, or copy them: they are replaced, never changed, so a link is as good as a copy."""
+    for name in names:
+        if (run.folder / name).is_file():
+            try:
+                os.link(run.folder / name, built / name)
+            except OSError:
+                shutil.copyfile(run.folder / name, built / name)
