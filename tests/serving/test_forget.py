@@ -237,7 +237,8 @@ def refreshing(run: Path, new: Path, every: float):
         assert not problems, problems
 
     sources = {"events": FileSource(new)}
-    thread = threading.Thread(target=loop.keep_fresh, args=(run, sources, every, stop, report))
+    refreshes = loop.keep_fresh(run, sources, every, stop)
+    thread = threading.Thread(target=lambda: [report(result) for result in refreshes])
     thread.start()
     try:
         yield wait
@@ -276,7 +277,7 @@ def test_no_file_names_a_user_although_a_refresh_goes_on(run, tmp_path, monkeypa
         assert traces(tmp_path, str(number)) == []
         wait()
         with pytest.raises(Exception, match="being written by `vibes refresh`"):  # a second loop
-            loop.keep_fresh(path, {}, None, threading.Event(), print)
+            next(loop.keep_fresh(path, {}, None, threading.Event()))
         with only_writer(path, "vibes embed", wait=30.0):
             pass
     assert traces(place, str(number)) == [] and traces(new, "stays")

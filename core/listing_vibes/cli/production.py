@@ -16,7 +16,6 @@ from listing_vibes.words import count
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
     from listing_vibes.serving.batch.job import Kind
-    from listing_vibes.serving.refresh.refresher import RefreshResult
 
 OUT = "folder for the files, here (an interrupted batch continues) or on object storage (s3://...)"
 Out = Annotated[str, typer.Argument(metavar="OUT", help=OUT)]
@@ -159,25 +158,20 @@ def refresh(
     sources = {name: source_of(name, new, database) for name, new in given.items() if new is not None}
     if not sources:
         raise VibesError("There is no source to read; give --events NEW, --listings NEW or both.")
-    interval = None if every is None else seconds_of(every)
-    failed: list[str] = []
+    interval, failed = None if every is None else seconds_of(every), list[str]()
     stop = threading.Event()
-
-    def report(result: "RefreshResult | VibesError") -> None:
-        if isinstance(result, VibesError):
-            document, line = {"error": str(result)}, f"problem: {result}"
-        else:
-            document, line = asdict(result), status(result)
-            failed[:] = result.problems if strict else result.problems[: result.unread]
-        if json_:
-            typer.echo(json.dumps(document))
-        else:
-            typer.echo(f"{datetime.now():%H:%M:%S} {printable(line)}", err=True)
-
     before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
-        limits = Limits() if download else None
-        keep_fresh(run, sources, interval, stop, report, limits)
+        for result in keep_fresh(run, sources, interval, stop, Limits() if download else None):
+            if isinstance(result, VibesError):
+                document, line = {"error": str(result)}, f"problem: {result}"
+            else:
+                document, line = asdict(result), status(result)
+                failed = result.problems if strict else result.problems[: result.unread]
+            if json_:
+                typer.echo(json.dumps(document))
+            else:
+                typer.echo(f"{datetime.now():%H:%M:%S} {printable(line)}", err=True)
     finally:
         signal.signal(signal.SIGTERM, before)
     if interval is None and failed:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
@@ -45,7 +45,7 @@ from listing_vibes.words import count
 
 Params = Mapping[str, str]
 #: The runs of a deck by the name that a URL gives them, the default one first.
-Runs = Mapping[str, "Run"]
+Runs = Mapping[str, Run]
 WIDE, LONG = 6, 12  # photos in a row, and of a list without a lead
 AUDIENCE = 2  # users of the audience of a new listing that are shown
 REACHED = 500  # users of whom a draft would reach some
@@ -78,7 +78,6 @@ class View:
     rows: Rows | None = None
     facts: Sequence[tuple[str, str]] = ()
     is_wall: bool = False  # photos without captions
-    address: str = ""  # the URL in the explorer, from "/" on
 
     @property
     def photos(self) -> list[Photo]:
@@ -95,9 +94,9 @@ def view_of(runs: Runs, url: str) -> View:
         name = params.get("run") or next(iter(runs))
         _run(runs, name)
         show = PAGES.get(page, _lists)
-        return replace(show(runs, name, params | {"url": url}), address=url)
+        return show(runs, name, params | {"url": url})
     except VibesError as error:
-        return View(str(error), address=url)
+        return View(str(error))
 
 
 def _run(runs: Runs, name: str) -> Run:

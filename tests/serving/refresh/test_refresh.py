@@ -220,7 +220,7 @@ def test_a_market_that_cannot_be_written_and_a_run_that_is_written_are_refused(s
 def test_what_a_refresh_leaves_behind_is_not_held(shop):
     rows, alive, stop = new_events(shop.market, [], 40, 10), [], threading.Event()
 
-    def report(result: object) -> None:
+    def report() -> None:
         alive.append(sum(isinstance(one, Run) for one in gc.get_objects()))
         if len(alive) == 4:
             stop.set()
@@ -228,7 +228,8 @@ def test_what_a_refresh_leaves_behind_is_not_held(shop):
         shop.deliver(str(number), events=rows.iloc[number - 10 : number])
 
     with no_garbage_collection():  # as in a process that makes little garbage
-        keep_fresh(shop.run, {"events": FileSource(shop.folder / "events")}, 0.01, stop, report)
+        for _ in keep_fresh(shop.run, {"events": FileSource(shop.folder / "events")}, 0.01, stop):
+            report()
     assert alive[3] == alive[2]
 
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -216,48 +216,37 @@ def prepare(
     if is_for_users:
         run.needs_model()
     moment = None if at is None else moment_in_log(at, market.timed, "Option --at")
-    arguments: dict[str, Any] = {
-        "kind": kind,
-        "run": str(run_path.resolve()),
-        "space": space,
-        "rules": rules,
-        "blend": fit,
-        "fingerprint": fingerprint_of(run),
-        # A job that is continued uses the moment of its start.
-        "requested_at": NOW if at is not None and at.strip() == NOW else moment,
-    }
-    job = find_job(folder, arguments)
-    if job is not None:
-        return JobScorer.of(job, folder, run)
-    name = f"{run_path.resolve().name}-{arguments['fingerprint'][:8]}"
-    at_moment = run.after_last_event if moment is None else moment
-    job = Job(**arguments, name=name, at=at_moment, timed=market.timed, chunk=chunk or CHUNK)
+    fingerprint = fingerprint_of(run)
+    job = Job(
+        kind=kind,
+        run=str(run_path.resolve()),
+        name=f"{run_path.resolve().name}-{fingerprint[:8]}",
+        fingerprint=fingerprint,
+        space=space,
+        rules=rules,
+        blend=fit,
+        at=run.after_last_event if moment is None else moment,
+        requested_at=NOW if at is not None and at.strip() == NOW else moment,
+        timed=market.timed,
+        chunk=chunk or CHUNK,
+    )
+    sweep_left(folder)
+    before = Job.load(folder)
+    if before is not None:  # it goes on with the moment and the chunks of its start
+        same = job.model_copy(update={"at": before.at, "chunk": before.chunk})
+        if same.model_dump(mode="json") != before.model_dump(mode="json"):
+            raise VibesError(
+                f"{folder} holds lists of other options, or of another state of the run or its market; give the same options to "
+                "continue them, or choose another folder."
+            )
+        return JobScorer.of(before, folder, run)
+    if strange := sorted(folder.glob("*.parquet")):
+        raise VibesError(
+            f"{folder} holds {strange[0].name}, which no job of this kind wrote; choose another folder."
+        )
     scorer = JobScorer.of(job, folder, run)  # raises on an invalid rule before anything is written
     write_text(folder / MANIFEST, job.model_dump_json(indent=1))
     return scorer
-
-
-def find_job(folder: Path, arguments: dict[str, Any]) -> Job | None:
-    """Return the job in `folder` if it has these values of the fields of `Job`; None if the folder is empty.
-
-    Raises:
-        VibesError: the folder holds another job, or files that no job wrote.
-    """
-    sweep_left(folder)
-    job = Job.load(folder)
-    if job is None:
-        strange = sorted(folder.glob("*.parquet")) if folder.is_dir() else []
-        if strange:
-            raise VibesError(
-                f"{folder} holds {strange[0].name}, which no job of this kind wrote; choose another folder."
-            )
-        return None
-    if job.model_copy(update=arguments).model_dump(mode="json") != job.model_dump(mode="json"):
-        raise VibesError(
-            f"{folder} holds lists of other options, or of another state of the run or its market; give the same options to continue "
-            "them, or choose another folder."
-        )
-    return job
 
 
 def fingerprint_of(run: Run) -> str:

@@ -4,7 +4,7 @@ import gc
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -216,16 +216,13 @@ def keep_fresh(
     sources: Mapping[str, Source],
     every: float | None,
     stop: threading.Event,
-    report: Callable[[RefreshResult | VibesError], None],
     limits: Limits | None = None,
-) -> None:
+) -> Iterator[RefreshResult | VibesError]:
     """Poll the sources every `every` seconds (None: once) until `stop` is set, which also cancels a running refresh.
 
-    An error of the first refresh is raised; a later one is reported, and the refresh is retried at the next poll.
-    The run is locked only during a refresh, so that `vibes forget` and `vibes embed` need not wait for the loop to end.
-
-    Args:
-        report: called with the result or the error of each refresh.
+    Yields the result or the error of each refresh. An error of the first one is raised; after a later one the refresh is retried
+    at the next poll. The run is locked only during a refresh, so that `vibes forget` and `vibes embed` need not wait for the loop
+    to end.
 
     Raises:
         VibesError: the run cannot be refreshed, or the first refresh failed.
@@ -244,11 +241,12 @@ def keep_fresh(
             started = time.monotonic()
             try:
                 tick()
-                report(refresher.refresh(wait=0.0 if is_first else WAIT_S))
+                result: RefreshResult | VibesError = refresher.refresh(0.0 if is_first else WAIT_S)
             except VibesError as error:
-                if is_first or every is None:
+                if is_first:
                     raise
-                report(error)
+                result = error
+            yield result
             if every is None:
                 return
             is_first = False
