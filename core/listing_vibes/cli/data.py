@@ -18,8 +18,6 @@ PATH = "folder or file of the source; for sql a SQLAlchemy URL; for tables a fol
 TABLE = "sql: a table, a query or a .sql file; tables: a path below PATH, or a URL"
 Table = Annotated[str | None, typer.Option(metavar="TABLE", help=TABLE)]
 PHOTO_ROOT = "sql, tables: folder that photo paths start from"
-PhotoRoot = Annotated[str | None, typer.Option(metavar="DIR", help=PHOTO_ROOT)]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace an existing market")]
 
 
 @app.command("import", rich_help_panel=DATA)
@@ -30,8 +28,8 @@ def import_(
     listings: Table = None,
     photos: Table = None,
     events: Table = None,
-    photo_root: PhotoRoot = None,
-    overwrite: Overwrite = False,
+    photo_root: Annotated[str | None, typer.Option(metavar="DIR", help=PHOTO_ROOT)] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an existing market")] = False,
 ) -> None:
     """Write a market folder from a public data set, from object storage (tables) or from a database (sql)."""
     from listing_vibes.market.importers import import_market
@@ -43,13 +41,12 @@ def import_(
 
 
 CHECK_MODEL = "also show how much of the market the model of this run, or an included model, covers"
-CheckModel = Annotated[Path | None, typer.Option(metavar="RUN", help=CHECK_MODEL)]
 
 
 @app.command(rich_help_panel=DATA)
 def check(
     market: options.MarketPath,
-    model: CheckModel = None,
+    model: Annotated[Path | None, typer.Option(metavar="RUN", help=CHECK_MODEL)] = None,
     json_: options.Json = False,
     strict: options.Strict = False,
 ) -> None:
@@ -71,18 +68,16 @@ def check(
         raise VibesError(f"{market} has {count(len(result.issues), 'issue')}, the first: {result.issues[0]}")
 
 
-Agent = Annotated[str | None, typer.Option(help="user agent, such as 'our-shop (it@example.com)'")]
 IgnoreRobots = Annotated[bool, typer.Option("--ignore-robots", help="ignore robots.txt of hosts of your own")]
 PRIVATE = "allow addresses of this machine and of private networks"
-AllowPrivate = Annotated[bool, typer.Option("--allow-private", help=PRIVATE)]
 
 
 @app.command(rich_help_panel=DATA)
 def download(
     market: options.MarketPath,
-    agent: Agent = None,
+    agent: Annotated[str | None, typer.Option(help="user agent, such as 'our-shop (it@example.com)'")] = None,
     ignore_robots: IgnoreRobots = False,
-    allow_private: AllowPrivate = False,
+    allow_private: Annotated[bool, typer.Option("--allow-private", help=PRIVATE)] = False,
     strict: options.Strict = False,
 ) -> None:
     """Download the photos of a market's column `url`; an interrupted download continues."""

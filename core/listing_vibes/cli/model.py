@@ -13,26 +13,22 @@ from listing_vibes.errors import VibesError, needs
 from listing_vibes.progress import silent
 
 FOLDERS = "market folders, and the run folder last"
-Folders = Annotated[list[Path], typer.Argument(metavar="MARKET... RUN", help=FOLDERS)]
 INIT_FROM = "warm start from the model of RUN, or from an included model (homes)"
-InitFrom = Annotated[Path | None, typer.Option(metavar="RUN", help=INIT_FROM)]
 REFIT = "train with the settings of RUN, on its validation events as well"
-Refit = Annotated[Path | None, typer.Option(metavar="RUN", help=REFIT)]
 EVERYTHING = "with --refit: train on all events and keep no test set"
-Everything = Annotated[bool, typer.Option("--everything", help=EVERYTHING)]
 
 
 @app.command(rich_help_panel=MODEL)
 def train(
-    folders: Folders,
+    folders: Annotated[list[Path], typer.Argument(metavar="MARKET... RUN", help=FOLDERS)],
     preset: Annotated[options.Preset | None, typer.Option(help="size of the model")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with settings")] = None,
     protocol: Annotated[options.Protocol | None, typer.Option(help="how to split the events")] = None,
     seed: Annotated[int | None, typer.Option(help="random seed")] = None,
-    init_from: InitFrom = None,
+    init_from: Annotated[Path | None, typer.Option(metavar="RUN", help=INIT_FROM)] = None,
     resume: Annotated[bool, typer.Option("--resume", help="continue an interrupted training")] = False,
-    refit: Refit = None,
-    everything: Everything = False,
+    refit: Annotated[Path | None, typer.Option(metavar="RUN", help=REFIT)] = None,
+    everything: Annotated[bool, typer.Option("--everything", help=EVERYTHING)] = False,
     encoder: options.Encoder = "auto",
     weights: options.Weights = None,
 ) -> None:
@@ -62,7 +58,6 @@ def train(
 
 
 EMBED_MODEL = "use the model of this run, or an included model (homes, demo)"
-EmbedModel = Annotated[Path | None, typer.Option(metavar="RUN", help=EMBED_MODEL)]
 PHOTOS = "embed photos; default: if there is no --model, or the model reads photos"
 Photos = Annotated[bool | None, typer.Option("--photos/--no-photos", help=PHOTOS)]
 
@@ -71,7 +66,7 @@ Photos = Annotated[bool | None, typer.Option("--photos/--no-photos", help=PHOTOS
 def embed(
     market: options.MarketPath,
     run: options.RunPath,
-    model: EmbedModel = None,
+    model: Annotated[Path | None, typer.Option(metavar="RUN", help=EMBED_MODEL)] = None,
     photos: Photos = None,
     encoder: options.Encoder = "auto",
     weights: options.Weights = None,
@@ -101,9 +96,7 @@ def embed(
 
 
 BASELINES = "baselines to compare with: all, all but slow ones, or none"
-EvaluateBaselines = Annotated[options.Baselines, typer.Option(help=BASELINES)]
 USERS = "evaluate a random sample of this many users; default: all"
-Users = Annotated[int | None, typer.Option(min=1, metavar="N", help=USERS)]
 Queries = Annotated[Path | None, options.table_file("write one row per query")]
 
 
@@ -112,8 +105,8 @@ def evaluate(
     run: options.RunPath,
     json_: options.Json = False,
     queries: Queries = None,
-    baselines: EvaluateBaselines = "all",
-    users: Users = None,
+    baselines: Annotated[options.Baselines, typer.Option(help=BASELINES)] = "all",
+    users: Annotated[int | None, typer.Option(min=1, metavar="N", help=USERS)] = None,
 ) -> None:
     """Evaluate a run and tuned baselines on the test queries: popularity, nearest neighbors, id-based models."""
     from listing_vibes.evaluation.run_evaluation import evaluate as measure
@@ -128,7 +121,6 @@ def evaluate(
     typer.echo(as_json(opened, result.to_dict()) if json_ else f"{result.table()}\n\n{result.slice_table()}")
 
 
-RunA = Annotated[Path, typer.Argument(metavar="RUN_A", help="run folder that was evaluated")]
 RunB = Annotated[
     Path, typer.Argument(metavar="RUN_B", help="another evaluated run, or the same one with another --other")
 ]
@@ -136,7 +128,7 @@ RunB = Annotated[
 
 @app.command(rich_help_panel=MODEL)
 def compare(
-    run_a: RunA,
+    run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="run folder that was evaluated")],
     run_b: RunB,
     ranking: Annotated[
         str | None,

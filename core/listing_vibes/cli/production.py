@@ -18,11 +18,8 @@ if TYPE_CHECKING:
     from listing_vibes.serving.batch.job import Kind
 
 OUT = "folder for the files, here (an interrupted batch continues) or on object storage (s3://...)"
-Out = Annotated[str, typer.Argument(metavar="OUT", help=OUT)]
 KIND = "users = recommendations for every user; listings = neighbors of every listing"
-BatchKind = Annotated[Literal["users", "listings"], typer.Option(help=KIND)]
 ENGINE = "local (threads) or ray (a cluster, by RAY_ADDRESS)"
-Engine = Annotated[Literal["local", "ray"], typer.Option(help=ENGINE)]
 Workers = Annotated[int | None, typer.Option(min=1, help="parallel workers; default: one per core")]
 Space = Annotated[str | None, typer.Option(help="with --kind listings: model, photos or attributes")]
 
@@ -30,14 +27,14 @@ Space = Annotated[str | None, typer.Option(help="with --kind listings: model, ph
 @app.command(rich_help_panel=PRODUCTION)
 def batch(
     run: options.RunPath,
-    out: Out,
-    kind: BatchKind = "users",
+    out: Annotated[str, typer.Argument(metavar="OUT", help=OUT)],
+    kind: Annotated[Literal["users", "listings"], typer.Option(help=KIND)] = "users",
     k: options.Count = None,
     rules: options.RulesFile = None,
     space: Space = None,
     blend: options.Blend = None,
     at: options.At = None,
-    engine: Engine = "local",
+    engine: Annotated[Literal["local", "ray"], typer.Option(help=ENGINE)] = "local",
     workers: Workers = None,
 ) -> None:
     """Write the lists of all users, or the neighbors of all listings, as Parquet files."""
@@ -127,7 +124,6 @@ def _export_model(run: "Run", folder: Path, name: str) -> None:
 NEW = "folder with Parquet or CSV files, here or on object storage (s3://...); a service's database; or a SQL query (.sql)"
 New = Annotated[str | None, typer.Option(metavar="NEW", help=NEW)]
 URL = "database of the SQL queries: a SQLAlchemy URL, such as postgresql+psycopg://user@host/name"
-Database = Annotated[str | None, typer.Option(envvar="LISTING_VIBES_DATABASE", help=URL)]
 Every = Annotated[str | None, typer.Option(help="polling interval, such as 10m; default: poll once")]
 Download = Annotated[bool, typer.Option("--download", help="download photos that --photos names by URL")]
 
@@ -138,7 +134,7 @@ def refresh(
     events: New = None,
     listings: New = None,
     photos: New = None,
-    database: Database = None,
+    database: Annotated[str | None, typer.Option(envvar="LISTING_VIBES_DATABASE", help=URL)] = None,
     every: Every = None,
     download: Download = False,
     strict: options.Strict = False,
@@ -200,12 +196,8 @@ def forget(run: options.RunPath, users: Forgotten, also: Also = None) -> None:
 
 
 Other = Annotated[Path | None, typer.Argument(metavar="[OTHER]", help="a second run", show_default=False)]
-Host = Annotated[str, typer.Option(help="address to listen on; 0.0.0.0 = all interfaces")]
-Processes = Annotated[int, typer.Option("--workers", min=1, max=256, help="worker processes")]
 EVENTS = "accept events at POST /events and store them in a database: a folder, a file, or postgresql://..."
-Events = Annotated[str | None, typer.Option(metavar="PLACE", help=EVENTS)]
 Impressions = Annotated[str | None, typer.Option(metavar="PLACE", help="record every response in a database")]
-HashUsers = Annotated[bool, typer.Option("--hash-users", help="store users as keyed hashes")]
 OtherBlend = Annotated[str | None, typer.Option(metavar="PARTS", help="as --blend, for the second run")]
 
 
@@ -213,13 +205,13 @@ OtherBlend = Annotated[str | None, typer.Option(metavar="PARTS", help="as --blen
 def serve(
     run: options.RunPath,
     other: Other = None,
-    host: Host = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="address to listen on; 0.0.0.0 = all interfaces")] = "127.0.0.1",
     port: options.Port = 8000,
-    workers: Processes = 1,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=256, help="worker processes")] = 1,
     blend: options.Blend = None,
-    events: Events = None,
+    events: Annotated[str | None, typer.Option(metavar="PLACE", help=EVENTS)] = None,
     impressions: Impressions = None,
-    hash_users: HashUsers = False,
+    hash_users: Annotated[bool, typer.Option("--hash-users", help="store users as keyed hashes")] = False,
     other_blend: OtherBlend = None,
 ) -> None:
     """Serve similar, recommend and embed over HTTP, always with the newest version of the run; see /docs.
@@ -259,13 +251,12 @@ def experiment(place: Place, action: Actions = None, json_: options.Json = False
 
 
 LIMITS = "thresholds that differ from the defaults"
-ThresholdFile = Annotated[Path | None, typer.Option("--thresholds", metavar="FILE.toml", help=LIMITS)]
 
 
 @app.command(rich_help_panel=PRODUCTION)
 def monitor(
     run: options.RunPath,
-    thresholds: ThresholdFile = None,
+    thresholds: Annotated[Path | None, typer.Option("--thresholds", metavar="FILE.toml", help=LIMITS)] = None,
     blend: options.Blend = None,
     json_: options.Json = False,
 ) -> None:

@@ -12,20 +12,16 @@ from listing_vibes.errors import VibesError, needs
 
 SPACE = "model, photos, attributes, or vectors of your own; default: the run's default space"
 Space = Annotated[str | None, typer.Option(help=SPACE)]
-Listing = Annotated[str | None, typer.Argument(metavar="LISTING", help="listing id")]
 TEXT = "instead of a listing: what the photos show, such as 'canopy bed' (approximate)"
-Text = Annotated[str | None, typer.Option(metavar="WORDS", help=TEXT)]
 PHOTO = "instead of a listing: a photo to compare with"
-Photo = Annotated[Path | None, typer.Option(metavar="FILE", help=PHOTO)]
-User = Annotated[str | None, typer.Argument(metavar="USER", help="user id")]
 
 
 @app.command(rich_help_panel=USE)
 def similar(
     run: options.RunPath,
-    listing: Listing = None,
-    text: Text = None,
-    photo: Photo = None,
+    listing: Annotated[str | None, typer.Argument(metavar="LISTING", help="listing id")] = None,
+    text: Annotated[str | None, typer.Option(metavar="WORDS", help=TEXT)] = None,
+    photo: Annotated[Path | None, typer.Option(metavar="FILE", help=PHOTO)] = None,
     k: options.Count = None,
     where: options.Where = None,
     rules: options.RulesFile = None,
@@ -59,7 +55,7 @@ def similar(
 @app.command(rich_help_panel=USE)
 def recommend(
     run: options.RunPath,
-    user: User = None,
+    user: Annotated[str | None, typer.Argument(metavar="USER", help="user id")] = None,
     history: options.HistoryFile = None,
     at: options.At = None,
     k: options.Count = None,
@@ -105,13 +101,12 @@ def launch(run: options.RunPath, listing: Launched, json_: options.Json = False)
 
 
 NAMES = "a user or a listing, and the recommended listing"
-Names = Annotated[list[str], typer.Argument(metavar="[QUERY] LISTING", help=NAMES)]
 
 
 @app.command(rich_help_panel=USE)
 def explain(
     run: options.RunPath,
-    names: Names,
+    names: Annotated[list[str], typer.Argument(metavar="[QUERY] LISTING", help=NAMES)],
     history: options.HistoryFile = None,
     at: options.At = None,
     blend: options.Blend = None,
@@ -132,14 +127,11 @@ def explain(
     typer.echo(as_json(opened, explanation.to_dict()) if json_ else explanation.to_text())
 
 
-Regions = Annotated[Path | None, options.table_file("write one row per region")]
-
-
 @app.command(rich_help_panel=USE)
 def demand(
     run: options.RunPath,
     at: options.At = None,
-    out: Regions = None,
+    out: Annotated[Path | None, options.table_file("write one row per region")] = None,
     json_: options.Json = False,
 ) -> None:
     """Find unmet demand: regions with significantly more users per active listing than the market."""
