@@ -74,10 +74,14 @@ def copy_file(source: Path, target: Path) -> None:
 
 
 def sweep_left(folder: Path) -> None:
-    """Remove temporary folders of killed processes from a folder; those in use stay."""
+    """Remove temporary folders of killed processes from a folder, and temporary files of 0.1.0; folders in use stay."""
     for path in folder.glob(f"{WRITING}*"):
-        with contextlib.suppress(OSError, Timeout), FileLock(path / LOCK, timeout=0):
-            shutil.rmtree(path)
+        with contextlib.suppress(OSError, Timeout):
+            if path.is_file():
+                path.unlink()
+            else:
+                with FileLock(path / LOCK, timeout=0):
+                    shutil.rmtree(path)
 
 
 @contextmanager
