@@ -10,7 +10,7 @@ from helpers.commands import vibes
 from listing_vibes.errors import NotThere, VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.run.conditions import Groups, resolve_rules
+from listing_vibes.run.conditions import Groups
 from listing_vibes.run.histories import user_number
 from listing_vibes.run.ranking import CandidateRanker, Requests, search_scores
 from listing_vibes.run.rules import Rules
@@ -86,7 +86,7 @@ def test_listings_are_of_one_group_where_all_attributes_are_equal_or_missing(tmp
     market = Market.from_frames(table, path=tmp_path / "m")
     names = ("kind", "town", "host")
     for same in (names[:1], names[:2], names):
-        region = Groups.of(resolve_rules(Rules(same=same), market, False), market).region
+        region = Groups.of(Rules(same=same), market).region
         values = list(zip(*cells[: len(same)], strict=True))
         for row in range(60):
             assert (region == region[row]).tolist() == [other == values[row] for other in values]

@@ -95,8 +95,10 @@ def test_before_any_step_listings_are_those_of_the_frozen_model(market, settings
     model, inputs, live = start
     rows = np.arange(inputs.features.tokens.listings)
     plain = encode_listings(model, inputs, rows)
-    live.refresh(model, Processes())
-    np.testing.assert_allclose(encode_listings(model, live.inputs(inputs), rows), plain, atol=1e-4)
+    live.table = live.encode_all(model, Processes())
+    np.testing.assert_allclose(
+        encode_listings(model, live.inputs(inputs, live.table), rows), plain, atol=1e-4
+    )
     assert len(live.maps) == len(inputs.features.photo) == 13  # all but the broken one
     assert np.abs(inputs.features.photo).max() > 0.1
     for stages in (2, 3):
@@ -111,7 +113,7 @@ def test_before_any_step_listings_are_those_of_the_frozen_model(market, settings
 @pytest.mark.slow
 def test_only_the_photos_of_a_step_have_a_gradient_at_the_encoders_rate(start):
     model, inputs, live = start
-    live.refresh(model, Processes())
+    live.table = live.encode_all(model, Processes())
     shown = photos_of(inputs.features, np.array([0, 2]))  # the sixth photo, of listing 2, is broken
     np.testing.assert_array_equal(shown, [0, 1, 4])
     table = live.in_step(model, inputs.features, np.array([2, 0]), np.random.default_rng(0))

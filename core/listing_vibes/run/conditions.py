@@ -7,7 +7,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -172,75 +171,52 @@ class Groups:
     region: np.ndarray | None = None  # (L,) int64, equal where the attributes of `same` are equal
     seller: np.ndarray | None = None  # (L,) int64, -1 missing
     fulfilling: np.ndarray | None = None  # (L,) bool, which listings fulfill `where`; None: all
-    allowed: np.ndarray | None = (
-        None  # (L,) bool, which listings the rules with `Declared.allows` allow; None: all
-    )
+    #: (L,) bool, which listings the rules with `Declared.allows` allow; None: all
+    allowed: np.ndarray | None = None
 
     @classmethod
     def of(cls, rules: Rules, market: Market) -> Groups:
-        """Return the values of the columns that resolved `rules` name.
+        """Return the values of the columns that `rules` name.
 
         Raises:
-            VibesError: a condition cannot be parsed.
+            VibesError: a condition cannot be parsed, or the market has no such attribute.
         """
         region = seller = fulfilled = allowed = None
         if rules.same:
-            table = pd.DataFrame({name: _column(market, name) for name in rules.same})
+            table = pd.DataFrame({name: read_column(market, name, "Rule same") for name in rules.same})
             region = table.groupby(list(rules.same), dropna=False, observed=True).ngroup().to_numpy(np.int64)
         if rules.where:
             fulfilled = np.logical_and.reduce([fulfilling(market, text) for text in rules.where])
         if rules.seller is not None:
-            seller = pd.factorize(_column(market, rules.seller), sort=True)[0].astype(np.int64)
+            column = read_column(market, rules.seller, "Rule at_most")
+            seller = pd.factorize(column, sort=True)[0].astype(np.int64)
         if allowing := rules.allowing:
             allowed = np.logical_and.reduce([allows(market, value) for allows, value in allowing])
         return cls(region, seller, fulfilled, allowed)
 
 
-def resolve_rules(rules: Rules, market: Market, for_users: bool) -> Rules:
-    """Return `rules.resolved(for_users)` with the names of attributes instead of their labels.
-
-    Raises:
-        VibesError: the market has no such attribute.
-    """
-    same = tuple(attribute_name(market, name, "Rule same") for name in rules.same)
-    seller = None if rules.seller is None else attribute_name(market, rules.seller, "Rule at_most")
-    return rules.resolved(for_users).model_copy(update={"same": same, "seller": seller})
-
-
-def attribute_name(market: Market, given: str, parameter: str) -> str:
-    """Return the name of the column that `given` names: the name or label of an attribute, or any other column of the listings table.
+def read_column(market: Market, given: str, rule: str) -> pd.Series:
+    """Return the values (L,) of the attribute with this name or label, or of any other column of the listings table, such as the
+    seller's id, which the model does not use.
 
     Args:
-        parameter: the subject of the error message, such as "Rule same".
+        rule: the subject of the error message, such as "Rule same".
 
     Raises:
         VibesError: there is no such column, or it holds several values per listing.
     """
     single = [attribute for attribute in market.attributes if type_of(attribute.kind).single_valued]
     if (attribute := _by_name(single, given)) is not None:
-        return attribute.name
+        return market.listings[attribute.name]
     reserved = {C.LISTING, C.PUBLISHED, C.EXPIRES, C.LATITUDE, C.LONGITUDE}
     reserved |= {attribute.name for attribute in market.attributes}
-    others = [name for name in read_header(_listings_table(market)).columns if name not in reserved]
-    if given in others:
-        return given
-    raise VibesError(
-        f"{parameter} names '{given}', which is not an attribute with one value per listing; "
-        f"give one of: {', '.join([*(item.name for item in single), *others])}."
-    )
-
-
-def _column(market: Market, name: str) -> pd.Series:
-    """Return the values (L,) of a column of the listings table, also of one that the model does not use, such as the seller's id."""
-    if name in market.listings:
-        return market.listings[name]
-    raw = read_table(_listings_table(market))
-    by_id = pd.Series(as_ids(raw[name]).to_numpy(), index=as_ids(raw[C.LISTING]))
-    return by_id.reindex(market.listings[C.LISTING]).reset_index(drop=True)
-
-
-def _listings_table(market: Market) -> Path:
     source = find_table(market.tables, "listings")
-    if source is None:
-        raise VibesError(f"{market.tables} has no table of listings; add listings.parquet or listings.csv.")
-    return source
+    others = [] if source is None else [name for name in read_header(source).columns if name not in reserved]
+    if source is None or given not in others:
+        raise VibesError(
+            f"{rule} names '{given}', which is not an attribute with one value per listing; "
+            f"give one of: {', '.join([*(item.name for item in single), *others])}."
+        )
+    raw = read_table(source)
+    by_id = pd.Series(as_ids(raw[given]).to_numpy(), index=as_ids(raw[C.LISTING]))
+    return by_id.reindex(market.listings[C.LISTING]).reset_index(drop=True)

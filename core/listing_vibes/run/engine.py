@@ -13,7 +13,6 @@ import numpy as np
 from listing_vibes.errors import VibesError, needs
 from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.features.photos.vectors import PhotoVectors, load_photo_vectors
-from listing_vibes.features.sequences import Meta
 from listing_vibes.features.tokens.tabular import Tokens
 from listing_vibes.features.transfer import shared_attributes
 from listing_vibes.market.fingerprint import file_sha256
@@ -129,7 +128,7 @@ class Engine:
         from listing_vibes.model.encoder import encode_listings
 
         rows = np.arange(self.features.tokens.listings) if rows is None else rows
-        inputs = _inputs(self.features, np.zeros(0, np.int32), None, self.settings)
+        inputs = make_inputs(self.featurizer, self.features, None, self.settings)
         return encode_listings(self.model, inputs, rows, report=report, dtype=self._dtype)
 
     def encode_histories(
@@ -167,18 +166,17 @@ class Engine:
         return part, part.start[:-1], part.start[1:]
 
 
-def make_inputs(featurizer: Featurizer, features: Features, log: EventLog, settings: Resolved) -> Inputs:
-    """Return the inputs for the listings of `features` and the histories of `log`."""
-    return _inputs(features, log.listing, featurizer.meta(log), settings)
-
-
-def _inputs(features: Features, listing: np.ndarray, meta: Meta | None, settings: Resolved) -> Inputs:
+def make_inputs(
+    featurizer: Featurizer, features: Features, log: EventLog | None, settings: Resolved
+) -> Inputs:
+    """Return the inputs for the listings of `features` and the histories of `log` (None: no histories)."""
     from listing_vibes.model.inputs import Inputs
 
     limit = np.iinfo(np.int32).max
     if USER_ENCODERS[settings.history].reads_tokens:
         # The limit comes from the settings, not from the resolved number of positions, which may be larger.
         limit = settings.requested_encoder_config().max_tokens
+    listing, meta = (np.zeros(0, np.int32), None) if log is None else (log.listing, featurizer.meta(log))
     return Inputs(features, listing, meta, settings.training.max_listings, limit)
 
 

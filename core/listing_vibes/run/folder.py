@@ -62,17 +62,8 @@ class RunFolder:
 
     shared: Shared | None = None
 
-    def __init__(
-        self,
-        path: Path,
-        manifest: Manifest,
-        market: Market | None = None,
-        lease: Lease | None = None,
-        fits_in: Path | None = None,
-    ) -> None:
+    def __init__(self, path: Path, manifest: Manifest, market: Market | None, lease: Lease) -> None:
         self.path, self.manifest, self._given = path, manifest, market
-        self._fits_in = path if fits_in is None else fits_in
-        lease = lease or Lease(stamp_of(path), path)  # Without a lease the version is not published yet.
         self.folder, self.stamp, self.version = lease.folder, lease.stamp, lease.stamp.version
         self.made = folder_of(path, lease.stamp.made)
         if lease.lock is not None:  # The version may be removed once this object is gone.

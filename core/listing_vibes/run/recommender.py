@@ -68,6 +68,7 @@ class Recommender:
     ) -> None:
         self.run, self.space, self.rules, self._batch = run, space, rules, batch
         self.additions = RunBlend(run, None) if additions is None else additions
+        # Rules without attributes do not need the market's tables.
         self.groups = Groups.of(rules, run.market) if rules.needs_attributes else Groups()
         self.pins = named_rows(run, rules.pin, "pin")
         unlike = named_rows(run, rules.unlike, "not")

@@ -14,7 +14,6 @@ from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.moments import Moment
-from listing_vibes.run.conditions import resolve_rules
 from listing_vibes.run.describe import with_titles
 from listing_vibes.run.fits import NOTHING, serving_fit
 from listing_vibes.run.folder import RunFolder
@@ -142,15 +141,10 @@ class Run(RunFolder):
         plain = (Rules() if rules is None else rules).model_copy(update={"k": K})
         additions = self.additions(blend) if for_users else None
 
-        def make() -> Recommender:
-            # Rules without attributes do not need the market's tables.
-            needs_market = plain.needs_attributes
-            resolved = (
-                resolve_rules(plain, self.market, for_users) if needs_market else plain.resolved(for_users)
-            )
-            return Recommender(self, space, resolved, additions)
-
-        return self._recommenders.get((space, plain, for_users, additions), make)
+        return self._recommenders.get(
+            (space, plain, for_users, additions),
+            lambda: Recommender(self, space, plain.resolved(for_users), additions),
+        )
 
     @cached_property
     def _recommenders(self) -> Cache[tuple[Any, ...], Recommender]:
@@ -168,7 +162,7 @@ class Run(RunFolder):
                 "`vibes train MARKET RUN`."
             )
         # The file is read each time, since a run may be evaluated while it is open.
-        fit = serving_fit(self._fits_in, self.manifest.settings, blend)
+        fit = serving_fit(self.path, self.manifest.settings, blend)
         return self._blends.get("" if fit is None else fit.model_dump_json(), lambda: RunBlend(self, fit))
 
     @cached_property

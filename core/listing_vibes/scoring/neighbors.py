@@ -5,6 +5,7 @@ from itertools import chain
 
 import numpy as np
 
+from listing_vibes.features.reduce import unit_rows
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, Queries, Split, choosing
 from listing_vibes.scoring.interactions import history_matrix
@@ -44,12 +45,11 @@ class VectorNeighbors:
         nearest: bool = False,
     ) -> "VectorNeighbors":
         """Return neighbors by `vectors` (L, d), one row per listing of `log`, which need not be normalized."""
-        length = np.linalg.norm(vectors, axis=1, keepdims=True)
-        unit = vectors
+        length = np.linalg.norm(vectors, axis=1)
         # Normalized vectors are not copied, since several processes may share those of a run.
         if vectors.dtype != np.float32 or (np.abs(length[length > 0] - 1) > ROUNDING).any():
-            unit = np.divide(vectors, length, out=np.zeros(vectors.shape, np.float32), where=length > 0)
-        return cls(log, unit, np.any(unit, axis=1), decay, name, nearest)
+            vectors = unit_rows(vectors).astype(np.float32)
+        return cls(log, vectors, np.any(vectors, axis=1), decay, name, nearest)
 
     @classmethod
     def tune(
@@ -116,6 +116,4 @@ def encode_untrained(vectors: np.ndarray, log: EventLog, start: np.ndarray, end:
     Returns:
         (B, d) float32, L2-normalized; zero if no listing of the history has a vector.
     """
-    means: np.ndarray = history_matrix(log, start, end, DECAYS[0]) @ vectors
-    length = np.linalg.norm(means, axis=1, keepdims=True)
-    return np.asarray(np.divide(means, length, out=np.zeros_like(means), where=length > 0))
+    return unit_rows(history_matrix(log, start, end, DECAYS[0]) @ vectors)

@@ -97,7 +97,8 @@ def train(
             "Option --everything goes with --refit RUN (everything=True with refit=RUN), which says how long to train."
         )
     repeated = source or (path / ".training" if resume else None)
-    first = _warm_start(named, repeated)
+    before = _manifest(repeated)
+    first = _warm_start(named, repeated, before)
     chosen: Settings
     if source is not None:
         for name, value in {"config": config, "protocol": protocol, **settings}.items():
@@ -110,7 +111,7 @@ def train(
         if first is not None and not resume:
             chosen = first.settings(chosen, markets[0])
     if encoder == AUTO:
-        encoder = _photo_encoder(chosen, source, first, repeated)
+        encoder = _photo_encoder(chosen, source is not None, first, before)
     file = Path(weights) if weights else None
     with shown(progress) as report:
         with launched().main_process_first():  # One process embeds photos, and the others use its cache.
@@ -131,10 +132,9 @@ def _path(run: Run | Path | str) -> Path:
     return run.path if isinstance(run, Run) else Path(run)
 
 
-def _warm_start(start: Path | None, repeated: Path | None) -> WarmStart | None:
-    """Return the run of the warm start: the named one, or that of the training that is resumed or `repeated`."""
+def _warm_start(start: Path | None, repeated: Path | None, before: Manifest | None) -> WarmStart | None:
+    """Return the run of the warm start: the named one, or that of the training that is resumed or `repeated`, with its manifest."""
     named = None if start is None else named_model(start)
-    before = _manifest(repeated)
     if before is None:
         return None if named is None else WarmStart.load(named)
     run = Path(before.carried.run) if before.carried is not None and before.started else None
@@ -151,11 +151,10 @@ def _warm_start(start: Path | None, repeated: Path | None) -> WarmStart | None:
 
 
 def _photo_encoder(
-    settings: Settings, refit: Path | None, first: WarmStart | None, repeated: Path | None
+    settings: Settings, is_refit: bool, first: WarmStart | None, before: Manifest | None
 ) -> str:
     """Return the photo encoder of the run to refit, of the warm start, of an interrupted training, or of the settings."""
-    before = _manifest(repeated)
-    if refit is not None and before is not None:
+    if is_refit and before is not None:
         # Stages that the run trained start again from their encoder.
         return LITE0 if is_trained(before.photo_encoder) else before.photo_encoder or AUTO
     if first is not None and first.manifest.photo_encoder:

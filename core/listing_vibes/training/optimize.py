@@ -219,7 +219,7 @@ class Optimization:
         """Update all inputs without gradient: the bank, vectors of trained photos, the buckets of several markets."""
         state, photos = self.state, self.data.photos
         if photos is not None and (photos.table is None or state.step - state.photo_step >= self.bank_every):
-            photos.refresh(self.model, self.processes)
+            photos.table = photos.encode_all(self.model, self.processes)
             state.photo_step = state.step
         renew = self.config.bank_size > 0 and self._bank_is_old()
         if renew:
@@ -248,8 +248,9 @@ class Optimization:
     @torch.no_grad()
     def _encode_bank(self) -> torch.Tensor:
         """Return the embeddings (W, d) of the warm listings, of which each process encodes a part."""
-        inputs, warm = self.drawn.inputs, self.data.warm
-        inputs = inputs if self.data.photos is None else self.data.photos.inputs(inputs)
+        inputs, warm, photos = self.drawn.inputs, self.data.warm, self.data.photos
+        if photos is not None and photos.table is not None:
+            inputs = photos.inputs(inputs, photos.table)
         rows = warm[self.processes.mine(len(warm))]
         part = encode_listings(self.model, inputs, rows, dtype=self.config.dtype)
         return self.processes.gather(place(part, self.processes.device), len(warm))

@@ -1,8 +1,8 @@
 """End-to-end training of the last stages of a photo encoder together with the transformer.
 
 The feature maps of the frozen trunk are computed once, so a step only computes the last stages, forward and backward, for
-`PHOTOS` photos. The vectors of all other photos are those of the last `refresh`, which happens at the same steps as that of the item
-bank.
+`PHOTOS` photos. The vectors of all other photos are those of the last `encode_all`, which happens at the same steps as the encoding of
+the item bank.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CHUNK, PHOTOS = 32, 128
 
 @dataclass(eq=False)
 class TrainedPhotos:
-    """The feature maps of all photos that the model reads, and their vectors of the last `refresh`."""
+    """The feature maps of all photos that the model reads, and their vectors of the last `encode_all`."""
 
     maps: np.ndarray  # (P, C, h, w) float16, in the order of `Features.photo`
     mean: Tensor  # (1280,), of the fitted reduction to the model's width
@@ -72,14 +72,8 @@ class TrainedPhotos:
         vectors = torch.cat(parts) if parts else self.matrix.new_zeros((0, self.matrix.shape[1]))
         return processes.gather(vectors.to(processes.device), len(self.maps))
 
-    def refresh(self, model: ListingModel, processes: Processes) -> None:
-        """Update all vectors."""
-        self.table = self.encode_all(model, processes)
-
-    def inputs(self, inputs: Inputs, table: Tensor | None = None) -> Inputs:
-        """Return the inputs with the vectors of `table`, or of the last `refresh`."""
-        table = self.table if table is None else table
-        assert table is not None
+    def inputs(self, inputs: Inputs, table: Tensor) -> Inputs:
+        """Return the inputs with the vectors of `table`."""
         return replace(inputs, features=replace(inputs.features, photo=table.cpu().numpy()))
 
     def in_step(
