@@ -228,14 +228,11 @@ def test_missing_components_are_zero(vectors, rows, width, rank, whiten):
     assert not out[:, rank:].any() and (out[:, :rank] != 0).any(axis=0).all()
 
 
-def test_it_survives_a_file_and_what_is_damaged_is_refused(vectors, tmp_path):
+def test_it_survives_a_file_and_a_vector_that_is_not_finite_is_refused(vectors, tmp_path):
     reducer = Reducer.fit(vectors, 20, whiten=True)
     save_file(reducer.to_arrays(), tmp_path / "reducer.safetensors")
     arrays = load_file(tmp_path / "reducer.safetensors")
     np.testing.assert_array_equal(Reducer.from_arrays(arrays).transform(vectors), reducer.transform(vectors))
-    for wrong in ({"matrix": arrays["matrix"]}, arrays | {"mean": np.zeros(3)}):
-        with pytest.raises(VibesError):
-            Reducer.from_arrays(wrong)
     vectors[3, 3] = np.nan
     with pytest.raises(VibesError):
         Reducer.fit(vectors, 4)

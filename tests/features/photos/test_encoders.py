@@ -13,7 +13,6 @@ from listing_vibes.features.photos.vectors import load_photo_vectors
 from listing_vibes.market.market import Market
 
 pytest.importorskip("diffusers")
-pytest.importorskip("diffusers")
 
 
 @pytest.fixture

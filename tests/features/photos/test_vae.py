@@ -67,6 +67,3 @@ def test_weights_that_are_missing_or_others_are_refused(market, tmp_path):
         market_vae(market, PHOTOS)
     with pytest.raises(VibesError, match="no readable photo"):
         market_vae(tmp_path / "empty", PHOTOS)
-
-
-pytest.importorskip("diffusers")
