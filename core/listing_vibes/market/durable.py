@@ -74,14 +74,14 @@ def copy_file(source: Path, target: Path) -> None:
 
 
 def sweep_left(folder: Path) -> None:
-    """Remove temporary folders of killed processes from a folder, and temporary files of 0.1.0; folders in use stay."""
+    """Remove temporary folders of killed processes from a folder, and files of earlier versions; those in use stay."""
     for path in folder.glob(f"{WRITING}*"):
-        with contextlib.suppress(OSError, Timeout):
-            if path.is_file():
-                path.unlink()
+        lock = path / LOCK if path.is_dir() else path
+        with contextlib.suppress(OSError, Timeout), FileLock(lock, timeout=0):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)  # on Windows, the file of the lock stays
             else:
-                with FileLock(path / LOCK, timeout=0):
-                    shutil.rmtree(path)
+                path.unlink()
 
 
 @contextmanager
@@ -99,8 +99,8 @@ def staging_folder(folder: Path) -> Iterator[Path]:
     try:
         yield staging
     finally:
+        guard.release()  # first, since Windows does not remove an open file
         shutil.rmtree(staging, ignore_errors=True)
-        guard.release()
         if new:
             _remove_empty(folder)
 
