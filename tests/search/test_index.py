@@ -11,7 +11,7 @@ from listing_vibes.run.contents import map_arrays
 from listing_vibes.run.run import Run
 from listing_vibes.search import approximate, index
 from listing_vibes.search.approximate import CandidateIndex, choose_index, recall
-from listing_vibes.search.index import ExactIndex, best
+from listing_vibes.search.index import ExactIndex, best, search_exactly
 from listing_vibes.search.milvus_store import replace_listings
 
 
@@ -24,8 +24,10 @@ def vectors():
     return found
 
 
+@pytest.mark.parametrize("held", [1, 300, 10**6])
 @pytest.mark.parametrize("some", [None, "half", "two"])
-def test_equals_a_full_sort(vectors, some):
+def test_equals_a_full_sort(vectors, some, held, monkeypatch):
+    monkeypatch.setattr(index, "HELD", held)
     rng = np.random.default_rng(1)
     allowed = None if some is None else np.zeros(200, bool)
     if allowed is not None:
@@ -64,17 +66,6 @@ def test_the_best_of_many_scores_are_the_first_of_a_stable_sort(kind, count):
         assert (rows[:, order.shape[1] :] == -1).all()
 
 
-def test_numpy_and_faiss_agree(vectors, monkeypatch):
-    allowed = np.random.default_rng(1).random(200) < 0.6
-    for some in (None, allowed):
-        rows, scores = ExactIndex(vectors).search(vectors[20:25], 10, some)
-        with monkeypatch.context() as patch:
-            patch.setattr(index, "AT_ONCE", 0)
-            other_rows, other_scores = ExactIndex(vectors).search(vectors[20:25], 10, some)
-        np.testing.assert_array_equal(rows, other_rows)
-        np.testing.assert_allclose(scores, other_scores, atol=1e-5)
-
-
 @pytest.fixture(scope="module")
 def parts():
     """Vectors of two spaces and a number of each listing."""
@@ -108,7 +99,7 @@ def test_candidates_hold_the_best_by_the_inner_product_over_all_parts(parts, que
     assert recall(truth, rows) >= 0.985
     np.testing.assert_allclose(best, np.take_along_axis(scores, rows, 1), atol=1e-5)
     assert (np.diff(best, axis=1) <= 0).all()
-    exact, _ = candidates.search_exactly(some, 30, allowed)
+    exact, _ = search_exactly(parts, some, 30, allowed)
     assert recall(truth, exact) == pytest.approx(1, abs=1e-3)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from listing_vibes.defaults import K
-from listing_vibes.search.index import EXACT_TO, best
+from listing_vibes.search.index import EXACT_TO, best, search_exactly
 
 _log = logging.getLogger(__name__)
 
@@ -32,8 +32,6 @@ FEW = 0.1
 TRIES = ((16, 300), (32, 300), (64, 300), (64, 600))
 #: The least recall@30 of an index, and the number of queries that measure it.
 RECALL, QUERIES = 0.99, 256
-#: Numbers of exact scores in memory at a time.
-HELD = 16_000_000
 
 
 class CandidateIndex:
@@ -89,7 +87,7 @@ class CandidateIndex:
         queries = np.ascontiguousarray(queries, np.float32)
         share = 1.0 if allowed is None else float(allowed.mean())
         if share < FEW or 4 * k > len(self.parts[0]) * share:
-            return self.search_exactly(queries, k, allowed)
+            return search_exactly(self.parts, queries, k, allowed)
         rows = self._retrieve(queries, max(self.candidates, 4 * k), None if share == 1 else allowed, share)
         scores = np.full(rows.shape, -np.inf, np.float32)
         for query, row, score in zip(queries, rows, scores, strict=True):
@@ -101,7 +99,7 @@ class CandidateIndex:
         rows, scores = best(scores, k, rows)
         short = np.flatnonzero(rows[:, -1] < 0)
         if len(short):
-            rows[short], scores[short] = self.search_exactly(queries[short], k, allowed)
+            rows[short], scores[short] = search_exactly(self.parts, queries[short], k, allowed)
         return rows, scores
 
     def _retrieve(
@@ -118,22 +116,6 @@ class CandidateIndex:
         settings = SearchParametersPreTransform(index_params=inner)  # type: ignore[call-arg]
         rows: np.ndarray = self._index.search(scaled.astype(np.float32), count, params=settings)[1]
         return rows
-
-    def search_exactly(
-        self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Search as `ExactIndex.search` does."""
-        subset = None if allowed is None or allowed.all() else np.flatnonzero(allowed)
-        count = len(self.parts[0]) if subset is None else len(subset)
-        step = max(1, HELD // max(1, count))
-        found = []
-        for low in range(0, len(queries), step):
-            batch = queries[low : low + step]
-            scores = np.zeros((len(batch), count), np.float32)
-            for part, columns in zip(self.parts, self._columns, strict=True):
-                scores += batch[:, columns] @ (part if subset is None else part[subset]).T
-            found.append(best(scores, k, subset))
-        return np.concatenate([rows for rows, _ in found]), np.concatenate([scores for _, scores in found])
 
 
 def _spread(vectors: np.ndarray) -> float:
@@ -154,7 +136,7 @@ def choose_index(
     if len(parts[0]) <= EXACT_TO:
         return None
     index = CandidateIndex(parts, queries)
-    truth, _ = index.search_exactly(queries, K)
+    truth, _ = search_exactly(parts, queries, K)
     for index.probes, index.candidates in TRIES:
         share = recall(truth, index.search(queries, K)[0])
         _log.info("%d lists, %d candidates: recall@%d %.4f", index.probes, index.candidates, K, share)

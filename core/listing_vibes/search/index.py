@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +15,8 @@ from filelock import FileLock
 from listing_vibes.cores import cores
 from listing_vibes.market.durable import atomic_path, write_error
 
-#: Up to so many scores numpy is used; it is as fast as FAISS, whose import takes half a second.
-AT_ONCE = 4_000_000
+#: Numbers of exact scores in memory at a time.
+HELD = 16_000_000
 #: Up to so many listings batches are searched exactly: an index is faster from fewer on, but saves less than a minute or two there;
 #: see assets/docs/research/2026-11-30-speed.md.
 EXACT_TO = 50_000
@@ -24,33 +24,30 @@ EXACT_TO = 50_000
 BLOCK = 512
 #: Vectors that are normalized at a time, and those that a core gets at a time.
 PIECE, SHARE = 512, 64 * 512
-#: Below this share of allowed rows their vectors are copied first, which for a single query is only worth it at a lower share.
-FEW, FEW_OF_ONE = 0.5, 0.1
 
 
-def nearest(
-    vectors: np.ndarray, queries: np.ndarray, k: int, allowed: np.ndarray | None = None
+def search_exactly(
+    parts: Sequence[np.ndarray], queries: np.ndarray, k: int, allowed: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of `vectors` (L, d) float32 with the largest inner product with each of `queries` (B, d), best first.
+    """Return the listings with the largest inner product with each of `queries` (B, d) float32, best first.
 
     Args:
-        allowed: (L,) bool, which rows may be returned; None for all.
+        parts: arrays (L, d_i) float32, with d the sum of all d_i: the vectors of listings are their rows side by side.
+        allowed: (L,) bool, which listings may be returned; None for all.
 
     Returns:
         rows (B, k) int64, -1 where there are fewer, and scores (B, k) float32, -inf where there are fewer.
     """
-    queries = np.ascontiguousarray(queries, np.float32)
-    if allowed is not None and allowed.mean() < (FEW if len(queries) > 1 else FEW_OF_ONE):
-        subset = np.flatnonzero(allowed)
-        rows, scores = nearest(vectors[subset], queries, k)
-        return (np.where(rows >= 0, subset[rows], -1) if len(subset) else rows), scores
-    if len(queries) * len(vectors) > AT_ONCE:
-        return _nearest_by_faiss(np.ascontiguousarray(vectors, np.float32), queries, k, allowed)
-    scores = queries @ vectors.T  # (B, L)
-    if allowed is None or allowed.all():
-        return best(scores, k)
-    subset = np.flatnonzero(allowed)
-    return best(scores[:, subset], k, subset)
+    subset = None if allowed is None or allowed.all() else np.flatnonzero(allowed)
+    bounds = np.cumsum([part.shape[1] for part in parts])[:-1]
+    tables = [part if subset is None else part[subset] for part in parts]
+    rows, scores = np.full((len(queries), k), -1, np.int64), np.full((len(queries), k), -np.inf, np.float32)
+    step = max(1, HELD // max(1, len(tables[0])))
+    for low in range(0, len(queries), step):
+        batch = np.split(queries[low : low + step], bounds, axis=1)
+        products = sum(each @ table.T for each, table in zip(batch, tables, strict=True))
+        rows[low : low + step], scores[low : low + step] = best(np.asarray(products), k, subset)
+    return rows, scores
 
 
 def best(scores: np.ndarray, k: int, name: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -88,27 +85,6 @@ def _first_of(row: np.ndarray, count: int) -> np.ndarray:
     edge = np.partition(row, -count)[-count]
     above, equal = np.flatnonzero(row > edge), np.flatnonzero(row == edge)
     return subset[np.sort(np.append(above, equal[: count - len(above)]))]
-
-
-def _nearest_by_faiss(
-    vectors: np.ndarray, queries: np.ndarray, k: int, allowed: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    import faiss
-
-    # Releases from 1.15 on use the matrix product only for more than 128,000 queries, but it is eight times as fast for fewer.
-    faiss.cvar.distance_compute_blas_threshold = 20
-    rows = np.empty((len(queries), k), np.int64)
-    scores = np.empty((len(queries), k), np.float32)
-    selector = None
-    if allowed is not None and not allowed.all():
-        bits = np.packbits(allowed, bitorder="little")
-        selector = faiss.IDSelectorBitmap(len(allowed), faiss.swig_ptr(bits))
-    faiss.knn_inner_product(
-        faiss.swig_ptr(queries), faiss.swig_ptr(vectors), vectors.shape[1], len(queries), len(vectors), k,
-        faiss.swig_ptr(scores), faiss.swig_ptr(rows), selector,
-    )  # fmt: skip
-    scores[rows < 0] = -np.inf
-    return rows, scores
 
 
 def normalize(stored: np.ndarray, vectors: np.ndarray) -> np.ndarray:
@@ -175,7 +151,9 @@ class ExactIndex:
             rows (B, k) int64, -1 where there are fewer, and scores (B, k) float32, cosine in [-1, 1] (-inf where
             there are fewer).
         """
-        return nearest(self.vectors, queries, k, self.known if allowed is None else self.known & allowed)
+        return search_exactly(
+            [self.vectors], queries, k, self.known if allowed is None else self.known & allowed
+        )
 
 
 LOCK = ".making"
