@@ -99,14 +99,13 @@ def encode_histories(
     inputs: Inputs,
     start: np.ndarray,
     end: np.ndarray,
-    listings: np.ndarray | Callable[[np.ndarray], np.ndarray] | None = None,
+    listings: np.ndarray | None = None,
     **options: Any,
 ) -> np.ndarray:
     """Return embeddings (n, d) of the histories `start[q] : end[q]`; 0 for an empty history.
 
     Args:
-        listings: for a model of listing vectors, the embeddings (L, d) of all listings, or a function that returns those of
-            rows (n,); None to encode them. A "cls" model ignores it.
+        listings: for a model of listing vectors, the embeddings (L, d) of all listings; None to encode them. A "cls" model ignores it.
     """
     result = np.zeros((len(start), model.width), np.float32)
     filled = np.flatnonzero(end > start)
@@ -134,7 +133,7 @@ def _encode_vector_histories(
     assert user_pass is not None
     first = inputs.newest(start, end)
     number = None
-    if isinstance(listings, np.ndarray) and device.type == "cpu":
+    if listings is not None and device.type == "cpu":
         table = torch.from_numpy(listings)
     else:  # Each listing is encoded or copied once, even if several histories have it.
         rows = np.unique(inputs.listing[ranges(first, end - first)])
@@ -143,7 +142,7 @@ def _encode_vector_histories(
         if listings is None:
             vectors = encode_listings(model, inputs, rows, dtype=options.get("dtype"))
         else:
-            vectors = listings(rows) if callable(listings) else listings[rows]
+            vectors = listings[rows]
         table = place(vectors, device)
 
     def embed(chosen: np.ndarray) -> Tensor:

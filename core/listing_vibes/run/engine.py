@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -136,14 +135,14 @@ class Engine:
         log: EventLog,
         start: np.ndarray,
         end: np.ndarray,
-        listings: np.ndarray | Callable[[np.ndarray], np.ndarray] | None = None,
+        listings: np.ndarray | None = None,
     ) -> np.ndarray:
         """Return the L2-normalized vectors (Q, d) of the histories `start[q] : end[q]` of `log`.
 
         Unwanted events are ignored; a history without other events is 0.
 
         Args:
-            listings: embeddings (L, d) float32 of all listings, or a function that returns those of some rows; None encodes the listings of the histories again.
+            listings: embeddings (L, d) float32 of all listings; None encodes those of the histories again.
         """
         from listing_vibes.model.encoder import encode_histories
 

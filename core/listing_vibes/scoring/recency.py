@@ -53,18 +53,13 @@ class RecentEvents:
         """Return counts (B, L) float32 at the moments `at` (B,), or (B, C) of `listings` (C,), which may have duplicates."""
         if listings is None:
             return self._counts(at)
-        query, again = np.unique(listings, return_inverse=True)
-        twice = len(query) < len(listings)
-        column = np.arange(len(query))
-        if not twice:  # Columns are counted in the given order, since sorting (B, C) afterwards takes as long as counting.
-            column[again] = np.arange(len(query))
         order, start = self._by_listing
-        count = start[query + 1] - start[query]  # (n,) events of each listing
-        rows, of = order[ranges(start[query], count)], np.repeat(column, count)
+        count = start[listings + 1] - start[listings]  # (C,) events of each listing
+        rows, of = order[ranges(start[listings], count)], np.repeat(np.arange(len(listings)), count)
         by_time = np.argsort(rows)  # Events are sorted by time.
-        only = replace(self, time=self.time[rows[by_time]], listing=of[by_time], listings=len(query))
-        result = only._counts(at)
-        return result.take(again, axis=1) if twice else result
+        return replace(
+            self, time=self.time[rows[by_time]], listing=of[by_time], listings=len(listings)
+        )._counts(at)
 
     @cached_property
     def _by_listing(self) -> tuple[np.ndarray, np.ndarray]:
