@@ -89,19 +89,19 @@ def test_two_runs_have_code_each_also_in_a_folder_with_quotes(show, run, tmp_pat
 
 
 UNUSED = [
-    ("cold", {"view": "new", "like": "nope"}, ["starts from the listing “nope”"]),
-    ("cold", {"view": "new", "draft": '{"price": "x", "nope": 1}'}, ["“price”, “nope” left out"]),
+    ("cold", {"view": "new", "like": "nope"}, ["“like=nope”"]),
+    ("cold", {"view": "new", "draft": '{"price": "x", "nope": 1}'}, ["“price=x” and “nope=1”"]),
     ("cold", {"view": "attic", "set": "none"}, ["“view=attic”"]),
     ("similar", {"listing": "l03", "run": "other"}, ["“run=other”"]),
     ("similar", {"listing": "l03", "space": "smell", "k": "many"}, ["“space=smell”", "“k=many”"]),
-    ("similar", {"listing": "l03", "why": "nope"}, ["asks why “nope” is here"]),
+    ("similar", {"listing": "l03", "why": "nope"}, ["“why=nope”"]),
     (
         "similar",
         {"listing": "l03", "per": "foo", "live": "7", "variety": "x"},
         ["“per=foo”", "“live=7”", "“variety=x”"],
     ),
     ("users", {"user": "u0", "at": "x", "with": "luck"}, ["“at=x”", "“with=luck”"]),
-    ("users", {"user": "u0", "day": "1999-01-01"}, ["“day=1999-01-01”, but this market has days from"]),
+    ("users", {"user": "u0", "day": "1999-01-01"}, ["“day=1999-01-01”"]),
     ("compare", {"part": "x"}, ["“part=x”"]),
     ("similar", {"listing": "l03", "space": "photos", "k": "24", "why": "l04", "price": "1-900"}, []),
 ]
@@ -114,9 +114,8 @@ UNUSED = [
 def test_what_a_link_cannot_be_used_for_is_told_once(show, trained, page, params, expected):
     drawn = show(page, trained, **params)
     sentences = [one.value.replace("\\", "") for one in drawn.info if "simulated" not in one.value]
-    for part in expected:
-        assert sum(part in one for one in sentences) == 1, (part, sentences)
-    assert len(sentences) == len(expected)
+    assert len(sentences) == bool(expected)
+    assert all(sentences[0].count(part) == 1 for part in expected), sentences
 
 
 BUILT_IN = ["overview", "similar", "users", "simulate", "map", "cold", "compare"]

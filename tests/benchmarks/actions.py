@@ -120,7 +120,7 @@ def page(path: Path, repeat: int) -> Rows:
 
 def brush(path: Path, repeat: int) -> Rows:
     """Time a brushed region of a coarse map: which listings it has, and what sets them apart."""
-    from listing_vibes.insight.map.parts import about_part, chosen_by
+    from listing_vibes.insight.map.parts import chosen_by, map_part
     from listing_vibes.insight.map.space_map import coarse_map
     from listing_vibes.run.run import Run
 
@@ -128,11 +128,11 @@ def brush(path: Path, repeat: int) -> Rows:
     low, high = np.quantile(drawn.places, [0.4, 0.6], axis=0).astype(int)
     corners = [(low[0], low[1]), (high[0], low[1]), (high[0], high[1]), (low[0], high[1])]
     region = {"region": ";".join(f"{x},{y}" for x, y in corners)}
-    about_part(drawn, region)
+    map_part(drawn, "about", region)
     note = f"{int(chosen_by(drawn, region).sum()):,} of {len(drawn.rows):,} listings"
     return [
         {"action": "brush on the map: the listings", "seconds": seconds(lambda: chosen_by(drawn, region), repeat), "note": note},
-        {"action": "brush on the map: what sets them apart", "seconds": seconds(lambda: about_part(drawn, region), repeat)},
+        {"action": "brush on the map: what sets them apart", "seconds": seconds(lambda: map_part(drawn, "about", region), repeat)},
     ]  # fmt: skip
 
 

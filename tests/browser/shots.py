@@ -33,6 +33,7 @@ def pages(run: Path) -> dict[str, str]:
     others = [name for name in opened.listing_ids[:4] if name != listing]
     found = {
         "overview": "/",
+        "details": "/?details=1",
         "choose": "/similar",
         "similar": f"/similar?listing={listing}",
         "lineup": f"/similar?listing={listing}&view=lineup",

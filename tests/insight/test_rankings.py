@@ -33,7 +33,6 @@ from listing_vibes.insight.disagreements import (
 from listing_vibes.insight.rankings import (
     best_baseline,
     distinct_examples,
-    join_rankings,
     load_rankings,
     rankers,
 )
@@ -70,7 +69,7 @@ def test_only_shared_queries_with_different_ranks_differ_and_the_first_ranks_cou
     assert both["user_id"].tolist() == ["u1", "u2"]
     for at in (99, pd.Timestamp("2025-01-01", tz="UTC")):  # another position, and moments
         with pytest.raises(VibesError, match="share no test query"):
-            join_rankings(one, "default ranking", one.assign(at=at), "default ranking")
+            compared(one, one.assign(at=at), (("a", "default ranking"), ("b", "default ranking")))
 
 
 def test_no_user_and_no_target_comes_twice():

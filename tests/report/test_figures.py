@@ -302,7 +302,7 @@ def test_a_market_without_photos_and_events_has_a_deck_that_says_so(tmp_path):
     market = paint_market(tmp_path / "market", listings=6, users=0, photos=0, titles=False)
     text = words(deck_html({"run": Run.open(embed_run(market, tmp_path / "run"))}))
     assert "no photos, so nothing here is about how listings look" in text
-    assert "no events, so nothing here is about what people did" in text and "not measured" in text
+    assert "no events, so nothing here is about what people did" in text and "nothing to measure" in text
     assert "No photo" not in text and "Photos are first turned into numbers" not in text
 
 

@@ -57,14 +57,16 @@ def test_a_day_is_answered_with_what_was_live_and_touched_and_another_is_refused
     drawn, answers = MapWidget(run), []
     days = MarketDays.of(run.log, run.catalogue)
     drawn.send = lambda content, buffers: answers.append((content, buffers))
-    drawn._respond(drawn, {"part": "day/3", "params": {}, "number": 7}, [])
+    drawn._respond(drawn, {"part": "day", "params": {"of": 3}, "number": 7}, [])
     ((content, (codes,)),) = answers
     found = np.frombuffer(codes, np.uint8)
     assert content == {"number": 7, "content": None}
     rows = drawn._map.rows
     assert ((found >= 128) == days.live(3)[rows]).all()
     assert (found % 128 == np.minimum(days.touched(3)[rows], 127)).all() and (found % 128).any()
-    assert drawn._part(f"day/{len(days)}", {}) == drawn._part("nothing", {}) == b""
+    assert drawn._part("nothing", {}) == b""
+    with pytest.raises(VibesError):
+        drawn._part("day", {"of": str(len(days))})
     drawn.day = len(days) - 1
     with pytest.raises(Exception, match=f"There is no day {len(days)}; give 0"):
         drawn.day = len(days)

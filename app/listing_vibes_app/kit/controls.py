@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 from listing_vibes.defaults import K
 from listing_vibes.insight.selection.pages import MOST
 from listing_vibes.words import count
-from listing_vibes_app.server.params import bind, read_choice, read_number, set_params
+from listing_vibes_app.server.params import bind, link, set_params
 from listing_vibes_app.server.runs import OpenRun
 
 SEEDS = 1_000_000  # number of random orders
@@ -21,7 +21,7 @@ def switch(
     label: str, name: str, options: dict[str, str], default: str, clears: Sequence[str] = (), **more: Any
 ) -> str:
     """Draw `options` (label by value) side by side and return the chosen value; `more` goes to `st.segmented_control`."""
-    value = read_choice(name, list(options), default)
+    value = link().choice(name, options, default)
     more = {"required": True, "format_func": options.__getitem__, **more}
     st.segmented_control(label, list(options), **bind(name, value, default, clears=clears), **more)
     return str(st.session_state[name])
@@ -31,7 +31,7 @@ def select(
     label: str, name: str, options: dict[str, str], default: str = "", clears: Sequence[str] = (), **more: Any
 ) -> str:
     """Draw a select box of `options` (label by value) and return the chosen value, or "" without a `default`."""
-    value = read_choice(name, list(options), default) or None
+    value = link().choice(name, options, default) or None
     more = {"format_func": options.__getitem__, "index": 0 if default else None, **more}
     st.selectbox(label, list(options), **bind(name, value, default, clears=clears), **more)
     return str(st.session_state[name] or "")
@@ -39,7 +39,7 @@ def select(
 
 def load_more(shown: int) -> None:
     """Draw a button for a longer list below one with `shown` listings, if the list is as long as the URL says."""
-    k = read_number("k", K, 1, MOST)
+    k = link().number("k", K, 1, MOST)
     if k <= shown and k < MOST:
         button("Load more", "expand_more", lambda: set_params(k=min(MOST, k + K)), key="load-more")
 
@@ -98,7 +98,7 @@ def page_of(rows: np.ndarray, size: int, line: str) -> np.ndarray:
     Call it above the grid that it pages: elements below a grid move while the grid is drawn.
     """
     pages = max(1, -(-len(rows) // size))
-    page = read_number("page", 1, 1, pages)
+    page = link().number("page", 1, 1, pages)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.caption(line, width="content")
         if pages > 1:

@@ -10,7 +10,6 @@ from listing_vibes.insight.selection import pages
 from listing_vibes.insight.selection.params import (
     DEFAULT,
     WIDEST,
-    Params,
     default_blend,
     escaped,
     fitted_blends,
@@ -25,7 +24,7 @@ from listing_vibes.words import capitalize, enumerated
 from listing_vibes_app.kit.controls import switch
 from listing_vibes_app.kit.dials import dial_button
 from listing_vibes_app.kit.empty import empty
-from listing_vibes_app.server.params import bind, quoted, read_number, report_unused, set_params
+from listing_vibes_app.server.params import bind, link, set_params
 from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view.formats import moment
 
@@ -49,12 +48,7 @@ NOTES = {
 
 def read_selections(opened: OpenRun, page: str, **params: str) -> list[Selection]:
     """Return the lists that the URL of a page defines, read as in a notebook and a report; `params` replace some parameters."""
-    link = Params(st.query_params.to_dict() | params)
-    result = pages.PAGES[page](opened.run, link)
-    for name, value in link.unused:
-        part = quoted(name, value)
-        report_unused(f"The link has {part}, which is not valid for this market; it is left out.", part)
-    return result
+    return pages.PAGES[page](opened.run, link(**params))
 
 
 def blend_switch(opened: OpenRun) -> None:
@@ -74,7 +68,7 @@ def list_options(opened: OpenRun, users: bool, more: Callable[[], Any] = lambda:
         users: True for a list for a user or a history, False for similar listings.
         more: draws further options.
     """
-    market, params = opened.view.market, st.query_params.to_dict()
+    market, params = opened.view.market, link()
     now = read_rules(market, params, users)
     labels = {item.name: item.label for item in groupings(market)}
     changed = sum(name in params for name in RULES if name != "most") + bool(now.same)
@@ -93,7 +87,7 @@ def list_options(opened: OpenRun, users: bool, more: Callable[[], Any] = lambda:
             )
         if labels:
             left, right = st.columns([1, 2])
-            most = bind("most", read_number("most", 2, 1, 99), 2)
+            most = bind("most", params.number("most", 2, 1, 99), 2)
             left.number_input("At most", 1, 99, disabled=now.seller is None, **most)
             per = bind("per", now.seller) | {"index": None, "placeholder": "any number"}
             right.selectbox("of the same", list(labels), format_func=labels.__getitem__, **per)

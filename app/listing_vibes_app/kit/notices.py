@@ -6,21 +6,25 @@ from contextlib import contextmanager
 import streamlit as st
 
 from listing_vibes.errors import VibesError
-from listing_vibes.report.text import USED_UP
 from listing_vibes.run.market_state import changed_sentence
+from listing_vibes.words import enumerated
 from listing_vibes_app.kit.spaces import label_of
 from listing_vibes_app.server.params import take_unused
 from listing_vibes_app.server.runs import OpenRun, current_run
-from listing_vibes_app.view.formats import plain
+from listing_vibes_app.view.formats import plain, shorten
+
+LONGEST = 60  # characters of a parameter in a notice
 
 
 @contextmanager
 def link_notices() -> Iterator[None]:
-    """Draw the page in the block, with a notice above it for each part of the link that it could not use."""
-    take_unused()  # remove notices of an interrupted run of the page or of a click
+    """Draw the page in the block, with a notice above it of what the link names and the page could not use."""
+    take_unused()  # of an interrupted run of the page or of a click
     above = st.container()
     yield
-    for sentence in take_unused():
+    if unused := take_unused():
+        parts = [f"“{name}={shorten(value, LONGEST)}”" for name, value in unused]
+        sentence = f"The link names what does not exist here; the page is shown without {enumerated(parts)}."
         above.info(plain(sentence), icon=":material/link_off:")
 
 
@@ -40,16 +44,3 @@ def untrained_caption(opened: OpenRun) -> None:
         st.caption(
             f"Without a trained model these are untrained neighbors, by {label_of(opened.run.spaces[0]).lower()}."
         )
-
-
-def not_evaluated(opened: OpenRun) -> None:
-    """Show why there are no measures, and how to compute them."""
-    if not opened.run.has_model:
-        why = "This run has no trained model, so there is nothing to measure; train one with `vibes train`."
-    elif not opened.view.has_events:
-        why = "This market has no events, so there is nothing to measure. Similar listings and the map work."
-    elif opened.run.trained_on_everything:
-        why = USED_UP
-    else:
-        why = "Not measured yet; `vibes evaluate` measures the run against baselines."
-    st.markdown(why)

@@ -24,19 +24,22 @@ SCALE = {
 
 def choices(view: MarketView) -> dict[str, str]:
     """Return the label of each way to color the map, the groups first."""
+    labels = {"multi": "{}: how many", "place": "Distance from the middle"}
     values = {CLUSTERS: "Groups"}
-    for item in view.attributes:
-        if item.shown_as == "multi":
-            values[item.name] = f"{item.label}: how many"
-        elif item.shown_as == "place":
-            values[C.PLACE] = "Distance from the middle"
-        elif item.shown_as != "text":
-            values[item.name] = item.label
+    values |= {
+        name: labels.get(item.shown_as, "{}").format(item.label) for name, item in _colored(view).items()
+    }
     if view.has_photos:
         values[PHOTOS] = "Number of photos"
     if view.has_events:
         values[EVENTS] = "Number of events"
     return values
+
+
+def _colored(view: MarketView) -> dict[str, Attribute]:
+    """Return the attributes that can color the map by their names in `choices`."""
+    items = [item for item in view.attributes if item.shown_as != "text"]
+    return {C.PLACE if item.shown_as == "place" else item.name: item for item in items}
 
 
 def coloring(view: MarketView, rows: np.ndarray, cluster: np.ndarray, by: str) -> Coloring:
@@ -45,6 +48,7 @@ def coloring(view: MarketView, rows: np.ndarray, cluster: np.ndarray, by: str) -
     Raises:
         KeyError: `by` is not one of them.
     """
+    listings = view.market.listings
     if by == CLUSTERS:
         names = [str(number) for number in range(int(cluster.max(initial=-1)) + 1)]
         return by_value(cluster.astype(int), names, "Smaller groups", "Between the groups")
@@ -52,26 +56,17 @@ def coloring(view: MarketView, rows: np.ndarray, cluster: np.ndarray, by: str) -
         return _fifths(np.array([len(view.photos(int(row))) for row in rows], float), formats.number)
     if by == EVENTS:
         return _fifths(view.log.counts().astype(float)[rows], formats.number)
-    for item in view.attributes:
-        if by == (C.PLACE if item.shown_as == "place" else item.name) and item.shown_as != "text":
-            return _by_attribute(view, rows, item)
-    raise KeyError(by)
-
-
-def _by_attribute(view: MarketView, rows: np.ndarray, item: Attribute) -> Coloring:
-    listings = view.market.listings
+    item = _colored(view)[by]
     if item.shown_as == "place":
         places = listings[[C.LATITUDE, C.LONGITUDE]].to_numpy(float)
         middle = np.nanmedian(places, axis=0) if np.isfinite(places).any() else (0.0, 0.0)
         return _fifths(great_circle(places[rows], middle), formats.distance)
     values = listings[item.name].iloc[rows]
     if item.shown_as == "number":
-        unit, grouped = view.unit(item), not view.is_year(item)
         amounts = values.to_numpy(float, na_value=np.nan)
-        return _fifths(amounts, lambda value: formats.number(value, unit, grouped))
+        return _fifths(amounts, lambda value: view.write(item, value))
     if item.shown_as == "multi":
-        sizes = [float(len(value)) if isinstance(value, list) else np.nan for value in values]
-        return _fifths(np.array(sizes), formats.number)
+        return _fifths(values.str.len().to_numpy(float), formats.number)
     if item.shown_as == "flag":
         values = values.map({True: "Yes", False: "No"})
     often = list(values.value_counts().index)

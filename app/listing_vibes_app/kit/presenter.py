@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 from listing_vibes_app.kit.component import component
 from listing_vibes_app.server.pages import PageEntry
-from listing_vibes_app.server.params import read_choice
+from listing_vibes_app.server.params import link
 from listing_vibes_app.server.photos import base_path
 from listing_vibes_app.server.runs import run_paths
 
@@ -37,7 +37,7 @@ def presenter(title: str, pages: Sequence[PageEntry]) -> None:
     names = list(run_paths())
     if not names:
         return
-    name = read_choice("run", names, names[0])
+    name = link().choice("run", names, names[0])
     query = f"?{urlencode({'run': name})}" if name != names[0] else ""
     links = [(page.title, f"{base_path()}/{'' if page is pages[0] else page.name}{query}") for page in pages]
     routes = {key: f"{base_path()}/{key}/{quote(name, safe='')}" for key in ("deck", "find")}

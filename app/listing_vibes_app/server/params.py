@@ -9,46 +9,19 @@ from typing import Any
 
 import streamlit as st
 
-from listing_vibes.insight.selection import params as address
-from listing_vibes_app.view.formats import shorten
+from listing_vibes.insight.selection.params import Params
 
 _UNUSED = "unused-parameters"
-_LONGEST = 60  # characters of a parameter in a message
 
 
-def report_unused(sentence: str, part: str = "") -> None:
-    """Add a notice about a part of the link that the page cannot use, once for each `part` (see `quoted`)."""
-    st.session_state.setdefault(_UNUSED, {}).setdefault(part or sentence, sentence)
+def link(**more: str) -> Params:
+    """Return the parameters of the URL, of which `more` replaces some; what is read from them and invalid is in `take_unused`."""
+    return Params(st.query_params.to_dict() | more, st.session_state.setdefault(_UNUSED, []))
 
 
-def take_unused() -> list[str]:
-    """Return the notices since the last call, and remove them."""
-    return list(st.session_state.pop(_UNUSED, {}).values())
-
-
-def quoted(name: str, value: str) -> str:
-    """Format a parameter as it stands in the URL."""
-    return f"“{name}={shorten(value, _LONGEST)}”"
-
-
-def read_choice(name: str, options: Sequence[str], default: str = "") -> str:
-    """Return a parameter that must be one of `options`; otherwise return `default` and add a notice."""
-    value = st.query_params.get(name, default)
-    if value in options or value == default:
-        return value
-    part = quoted(name, value)
-    shown = f"the page shows {quoted(name, default)}" if default else "it is left out"
-    report_unused(f"The link has {part}, which does not exist here; {shown}.", part)
-    return default
-
-
-def read_number(name: str, default: int, low: int, high: int) -> int:
-    """Return a parameter that must be a whole number, clipped to `low` and `high`; otherwise return `default` and add a notice."""
-    params = st.query_params.to_dict()
-    if name in params and not address.is_whole(params[name]):
-        part = quoted(name, params[name])
-        report_unused(f"The link has {part}, which is not a whole number; it is left out.", part)
-    return address.whole(params, name, default, low, high)
+def take_unused() -> list[tuple[str, str]]:
+    """Return the distinct invalid parameters since the last call, and remove them."""
+    return list(dict.fromkeys(st.session_state.pop(_UNUSED, [])))
 
 
 def set_params(**values: Any) -> None:

@@ -18,7 +18,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.insight.selection.selection import Selection
 from listing_vibes.run.market_state import MarketChanged
 from listing_vibes.words import capitalize
-from listing_vibes_app.server.params import read_choice
+from listing_vibes_app.server.params import link
 from listing_vibes_app.view.formats import numbered
 from listing_vibes_app.view.market import MarketView
 from listing_vibes_app.view.photo_box import photo_box
@@ -123,7 +123,7 @@ def current_run() -> OpenRun:
     if not paths:
         raise VibesError("No run was given. Start the explorer with the folder of a run: vibes explore RUN")
     with st.spinner("Opening the run …"):
-        return open_run(read_choice("run", paths, paths[0]))
+        return open_run(link().choice("run", paths, paths[0]))
 
 
 #: How Streamlit's caches hash arguments: a run by its number, a list by the Python code that creates it.

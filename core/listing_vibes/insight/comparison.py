@@ -13,13 +13,8 @@ import pandas as pd
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.intervals import Estimate, RankedQueries, Results, with_holm
 from listing_vibes.evaluation.result import MOST_WEEKS, WEEK, slice_masks
-from listing_vibes.insight.rankings import (
-    KEY,
-    join_rankings,
-    load_rankings,
-    query_moments,
-    rankers,
-)
+from listing_vibes.evaluation.saved import RANK
+from listing_vibes.insight.rankings import ABOUT, KEY, load_rankings, query_moments, rankers
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.run import Run
 from listing_vibes.scoring.metrics import METRIC
@@ -37,7 +32,8 @@ class Comparison:
     """Two rankings on their Q shared queries; a difference is the first minus the second.
 
     Attributes:
-        queries: (Q rows) see `listing_vibes.insight.rankings.join_rankings`.
+        queries: (Q rows) `user_id, at, target, candidates, history_length, cold_listing, cold_user`, both ranks as `first` and
+            `second`, and `gain`, the difference of the discounted gains 1 / log2(rank + 1), in which top ranks count most.
         names: (run, ranking) of the first and of the second.
         alone: number of queries of the first only, and of the second only.
         other_candidates: number of shared queries with different numbers of candidates.
@@ -94,6 +90,24 @@ class Comparison:
         ordered = self.queries.sort_values("gain", ascending=False, kind="stable", ignore_index=True)
         return ordered.rename(columns={side: f"rank_{side}" for side in SIDES})
 
+    def measures(self) -> pd.DataFrame:
+        """Return every measure of both rankings and their difference as text: `measure, first, second, difference, 95 % interval, p`."""
+        rows = [
+            _row("measure", metric, self.results, metric, difference, "p_value")
+            for metric, difference in self.differences.items()
+        ]
+        return pd.DataFrame(rows)
+
+    def measures_by_slice(self) -> pd.DataFrame:
+        """Return `METRIC` in each slice like `measures`, p corrected for their number; without weeks if there are too many."""
+        weeks = [name for name in self.slices if name.startswith("week ")]
+        rows = []
+        for name, part in self.slices.items():
+            if len(weeks) <= MOST_WEEKS or name not in weeks:
+                row = _row("slice", name, part["results"], METRIC, part["differences"][METRIC], "p_holm")
+                rows.append(row | {"queries": f"{part['queries']:,}"})
+        return pd.DataFrame(rows)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the document of `vibes compare --json`."""
         return {
@@ -118,20 +132,8 @@ class Comparison:
         ]
         if self.other_candidates:
             lines.append(f"In {self.other_candidates:,} of them the two had different numbers of candidates.")
-        metrics = [
-            _row(metric, self.results, metric, difference, "p_value")
-            for metric, difference in self.differences.items()
-        ]
-        lines += ["", render_table(pd.DataFrame(metrics))]
-        weeks = [name for name in self.slices if name.startswith("week ")]
-        slices = [
-            _row(name, part["results"], METRIC, part["differences"][METRIC], "p_holm")
-            | {"queries": f"{part['queries']:,}"}
-            for name, part in self.slices.items()
-            if len(weeks) <= MOST_WEEKS or name not in weeks
-        ]
         title = f"{METRIC} by slice (p-values with Holm's correction):"
-        lines += ["", title, render_table(pd.DataFrame(slices))]
+        lines += ["", render_table(self.measures()), "", title, render_table(self.measures_by_slice())]
         for side in SIDES:
             rows = self._examples(side)
             if len(rows):
@@ -159,9 +161,11 @@ class Comparison:
         return slice_masks(listing, user, frame["history_length"].to_numpy(), week)
 
 
-def _row(name: str, results: Results, metric: str, difference: Estimate, p: str) -> dict[str, str]:
+def _row(
+    heading: str, name: str, results: Results, metric: str, difference: Estimate, p: str
+) -> dict[str, str]:
     return {
-        "": name,
+        heading: name,
         **{side: f"{results[side][metric]['value']:.3f}" for side in SIDES},
         "difference": f"{difference['value']:+.3f}",
         "95 % interval": write_interval(difference, signed=True),
@@ -206,11 +210,19 @@ def compared(
     Raises:
         VibesError: there is no shared query.
     """
-    both = join_rankings(left, names[0][1], right, names[1][1])
-    alone = [len(table.drop_duplicates(KEY)) - len(both) for table in (left, right)]
-    joined = both[KEY].merge(right.drop_duplicates(KEY)[[*KEY, "candidates"]], on=KEY)
-    different = int((joined["candidates"].to_numpy() != both["candidates"].to_numpy()).sum())
-    return Comparison(both, names, (alone[0], alone[1]), different, t1)
+    (_, first), (_, second) = names
+    left = left.drop_duplicates(KEY)[[*KEY, *ABOUT, RANK + first]].rename(columns={RANK + first: FIRST})
+    right = right.drop_duplicates(KEY)[[*KEY, "candidates", RANK + second]]
+    right = right.rename(columns={RANK + second: SECOND})
+    is_comparable = left["at"].dtype.kind == right["at"].dtype.kind  # not moments and positions
+    both = left.merge(right, on=KEY, suffixes=("", " of second")) if is_comparable else left[:0]
+    if both.empty:
+        raise VibesError(
+            "These two runs share no test query, so they cannot be compared; evaluate both on the same market."
+        )
+    different = int((both.pop("candidates of second") != both["candidates"]).sum())
+    both["gain"] = 1 / np.log2(both["first"] + 1) - 1 / np.log2(both["second"] + 1)
+    return Comparison(both, names, (len(left) - len(both), len(right) - len(both)), different, t1)
 
 
 def require_same_protocol(first: Run, second: Run) -> None:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from listing_vibes.cache import cached_per_object
 from listing_vibes.market.log import DAY, EventLog
 from listing_vibes.market.splits import Catalogue
+from listing_vibes.run.run import Run
 
 LIVE, MOST = 128, 127  # parts of a listing's byte: the flag, and the maximum count of events
 
@@ -65,12 +67,12 @@ class MarketDays:
         return np.bincount(events, minlength=len(self.catalogue.since))
 
     def codes(self, day: int, rows: np.ndarray) -> np.ndarray:
-        """Return a code (n,) uint8 for listings by their rows (n,): `LIVE` if active that day, plus its events, up to `MOST`.
-
-        Raises:
-            IndexError: there is no such day.
-        """
-        if not 0 <= day < len(self):
-            raise IndexError(day)
+        """Return a code (n,) uint8 for listings by their rows (n,): `LIVE` if active that day, plus its events, up to `MOST`."""
         touched = np.minimum(self.touched(day)[rows], MOST)
         return np.asarray(np.where(self.live(day)[rows], LIVE, 0) + touched, np.uint8)
+
+
+@cached_per_object
+def market_days(run: Run) -> MarketDays | None:
+    """Return the days of a run's market; None if its events have no times, or all are on one day."""
+    return MarketDays.of(run.log, run.catalogue)

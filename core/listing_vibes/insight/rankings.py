@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.saved import QUERIES, RANK
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.io import read_stored_table, require_numbers
@@ -57,26 +55,6 @@ def query_moments(frame: pd.DataFrame) -> pd.Series:
 def rankers(frame: pd.DataFrame) -> list[str]:
     """Return the scorers whose ranks are in `frame`."""
     return [str(name)[len(RANK) :] for name in frame.columns if str(name).startswith(RANK)]
-
-
-def join_rankings(left: pd.DataFrame, first: str, right: pd.DataFrame, second: str) -> pd.DataFrame:
-    """Join the shared queries of two tables, in the order of the first, with both ranks.
-
-    The columns are `user_id, at, target, candidates, history_length, cold_listing, cold_user`, `first`, `second` and `gain`, the difference of the discounted gains 1 / log2(rank + 1), in which top ranks count most.
-
-    Raises:
-        VibesError: there is no shared query.
-    """
-    left = left[[*KEY, *ABOUT, RANK + first]].rename(columns={RANK + first: "first"})
-    right = right[[*KEY, RANK + second]].rename(columns={RANK + second: "second"})
-    is_comparable = left["at"].dtype.kind == right["at"].dtype.kind  # not moments and positions
-    both = left.drop_duplicates(KEY).merge(right.drop_duplicates(KEY), on=KEY) if is_comparable else left[:0]
-    if both.empty:
-        raise VibesError(
-            "These two runs share no test query, so they cannot be compared; evaluate both on the same market."
-        )
-    both["gain"] = 1 / np.log2(both["first"] + 1) - 1 / np.log2(both["second"] + 1)
-    return both
 
 
 def distinct_examples(left: pd.DataFrame, right: pd.DataFrame, k: int) -> tuple[pd.DataFrame, pd.DataFrame]:

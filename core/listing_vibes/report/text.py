@@ -152,11 +152,13 @@ def describe_notes(metrics: dict[str, Any]) -> str:
 
 
 def not_measured(run: Run) -> str:
-    """Return why a run has no results."""
+    """Return why a run has no results, and how to compute them."""
     if run.metrics and run.metrics.get("results"):
         return "The evaluation has no test query."
     if run.trained_on_everything:
         return USED_UP
     if not len(run.market.events):
-        return "This run was not measured: its market has no events to test lists on. Similar listings need none."
-    return "This run was not measured: it has not been evaluated."
+        return "This market has no events, so there is nothing to measure. Similar listings and the map need none."
+    if not run.has_model:
+        return "This run has no trained model, so there is nothing to measure; train one with vibes train."
+    return "Not measured yet; vibes evaluate measures the run against baselines."

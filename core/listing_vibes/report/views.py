@@ -28,7 +28,7 @@ from listing_vibes.insight.map.space_map import map_of
 from listing_vibes.insight.probes import probe_run
 from listing_vibes.insight.rankings import distinct_examples, ranking_name
 from listing_vibes.insight.selection.pages import page_of, selections
-from listing_vibes.insight.selection.params import whole
+from listing_vibes.insight.selection.params import Params
 from listing_vibes.insight.selection.selection import Selection
 from listing_vibes.market.amounts import display_unit, years_of
 from listing_vibes.market.attribute_types import Attribute
@@ -43,7 +43,6 @@ from listing_vibes.run.run import Run
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
 from listing_vibes.words import count
 
-Params = Mapping[str, str]
 #: The runs of a deck by the name that a URL gives them, the default one first.
 Runs = Mapping[str, Run]
 WIDE, LONG = 6, 12  # photos in a row, and of a list without a lead
@@ -94,7 +93,7 @@ def view_of(runs: Runs, url: str) -> View:
         name = params.get("run") or next(iter(runs))
         _run(runs, name)
         show = PAGES.get(page, _lists)
-        return show(runs, name, params | {"url": url})
+        return show(runs, name, Params(params | {"url": url}))
     except VibesError as error:
         return View(str(error))
 
@@ -242,7 +241,7 @@ def _draft(run: Run, params: Params) -> View:
         cells = None
     like = params.get("like") if params.get("like") in run.market.listing_row else None
     if isinstance(cells, dict):
-        cover = whole(params, "cover", 1, 1, 1000)
+        cover = params.number("cover", 1, 1, 1000)
         document = LaunchCall.of(run.market, cells, like, params.get("photos") != "0", cover).document
     elif like is not None:
         cells, document = {}, {"like": like}

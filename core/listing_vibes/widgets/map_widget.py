@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import anywidget
@@ -10,15 +9,8 @@ import pandas as pd
 import traitlets
 
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.days import MarketDays
-from listing_vibes.insight.map.parts import (
-    about_part,
-    facets_part,
-    groups_part,
-    map_data,
-    names_part,
-    places_part,
-)
+from listing_vibes.insight.days import market_days
+from listing_vibes.insight.map.parts import map_data, map_part, read_numbers
 from listing_vibes.insight.map.region import read_outline
 from listing_vibes.insight.map.space_map import load_maps, map_of
 from listing_vibes.insight.map.vibe_map import save_map
@@ -51,7 +43,6 @@ class MapWidget(anywidget.AnyWidget):
     """
 
     _esm = notebook_module(MAP, "map_widget", MAP_HTML)
-    _days: MarketDays | None = None
     _data = traitlets.Dict().tag(sync=True)
     outline = traitlets.Unicode().tag(sync=True)
     group = traitlets.Int(-1).tag(sync=True)
@@ -79,9 +70,8 @@ class MapWidget(anywidget.AnyWidget):
         if not load_maps(run):
             raise VibesError(f"{run.path} has too few listings for a map.")
         self.run, self._map = run, map_of(run, space)
-        self._days = MarketDays.of(self._map.run.log, self._map.run.catalogue)
         data = {
-            **map_data(self._map, self._days),
+            **map_data(self._map),
             "url": "notebook",
             "by": "",
             "legend": None,
@@ -106,7 +96,7 @@ class MapWidget(anywidget.AnyWidget):
 
     @traitlets.validate("day")
     def _validate_day(self, proposal: Any) -> int:
-        number, days = int(proposal["value"]), self._days
+        number, days = int(proposal["value"]), market_days(self.run)
         if number >= (0 if days is None else len(days)) or number < -1:
             raise traitlets.TraitError(
                 "There are no days to go through; leave day at -1."
@@ -117,7 +107,8 @@ class MapWidget(anywidget.AnyWidget):
 
     @traitlets.observe("outline", "group", "where", "day")
     def _select(self, _change: Any) -> None:
-        day = None if self._days is None or self.day < 0 else self._days.date(self.day)
+        days = market_days(self.run)
+        day = None if days is None or self.day < 0 else days.date(self.day)
         group = None if self.group < 0 or self.outline else self.group
         is_selected = bool(self.outline or self.where or group is not None or day)
         chosen = self._map.chosen(self.outline, group, self.where, day)
@@ -140,35 +131,23 @@ class MapWidget(anywidget.AnyWidget):
 
     def _part(self, part: str, params: dict[str, str]) -> Any:
         """Return a part of the map: bytes, or what becomes JSON; empty if there is none."""
-        drawn, market = self._map, self.run.market
-        name, _, number = part.partition("/")
-        at = int(number) if number.isdecimal() and len(number) < 10 else -1
-        if name == "day":
-            is_day = self._days is not None and 0 <= at < len(self._days)
-            return self._days.codes(at, drawn.rows).tobytes() if self._days is not None and is_day else b""
-        if name == "photo":
-            cover = market.cover.get(str(drawn.ids[at])) if 0 <= at < len(drawn.rows) else None
-            small = thumbnail(market.path, cover) if cover else None
-            return small.read_bytes() if small else b""
-        if name == "cards":
-            numbers = [int(item) for item in params.get("of", "").split(",") if item.isdecimal()]
-            ids = [str(drawn.ids[item]) for item in numbers if item < len(drawn.rows)]
-            groups = [int(drawn.cluster[item]) for item in numbers]
-            return [self._card(item, group) for item, group in zip(ids, groups, strict=True)]
-        if name == "name":
-            drawn.name(int(params["group"]), params["name"])
-            return {"name": drawn.names[int(params["group"])]}
-        parts: dict[str, Callable[[], Any]] = {
-            "places": lambda: places_part(drawn),
-            "groups": lambda: groups_part(drawn),
-            "names": lambda: names_part(drawn),
-            "facets": lambda: facets_part(drawn)[0],
-            "codes": lambda: facets_part(drawn)[1],
-            "about": lambda: about_part(drawn, params),
-        }
-        return parts[name]() if name in parts else b""
+        drawn = self._map
+        match part:
+            case "photo":
+                (at,) = read_numbers(params, len(drawn.rows), 1)
+                cover = self.run.market.cover.get(str(drawn.ids[at]))
+                small = thumbnail(self.run.market.path, cover) if cover else None
+                return small.read_bytes() if small else b""
+            case "cards":
+                return [self._card(at) for at in read_numbers(params, len(drawn.rows))]
+            case "name":
+                drawn.name(int(params["group"]), params["name"])
+                return {"name": drawn.names[int(params["group"])]}
+        content = map_part(drawn, part, params)
+        return b"" if content is None else content
 
-    def _card(self, listing: str, group: int) -> dict[str, Any]:
+    def _card(self, at: int) -> dict[str, Any]:
+        listing, group = str(self._map.ids[at]), int(self._map.cluster[at])
         photo = Photo(self.run.market, listing)
         table = describe_listings(self.run, pd.DataFrame({C.LISTING: [listing], "score": [0.0]}))
         return {

@@ -20,13 +20,13 @@ from helpers.copies import resealed
 from helpers.once import once
 from helpers.waiting import wait_until
 from listing_vibes import Run, demand, select_on_map, selection
+from listing_vibes.insight.days import market_days
 from listing_vibes.insight.map.region import grid_places
 from listing_vibes.widgets.colors import UNKNOWN, VALUES
 from listing_vibes_app.app_pages.map import drawing_job
 from listing_vibes_app.app_pages.map.routes import routes
 from listing_vibes_app.app_pages.map.vibe_map import MapSelection
 from listing_vibes_app.kit import palettes
-from listing_vibes_app.kit.days import market_days
 from listing_vibes_app.kit.map_points import colors, load_maps
 from listing_vibes_app.server.runs import open_run
 
@@ -142,8 +142,8 @@ def test_positions_colors_days_and_facets_come_as_bytes(run, ask):
     assert (xy == grid_places(mine[["x", "y"]].to_numpy())).all()
     assert np.frombuffer(answer.content[4 * 8 :], "<i2").tolist() == mine["cluster"].tolist()
     assert np.frombuffer(ask("colors", by="room_type").content, np.uint8).tolist() == [0, 1, 2, 0, 1, 2, 0, 1]
-    days, one = market_days(open_run("run")), load_maps(open_run("run"))["photos"]
-    codes = np.frombuffer(ask("day/4").content, np.uint8)
+    days, one = market_days(open_run("run").run), load_maps(open_run("run"))["photos"]
+    codes = np.frombuffer(ask("day", of="4").content, np.uint8)
     assert ((codes & 128) > 0).tolist() == days.live(4)[one.rows].tolist()
     assert (codes & 127).tolist() == days.touched(4)[one.rows].tolist()
     facets = ask("facets").json()
@@ -156,7 +156,7 @@ def test_listings_come_as_cards_and_their_covers_small_and_together(run, ask):
     assert card["title"] == "Home 2 by the *old* harbour" and card["href"].endswith(
         "listing=l02&space=photos"
     )
-    with Image.open(io.BytesIO(ask("photo/2").content)) as cover:
+    with Image.open(io.BytesIO(ask("photo", of="2").content)) as cover:
         seen = cover.convert("RGB").getpixel((cover.width // 2, cover.height // 2))
     assert max(abs(a - b) for a, b in zip(seen, colour_of(2, 0, 2), strict=True)) < 12
 
@@ -227,9 +227,12 @@ def test_regions_of_unmet_demand_come_with_their_listings(ask, tmp_path_factory,
         ("about", {"region": "1,2;zebra"}),
         ("about", {"where": "taste%3Dgood"}),
         ("about", {"day": "zebra"}),
-        ("photo/99", {}),
-        ("day/99", {}),
-        ("day/0", {"space": "model"}),
+        ("cards", {"of": "-1"}),
+        ("photo", {"of": "99"}),
+        ("photo", {"of": "9" * 10}),
+        ("day", {}),
+        ("day", {"of": "99"}),
+        ("day", {"of": "0", "space": "model"}),
     ],
 )
 def test_nothing_else_can_be_asked_for(ask, part, wrong):

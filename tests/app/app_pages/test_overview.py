@@ -6,7 +6,6 @@ import subprocess
 import sys
 import warnings
 
-import pandas as pd
 import pytest
 from looking import components, links, texts
 
@@ -16,17 +15,15 @@ from listing_vibes.errors import VibesWarning
 from listing_vibes.evaluation.run_evaluation import evaluate_run
 from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.insight.beats import five_beats
+from listing_vibes.market.config import AttributeConfig
 from listing_vibes.market.market import Market
-from listing_vibes.market.profile import profile
 from listing_vibes.market.writer import write_market
-from listing_vibes.report.text import compare_methods
+from listing_vibes.report.text import compare_methods, quality
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.scoring.ranking_names import uses_model
 from listing_vibes.serving.monitor.checks import Check, Monitored, Thresholds, model_of
-from listing_vibes_app.app_pages.overview.data_warnings import data_warnings
-from listing_vibes_app.app_pages.overview.details import figures_table
 
 RECALL = {"recall@30": {"value": 0.3, "low": 0.2, "high": 0.4}}
 
@@ -83,7 +80,7 @@ def test_the_figure_is_that_of_the_evaluation_beside_the_best_baseline(show, run
     shown = page.dataframe[0].value.set_index("Method")["Recall@30"]
     assert shown["Default ranking"] == f"{100 * values['default ranking']:.1f}%"
     best = max(value for name, value in values.items() if name != "oracle" and not uses_model(name))
-    (name,) = [name for name in shown.index if f"Best baseline: {name}." in texts(page)]
+    (name,) = [name for name in shown.index if f"The best baseline is {name} with" in texts(page)]
     assert shown[name] == f"{100 * best:.1f}%"
     methods = {"Default ranking", "Model only", "Popularity", "ItemKNN", "EASE", "ALS"}
     assert methods <= set(shown.index)
@@ -148,8 +145,9 @@ def test_a_market_that_changed_since_is_told_on_the_page_and_not_in_the_log(show
 def test_the_table_is_sorted_and_the_verdict_counts_significant_differences():
     share = {"low": None, "high": None}
     values = {"EASE": 0.2, "default ranking": 0.3, "ALS": None}
-    table = figures_table({name: {"recall@30": {"value": value, **share}} for name, value in values.items()})
-    assert table["Method"].tolist() == ["Default ranking", "EASE"] and figures_table({}).empty
+    results = {name: {"recall@30": {"value": value, **share}} for name, value in values.items()}
+    rows = quality({"results": results})["figure"].rows
+    assert [row.label for row in rows] == ["Default ranking", "EASE"] and quality({}) is None
     differences = {"popularity": (0.1, 0.01), "EASE": (-0.1, 0.01), "ALS": (0.1, 0.2)}
     found = compare_methods(
         {
@@ -161,36 +159,21 @@ def test_the_table_is_sorted_and_the_verdict_counts_significant_differences():
     assert parts == sorted(parts) and compare_methods({}) == ""
 
 
-def warned(events: list[tuple[int, int, int]], listings: int) -> set[str]:
-    """Return the warnings of events (user, listing, hour)."""
-    table = pd.DataFrame({"listing_id": [f"l{row}" for row in range(listings)], "rooms": range(listings)})
-    start = pd.Timestamp("2024-05-01", tz="UTC")
-    rows = [(f"u{user}", f"l{row}", start + pd.Timedelta(hours=hour)) for user, row, hour in events]
-    frame = pd.DataFrame(rows, columns=["user_id", "listing_id", "timestamp"])
-    return {what for what, _ in data_warnings(profile(Market.from_frames(table, frame)))}
-
-
-def test_what_is_odd_in_events_has_its_share():
-    events = [
-        (user, (3 * user + place) % 15, 24 * place + user)
-        for user in range(10)
-        for place in range(1 if user < 4 else 3)
-    ]
-    lonely = {"40% of the users have one event only", "25% of the listings have no event"}
-    assert lonely | {"1 event repeats user, listing and time"} <= warned([*events, events[-1]], 20)
-    plain = [(user, (user + place) % 10, 24 * place + user) for user in range(10) for place in range(4)]
-    assert not [one for one in warned(plain, 10) if "user" in one or "no event" in one]
-
-
 @pytest.mark.slow
 def test_what_is_odd_in_the_tables_is_named_by_label(show, tmp_path):
     market = paint_market(tmp_path / "market", listings=10, users=0)
     opened = Market.open(market)
     known = opened.listings["built_year"].where(opened.listings.index % 2 == 0)
-    listings = opened.listings.assign(room_type="Private room", built_year=known)
-    write_market(market, opened.config, listings, opened.photos)
+    listings = opened.listings.assign(room_type="Private room", built_year=known, rating=5.0)
+    config = opened.config.model_copy(
+        update={"attributes": opened.config.attributes | {"rating": AttributeConfig(label="Stars")}}
+    )
+    write_market(market, config, listings, opened.photos)
     page = show("overview", embed_run(market, tmp_path / "run"), details="1")
-    assert "**Often unknown: Year built (50%).**" in texts(page)
-    assert "**The same everywhere: Room type.**" in texts(page) and "1 listing without a photo" in texts(page)
+    assert "Stars has the name of a value that is known only later" in texts(page)
+    table = page.dataframe[-1].value.set_index("Attribute")
+    assert table.loc["Year built"].tolist() == ["50%", 5] and table.at["Room type", "Distinct values"] == 1
     plain = paint_market(tmp_path / "plain", listings=10, users=0, photos=0)
-    assert "No warnings" in texts(show("overview", embed_run(plain, tmp_path / "plain-run"), details="1"))
+    assert "No column looks like a leak" in texts(
+        show("overview", embed_run(plain, tmp_path / "plain-run"), details="1")
+    )

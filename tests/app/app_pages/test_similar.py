@@ -15,6 +15,7 @@ from listing_vibes.demo.shipped import bundled_run
 from listing_vibes.insight.explain import explain_similarity
 from listing_vibes.insight.occlusion import compare_photos
 from listing_vibes.insight.selection.filters import Filters
+from listing_vibes.insight.selection.params import Params
 from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
@@ -295,9 +296,9 @@ def test_the_url_has_the_filters_and_the_page_says_them(view):
     filters = Filters(100, None, (("room_type", "Shared room"),), ("room_type",), None, dt.date(2024, 3, 3))
     params = {name: value for name, value in filters.params().items() if value}
     expected = {"price": "100-", "is": "room_type:Shared room", "same": "room_type", "on": "2024-03-03"}
-    assert params == expected and Filters.read(view.market, params) == filters
+    assert params == expected and Filters.read(view.market, Params(params)) == filters
     strange = {"price": "cheap", "is": "taste:good", "same": "nose", "km": "5", "on": "soon"}
-    assert Filters.read(view.market, strange) == Filters()
+    assert Filters.read(view.market, Params(strange)) == Filters()
     lines = ["Price per night from €100", *["Room type: Shared room"] * 2, "active on 3 Mar 2024"]
     assert describe_filters(filters, view, 2) == lines
 

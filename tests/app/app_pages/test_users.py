@@ -17,9 +17,9 @@ from listing_vibes.insight.selection.pages import as_of
 from listing_vibes.market.market import Market
 from listing_vibes.run.fits import save_fits
 from listing_vibes.run.histories import events_at
+from listing_vibes_app.app_pages.users.history import later_listings
 from listing_vibes_app.app_pages.users.picker import find_users
 from listing_vibes_app.view.formats import ordinal
-from listing_vibes_app.view.history import moment_of
 from listing_vibes_app.view.market import MarketView
 
 FITS = [
@@ -155,7 +155,7 @@ def test_reasons_name_the_events_and_the_part_that_add_most(show, trained):
             row = int(run.log.listing[run.log.start[number] + event])
             assert one["title"] == view.title(row) and f"event {event + 1}" in one["note"]
         (part,) = [one for one in card["reasons"] if "event" not in one["note"]]
-        (found,) = explain(run, history, listing, at=moment_of(view, number, 4))
+        (found,) = explain(run, history, listing, at=as_of(run, number, 4)[1])
         best = max([*found.attributes, *found.photos], key=lambda one: one["adds"])
         moved = f" · without it {ordinal(best['rank_without'])}" if best["rank_without"] != found.rank else ""
         assert part["note"] == f"+{best['adds']:.3f}{moved}"
@@ -189,3 +189,9 @@ def test_what_was_fitted_can_be_blended_in(show, trained, tmp_path):
     control.set_value("nothing").run()
     expected = Run.open(run).recommend("u1", 6, moment, blend="nothing")["listing_id"].tolist()
     assert links(recommended(page)) == expected
+
+
+def test_a_refusal_is_no_later_interaction(make_log):
+    view = SimpleNamespace(log=make_log([0, 0, 0, 0, 1], [0, 1, 2, 0, 4], range(5), 5, 2, hides=[1]))
+    assert later_listings(view, 0, 1) == {2}
+    assert later_listings(view, 0, 1, 1) == set() and later_listings(view, 0, 1, 2) == {2}

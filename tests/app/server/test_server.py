@@ -287,8 +287,9 @@ def test_parameters_are_read_within_their_range(monkeypatch):
     given = {"k": "7000", "page": "-3", "at": "x", "n": "9" * 30, "space": "taste"}
     monkeypatch.setattr(st, "query_params", types.SimpleNamespace(to_dict=lambda: given, get=given.get))
     asked = [("k", 12, 1, 100), ("page", 1, 1, 9), ("at", 5, 1, 9), ("n", 4, 1, 9), ("missing", 3, 1, 9)]
-    assert [params.read_number(*one) for one in asked] == [100, 1, 5, 4, 3]
-    assert params.read_choice("space", ["model", "photos"], "model") == "model"
+    assert [params.link().number(*one) for one in asked] == [100, 1, 5, 4, 3]
+    assert params.link().choice("space", ["model", "photos"], "model") == "model"
+    assert params.take_unused() == [("at", "x"), ("n", "9" * 30), ("space", "taste")]
 
 
 # errors

@@ -14,7 +14,6 @@ from listing_vibes.market.writer import write_market
 from listing_vibes.run.describe import describe_listings
 from listing_vibes_app.app_pages.similar.matching import match, same_and_different
 from listing_vibes_app.kit.palettes import EVENTS, coloring
-from listing_vibes_app.view.history import later_listings
 from listing_vibes_app.view.market import MarketView
 from listing_vibes_app.view.search import SearchIndex
 
@@ -142,9 +141,3 @@ def test_years_are_told_by_their_values(tmp_path):
         "records"
     )  # in the terminal
     assert (row["Built in"], row["Area"], row["Lots"]) == ("1975", "1,800", "1,900")
-
-
-def test_a_refusal_is_no_later_interaction(make_log):
-    view = SimpleNamespace(log=make_log([0, 0, 0, 0, 1], [0, 1, 2, 0, 4], range(5), 5, 2, hides=[1]))
-    assert later_listings(view, 0, 1) == {2}
-    assert later_listings(view, 0, 1, 1) == set() and later_listings(view, 0, 1, 2) == {2}

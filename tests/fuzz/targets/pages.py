@@ -28,6 +28,7 @@ from listing_vibes import Run
 from listing_vibes.insight.map.region import read_outline
 from listing_vibes.insight.selection.filters import Filters
 from listing_vibes.insight.selection.histories import document
+from listing_vibes.insight.selection.params import Params
 from listing_vibes.market.thumbnails import preview
 from listing_vibes.run.newcomers import new_listings
 from listing_vibes_app.app_pages.cold.draft import draft_of, read_draft
@@ -139,11 +140,11 @@ def filters(folder: Path) -> Callable[[bytes], object]:
     view = _opened(folder).view
 
     def feed(content: bytes) -> object:
-        found = Filters.read(view.market, dict(parse_qsl(content.decode(errors="replace"), errors="replace")))
+        params = Params(dict(parse_qsl(content.decode(errors="replace"), errors="replace")))
+        found = Filters.read(view.market, params)
         describe_filters(found, view, 3)
-        assert (
-            Filters.read(view.market, {name: text for name, text in found.params().items() if text}) == found
-        )
+        again = Params({name: text for name, text in found.params().items() if text})
+        assert Filters.read(view.market, again) == found
         return found.mask(view.market, 3)
 
     return feed
@@ -155,7 +156,7 @@ def draft(folder: Path) -> Callable[[bytes], object]:
     number = iter(range(1 << 60))
 
     def feed(content: bytes) -> object:
-        cells, _ = read_draft(opened, content.decode(errors="replace"))
+        cells = read_draft(opened, Params({"draft": content.decode(errors="replace")}))
         draft_of(cells).encode()  # as it goes to the browser
         place = folder / f"draft-{next(number)}"
         place.mkdir()

@@ -80,10 +80,12 @@ def test_names_and_values_with_separators_survive_a_url():
     for value, rows in (("A|B", [0, 5]), ("x:y", [2]), ("50%2C", [3]), ("A", [1, 4])):
         asked = Filters(values=(("type", value), ("bed,size", "big")), same=("bed,size",))
         params = {name: text for name, text in asked.params().items() if text}
-        assert Filters.read(market, params) == asked
+        assert Filters.read(market, Params(params)) == asked
         assert Filters(values=asked.values[:1]).mask(market).nonzero()[0].tolist() == rows
-    assert Filters.read(market, {"is": "type:x:y"}).values == (("type", "x:y"),)  # as addresses were written
-    rules = read_rules(market, {"same": f"{escaped('bed,size')},type"}, True)
+    assert Filters.read(market, Params({"is": "type:x:y"})).values == (
+        ("type", "x:y"),
+    )  # as addresses were written
+    rules = read_rules(market, Params({"same": f"{escaped('bed,size')},type"}), True)
     assert rules.same == ("bed,size", "type")
 
 
@@ -92,8 +94,8 @@ def test_a_band_of_prices_means_the_same_where_tables_have_decimal_commas(tmp_pa
     (tmp_path / "listings.csv").write_text(f"listing_id,price\n{rows}")
     (tmp_path / "market.toml").write_text('[attributes.price]\nunit = "EUR"\ndecimal = ","\n')
     market = Market.open(tmp_path)
-    assert Filters.read(market, {"price": "1.234-20.5"}).mask(market).tolist() == [False, True, False]
-    assert Filters.read(market, {"price": "1.199-1400"}).mask(market).tolist() == [True, True, True]
+    assert Filters.read(market, Params({"price": "1.234-20.5"})).mask(market).tolist() == [False, True, False]
+    assert Filters.read(market, Params({"price": "1.199-1400"})).mask(market).tolist() == [True, True, True]
 
 
 def test_events_that_share_a_moment_with_others_are_the_history_themselves(make_log):

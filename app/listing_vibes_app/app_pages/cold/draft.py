@@ -8,14 +8,15 @@ import streamlit as st
 
 from listing_vibes.cache import cached_per_object
 from listing_vibes.errors import printable, sentence_of
+from listing_vibes.insight.selection.params import Params
 from listing_vibes.market.attribute_types import Attribute, type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.thumbnails import data_address, originals, preview
 from listing_vibes_app.kit.gallery import Card, gallery
-from listing_vibes_app.server.params import bind, hold, read_number, report_unused, set_params
+from listing_vibes_app.server.params import bind, hold, link, set_params
 from listing_vibes_app.server.runs import OpenRun
-from listing_vibes_app.view.formats import FIELD, count, plain, shorten
+from listing_vibes_app.view.formats import FIELD, count, plain
 
 MAIN = 4  # fields outside of the expander
 OPTIONS = 200  # most common values of a category or set, as options
@@ -59,16 +60,20 @@ def draft_of(cells: dict[str, Any]) -> str:
     return json.dumps(cells, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
-def read_draft(opened: OpenRun, text: str) -> tuple[dict[str, Any], list[str]]:
-    """Return the values of a draft in the URL, and the names of those that no field of this market can hold."""
-    try:
-        given = json.loads(text) if text else {}
-    except (ValueError, RecursionError):
-        given = None
-    if not isinstance(given, dict):
-        return {}, ["draft"]
+def read_draft(opened: OpenRun, params: Params) -> dict[str, Any]:
+    """Return the values of a draft in a URL; those that no field of this market can hold are added to `Params.unused`."""
+    given = params.read("draft", _parse_document) or {}
     cells = {name: value for name, value in given.items() if _fits(opened, name, value)}
-    return cells, [name for name in given if name not in cells]
+    params.unused += [(name, str(value)) for name, value in given.items() if name not in cells]
+    return cells
+
+
+def _parse_document(text: str) -> dict[str, Any] | None:
+    try:
+        given = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return given if isinstance(given, dict) else None
 
 
 def _fits(opened: OpenRun, name: str, value: Any) -> bool:
@@ -102,7 +107,7 @@ def _is_text(value: Any) -> bool:
 
 def start_row(opened: OpenRun) -> int | None:
     """Return the row of the market's listing that the draft started from."""
-    return opened.view.market.listing_row.get(st.query_params.get("like", ""))
+    return link().read("like", opened.view.market.listing_row.get)
 
 
 def read_cells(opened: OpenRun) -> dict[str, Any]:
@@ -110,7 +115,7 @@ def read_cells(opened: OpenRun) -> dict[str, Any]:
     row = start_row(opened)
     if "draft" not in st.query_params and row is not None:
         return cells_of(opened, row)
-    return read_draft(opened, st.query_params.get("draft", ""))[0]
+    return read_draft(opened, link())
 
 
 def change_cells(opened: OpenRun, **changed: Any) -> None:
@@ -123,17 +128,6 @@ def start_draft(opened: OpenRun, row: int | None) -> None:
     """Fill the form with the values and photos of a listing, or clear it."""
     like, draft = (None, draft_of({})) if row is None else (opened.view.ids[row], None)
     set_params(view="new", listing=None, like=like, draft=draft, photos=None, cover=None)
-
-
-def report_ignored(opened: OpenRun) -> None:
-    """Add a notice about each part of the link that cannot be part of a draft."""
-    like = st.query_params.get("like", "")
-    if like and start_row(opened) is None:
-        report_unused(f"The link starts from the listing “{like}”, which is not in this market.")
-    ignored = read_draft(opened, st.query_params.get("draft", ""))[1]
-    if ignored:
-        names = ", ".join(f"“{shorten(name, 30)}”" for name in ignored[:5])
-        report_unused(f"Of the link's values {names} left out: this market has no such field or value.")
 
 
 def draft_form(opened: OpenRun) -> tuple[dict[str, Any], list[tuple[str, bytes]]]:
@@ -269,7 +263,7 @@ def usable_photos(opened: OpenRun, photos: list[tuple[str, bytes]]) -> list[tupl
         warn_photo(f"A listing has at most {PHOTOS} photos here; the others are left out.")
     if not usable:
         return []
-    cover = read_number("cover", 1, 1, len(usable))
+    cover = link().number("cover", 1, 1, len(usable))
     cards = [Card(photo=item, alt=f"Photo {place} of the listing") for place, item in enumerate(small, 1)]
     gallery(opened, cards, key="draft-photos", label="Photos of the draft", layout="grid", least=SMALL)
     if len(usable) > 1:

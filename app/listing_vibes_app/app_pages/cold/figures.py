@@ -7,13 +7,13 @@ import pandas as pd
 import streamlit as st
 
 from listing_vibes.insight.rankings import best_baseline
+from listing_vibes.report.text import not_measured
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, method_name
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.empty import to_similar
 from listing_vibes_app.kit.measures import RECALL_HELP, recall_columns
-from listing_vibes_app.kit.notices import not_evaluated
 from listing_vibes_app.server.runs import OpenRun
-from listing_vibes_app.view.formats import count
+from listing_vibes_app.view.formats import count, plain
 
 #: Title, axis title and reason for an empty chart of each slice.
 PARTS = {
@@ -58,7 +58,7 @@ def recall_by(opened: OpenRun) -> None:
     """Show three charts with their tables, or why a chart is missing."""
     metrics = opened.run.metrics
     if not metrics or not metrics.get("stability"):
-        not_evaluated(opened)
+        st.markdown(plain(not_measured(opened.run)))
         to_similar()
         return
     baseline = best_baseline(metrics.get("results", {}))

@@ -1,16 +1,17 @@
 """A listing without events: its neighbors, its position on the map, and the users in whose lists it ranks highest."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import plotly.express as px
 import plotly.graph_objects as go
 import streamlit as st
 
 from listing_vibes.defaults import K
 from listing_vibes.insight.audience import recent_lists
+from listing_vibes.insight.map.space_map import SpaceMap
 from listing_vibes.insight.selection.selection import Selection
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.values import sample_rows
@@ -27,6 +28,12 @@ from listing_vibes_app.view.formats import count, plain
 
 DOTS = 1500  # most listings on the map
 TABLE = 50  # users listed
+#: Color, symbol, size and opacity of each kind of dot.
+DOTS_LIKE = {
+    "Other listings": (charts.GRAY, "circle", 5, 0.55),
+    "Neighbors": (charts.SERIES[1], "square", 9, 1),
+    "This listing": (charts.SERIES[0], "diamond", 17, 1),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,56 +98,40 @@ def place_on_map(opened: OpenRun, placed: Placement) -> None:
     else:
         st.markdown(f"Between the groups of the {link}.")
     charts.show_chart(
-        _chart(dots(opened, placed, drawn.rows, drawn.places.astype(float), at)),
+        _chart(opened, placed, drawn, at),
         key=f"place-{placed.space}",
         alt="All listings as dots, with this listing and its neighbors marked by shape and color",
         height=400,
     )
 
 
-def dots(
-    opened: OpenRun, placed: Placement, rows: np.ndarray, places: np.ndarray, at: np.ndarray
-) -> pd.DataFrame:
-    """Return a row for each dot (x, y, Listing, Kind), with the listing itself last.
-
-    Args:
-        rows: (n,) rows in the run of the listings on the map.
-        places: (n, 2) positions of these listings.
-        at: (2,) position of the listing itself.
-    """
-    nearest = rows_of(opened, placed.nearest[C.LISTING])
-    neighbors = np.flatnonzero(np.isin(rows, nearest))
-    others = np.flatnonzero(~np.isin(rows, [*nearest, -1 if placed.row is None else placed.row]))
-    others = sample_rows(others, DOTS)
-    shown = np.concatenate([others, neighbors])
-    points = np.vstack([places[shown], at])
-    names = [opened.view.title(row) for row in rows[shown]]
-    kinds = ["Other listings"] * len(others) + ["Neighbors"] * len(neighbors) + ["This listing"]
-    return pd.DataFrame(
-        {"x": points[:, 0], "y": points[:, 1], "Listing": [*names, placed.title], "Kind": kinds}
-    )
-
-
-#: Color, symbol, size and opacity of each kind of dot.
-DOTS_LIKE = {
-    "Other listings": (charts.GRAY, "circle", 5, 0.55),
-    "Neighbors": (charts.SERIES[1], "square", 9, 1),
-    "This listing": (charts.SERIES[0], "diamond", 17, 1),
-}
-
-
-def _chart(table: pd.DataFrame) -> go.Figure:
-    table = table.assign(text=[charts.label(name, 40) for name in table["Listing"]])
-    figure = px.scatter(table, x="x", y="y", color="Kind", custom_data="text")
-    figure.update_traces(hovertemplate="%{customdata[0]}<extra></extra>")
-    for trace in figure.data:
-        color, symbol, size, opacity = DOTS_LIKE[trace.name]
-        trace.marker.update(color=color, symbol=symbol, size=size, opacity=opacity)
+def _chart(opened: OpenRun, placed: Placement, drawn: SpaceMap, at: np.ndarray) -> go.Figure:
+    """Return a sample of the listings on the map as dots, the neighbors, and the listing itself at `at` (2,)."""
+    is_near = np.isin(drawn.rows, rows_of(opened, placed.nearest[C.LISTING]))
+    others = sample_rows(np.flatnonzero(~is_near & (drawn.rows != placed.row)), DOTS)
+    figure = go.Figure()
+    for kind, shown in (("Other listings", others), ("Neighbors", np.flatnonzero(is_near))):
+        _add_dots(
+            figure,
+            kind,
+            drawn.places[shown].astype(float),
+            map(opened.view.title, drawn.rows[shown].tolist()),
+        )
+    _add_dots(figure, "This listing", at[None], [placed.title])
     margin = {"l": 0, "r": 0, "b": 8}
-    figure.update_layout(showlegend=True, legend_title=None, margin=margin, hovermode="closest")
+    figure.update_layout(showlegend=True, margin=margin, hovermode="closest")
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False, scaleanchor="x")  # both axes have the same scale, as on the map
     return figure
+
+
+def _add_dots(figure: go.Figure, kind: str, places: np.ndarray, titles: Iterable[str]) -> None:
+    color, symbol, size, opacity = DOTS_LIKE[kind]
+    figure.add_scatter(
+        name=kind, x=places[:, 0], y=places[:, 1], mode="markers",
+        marker={"color": color, "symbol": symbol, "size": size, "opacity": opacity},
+        text=[charts.label(title, 40) for title in titles], hovertemplate="%{text}<extra></extra>",
+    )  # fmt: skip
 
 
 @st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_RUN)

@@ -17,7 +17,7 @@ from listing_vibes_app.app_pages.cold.draft import cells_of, change_cells, is_wh
 from listing_vibes_app.app_pages.cold.landing import TABLE, show_users, similar_gallery
 from listing_vibes_app.kit.as_code import as_code
 from listing_vibes_app.kit.controls import button
-from listing_vibes_app.server.params import hold, read_number, set_params
+from listing_vibes_app.server.params import hold, link, set_params
 from listing_vibes_app.server.runs import BY_RUN, OpenRun
 from listing_vibes_app.view import formats
 from listing_vibes_app.view.formats import count, plain
@@ -180,7 +180,7 @@ def show_advice(opened: OpenRun, cells: dict[str, Any], photos: list[bytes]) -> 
     _show_changes(opened, result)
     if result.covers is not None:
         _show_covers(result.covers)
-    row, cover = start_row(opened), read_number("cover", 1, 1, max(len(photos), 1))
+    row, cover = start_row(opened), link().number("cover", 1, 1, max(len(photos), 1))
     like = None if row is None else opened.view.ids[row]
     as_code(opened, [LaunchCall.of(opened.view.market, cells, like, bool(photos), cover)])
 
@@ -230,7 +230,7 @@ def _write_gain(change: Mapping[str, Any] | pd.Series) -> str:
 
 def _show_covers(covers: pd.DataFrame) -> None:
     st.header("The best cover", anchor=False)
-    now = read_number("cover", 1, 1, len(covers))
+    now = link().number("cover", 1, 1, len(covers))
     # The draft has its cover first, but the form numbers photos in the order of upload.
     order = [now, *(number for number in range(1, len(covers) + 1) if number != now)]
     table = covers.assign(photo=[order[place] for place in covers["photo"]])

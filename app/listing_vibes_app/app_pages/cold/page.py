@@ -9,7 +9,6 @@ from listing_vibes.errors import VibesError, sentence_of
 from listing_vibes_app.app_pages.cold.draft import (
     UPLOADS,
     draft_form,
-    report_ignored,
     start_draft,
     start_row,
     upload_photos,
@@ -162,7 +161,6 @@ def later_users(opened: OpenRun, row: int, end: int) -> set[str]:
 
 def new_listing(opened: OpenRun) -> None:
     """Show a draft: where to start, then the form next to its neighbors, users and position, updated with every change."""
-    report_ignored(opened)
     if "draft" not in st.query_params and start_row(opened) is None and not st.session_state.get(UPLOADS):
         start(opened)
         return

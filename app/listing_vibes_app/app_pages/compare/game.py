@@ -5,7 +5,7 @@ import streamlit as st
 from listing_vibes.insight.quiz import CHOICES, Round, quiz
 from listing_vibes_app.kit.controls import SEEDS, button, random_button
 from listing_vibes_app.kit.gallery import gallery, listing_card, page_url
-from listing_vibes_app.server.params import read_number, report_unused, set_params
+from listing_vibes_app.server.params import link, set_params
 from listing_vibes_app.server.runs import BY_RUN, OpenRun
 from listing_vibes_app.view.formats import count
 
@@ -18,7 +18,7 @@ RECALL = (
 def show_game(opened: OpenRun) -> None:
     """Show the score, then the round to guess or the answer to the last guess."""
     with st.spinner("Drawing ten visitors …"):
-        rounds = _rounds(opened, read_number("sample", 0, 0, SEEDS))
+        rounds = _rounds(opened, link().number("sample", 0, 0, SEEDS))
     guesses = read_guesses(len(rounds))
     if guesses:
         show_score(rounds[: len(guesses)], guesses, opened.run.has_model)
@@ -42,12 +42,10 @@ def _rounds(opened: OpenRun, seed: int) -> list[Round]:
 
 def read_guesses(rounds: int) -> list[int]:
     """Return the guesses in the URL, one digit each."""
-    text = st.query_params.get("guesses", "")
-    guesses = [int(sign) for sign in text if sign in "012345"]
-    if len(guesses) != len(text) or len(guesses) > rounds:
-        report_unused("The link has guesses that are none of this game; they are left out.")
-        return []
-    return guesses
+    text = link().read(
+        "guesses", lambda text: text if len(text) <= rounds and not text.strip("012345") else None
+    )
+    return [int(sign) for sign in text or ""]
 
 
 def show_score(played: list[Round], guesses: list[int], has_model: bool) -> None:

@@ -8,26 +8,19 @@ from streamlit.delta_generator import DeltaGenerator
 
 from listing_vibes.insight.beats import Bar
 from listing_vibes.insight.comparison import Comparison
-from listing_vibes.insight.disagreements import LISTED, SHOWN, describe_query, usual_baseline
+from listing_vibes.insight.disagreements import LISTED, SHOWN, describe_query, is_quick, usual_baseline
 from listing_vibes.insight.rankings import distinct_examples, ranking_name
+from listing_vibes.report.text import not_measured
 from listing_vibes.scoring.metrics import METRIC
 from listing_vibes.tables import write_p
-from listing_vibes.words import percent
-from listing_vibes_app.app_pages.compare.ablation import METRICS
-from listing_vibes_app.app_pages.compare.rankings import (
-    compare_rankings,
-    contestants,
-    is_ready,
-    lists_of,
-)
+from listing_vibes_app.app_pages.compare.rankings import compare_rankings, contestants, lists_of
 from listing_vibes_app.kit.beats import show_bars
 from listing_vibes_app.kit.controls import button, select
 from listing_vibes_app.kit.empty import empty, to_similar
 from listing_vibes_app.kit.gallery import gallery, listing_card
-from listing_vibes_app.kit.notices import not_evaluated
 from listing_vibes_app.server.boundary import describe_error
 from listing_vibes_app.server.pages import page_file
-from listing_vibes_app.server.params import read_number, set_params
+from listing_vibes_app.server.params import link, set_params
 from listing_vibes_app.server.runs import OpenRun, open_run, run_params, run_title
 from listing_vibes_app.view import formats
 from listing_vibes_app.view.formats import count, plain
@@ -47,7 +40,7 @@ def show_queries(opened: OpenRun) -> None:
     if len(options) < 2:
         why = "An evaluated run has the rank of every next listing, by the model and by the baselines."
         empty("There are no queries to compare", why)
-        not_evaluated(opened)
+        st.markdown(plain(not_measured(opened.run)))
         to_similar()
         return
     keys = list(options)
@@ -73,7 +66,7 @@ def show_queries(opened: OpenRun) -> None:
         f"**{len(ahead[1]):,}**. Recall@30 differs by {_difference(comparison)}. Below, where each was ahead most.",
         help=RANK_HELP,
     )
-    shown = read_number("queries", SHOWN, SHOWN, MOST)
+    shown = link().number("queries", SHOWN, SHOWN, MOST)
     sides = distinct_examples(*ahead, shown)
     frames = []
     for side, (column, rows) in enumerate(zip(st.columns(2, gap="medium"), sides, strict=True)):
@@ -122,58 +115,38 @@ def default_comparison(keys: list[str], first: str) -> str:
 
 def show_measures(comparison: Comparison, names: tuple[str, str]) -> None:
     """Show an expander with every measure and slice of two rankings, and their differences."""
-    measures, slices = [], []
+    headings = dict(zip(("first", "second"), formats.numbered(names, " "), strict=True))
+    headings |= {name: name.capitalize() for name in ("measure", "slice", "difference", "queries")}
     with st.expander("All measures and slices", key="measures", on_change="rerun") as expander:
         if not expander.open:  # slices take seconds
             return
-        for metric, difference in comparison.differences.items():
-            name, _, k = metric.partition("@")
-            label = METRICS[name][0] + (f"@{k}" if k else "")
-            line = _line(comparison.results, metric, difference, "p_value", names)
-            measures.append({"Measure": label, **line})
-        for name, part in comparison.slices.items():
-            line = _line(part["results"], METRIC, part["differences"][METRIC], "p_holm", names)
-            slices.append({"Recall@30 of": formats.words(name), **line, "Queries": f"{part['queries']:,}"})
         queries = f"{count(len(comparison.queries), 'query', 'queries')} of {count(comparison.users, 'user')}"
         st.caption(f"On {queries} that both answered. {HELP}")
         if comparison.other_candidates:
             number = count(comparison.other_candidates, "query", "queries")
             st.caption(f"In {number} the two runs chose from different numbers of listings.")
         alt = "Every measure of both rankings and the difference"
-        st.dataframe(pd.DataFrame(measures), hide_index=True, alt=alt)
-        if slices:
-            st.caption("In slices of the queries; p after Holm's correction for their number")
+        st.dataframe(comparison.measures().rename(columns=headings), hide_index=True, alt=alt)
+        slices = comparison.measures_by_slice()
+        if len(slices):
+            st.caption("Recall@30 in slices of the queries; p after Holm's correction for their number")
             alt = "Recall@30 of both rankings and the difference in every slice"
-            st.dataframe(pd.DataFrame(slices), hide_index=True, alt=alt)
+            st.dataframe(slices.rename(columns=headings), hide_index=True, alt=alt)
 
 
 def _difference(comparison: Comparison) -> str:
     main = comparison.differences[METRIC]
-    return f"{_points(main['value'])} ({_span(main)}, p {write_p(main['p_value'])})"
-
-
-def _line(
-    results: dict[str, Any], metric: str, difference: dict[str, Any], p: str, names: tuple[str, str]
-) -> dict[str, str]:
-    values = [percent(results[side][metric]["value"]) for side in ("first", "second")]
-    line = {"Difference": _points(difference["value"]), "95 % interval": _span(difference)}
-    return dict(zip(names, values, strict=True)) | line | {"p": write_p(difference[p])}
-
-
-def _points(value: float | None) -> str:
-    return formats.MISSING if value is None else f"{100 * value:+.1f} points"
-
-
-def _span(result: dict[str, Any]) -> str:
-    return (
-        "one user" if result["low"] is None else f"{100 * result['low']:+.1f} to {100 * result['high']:+.1f}"
+    value, low, high = (
+        None if part is None else 100 * part for part in map(main.get, ("value", "low", "high"))
     )
+    span = "one user" if low is None else f"{low:+.1f} to {high:+.1f}"
+    return f"{value:+.1f} points ({span}, p {write_p(main['p_value'])})"
 
 
 def _lists(name: str, run: str, scorer: str, queries: pd.DataFrame) -> list[list[str] | str]:
     """Return the first listings of a ranking on each query, or why they are not shown; a click fits a slow scorer."""
     opened = open_run(run)
-    if not is_ready(opened, scorer) and st.query_params.get("lists") != "1":
+    if not is_quick(opened.run, scorer) and st.query_params.get("lists") != "1":
         with st.container(horizontal=True, vertical_alignment="center", key=f"fitted-{run}-{scorer}"):
             label = f"Show the lists of {plain(name)}"
             button(label, "view_carousel", lambda: set_params(lists=1), key=f"fit-{scorer}")

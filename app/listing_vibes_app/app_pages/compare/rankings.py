@@ -4,11 +4,10 @@ import pandas as pd
 import streamlit as st
 
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.comparison import Comparison, compared, require_same_protocol
-from listing_vibes.insight.disagreements import first_lists, is_quick, refit
+from listing_vibes.insight.comparison import Comparison, compare
+from listing_vibes.insight.disagreements import first_lists, refit
 from listing_vibes.insight.rankings import load_rankings, rankers, ranking_name
 from listing_vibes.market.splits import Split
-from listing_vibes.run.versions import results_of
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
 from listing_vibes_app.server.boundary import describe_error
@@ -16,25 +15,17 @@ from listing_vibes_app.server.runs import BY_RUN, OpenRun, open_run, run_paths, 
 from listing_vibes_app.view.formats import plain
 
 
-def rankings(opened: OpenRun) -> pd.DataFrame | None:
-    """Return the ranks that the run's evaluation wrote; None if there are none."""
-    path = results_of(opened.run.path) / "queries.parquet"
-    return _rankings(opened, path.stat().st_mtime_ns) if path.is_file() else None
-
-
 @st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_RUN)
-def _rankings(opened: OpenRun, stamp: int) -> pd.DataFrame | None:
-    return load_rankings(opened.run)
+def _rankers(opened: OpenRun) -> list[str]:
+    """Return the scorers of the run's evaluation; none without one."""
+    frame = load_rankings(opened.run)
+    return [] if frame is None else rankers(frame)
 
 
 @st.cache_resource(show_spinner="Comparing ...", max_entries=8, hash_funcs=BY_RUN)
 def compare_rankings(run: OpenRun, scorer: str, other_run: OpenRun, other_scorer: str) -> Comparison:
     """Return the comparison of two rankings of evaluated runs, as in `vibes compare`."""
-    left, right = rankings(run), rankings(other_run)
-    assert left is not None and right is not None
-    require_same_protocol(run.run, other_run.run)
-    names = (str(run.run.path), scorer), (str(other_run.run.path), other_scorer)
-    return compared(left, right, names, run.run.trained_until)
+    return compare(run.run, other_run.run, scorer, other_scorer)
 
 
 def contestants(current: str) -> dict[str, str]:
@@ -42,19 +33,14 @@ def contestants(current: str) -> dict[str, str]:
     values: dict[tuple[str, str], str] = {}
     for name in run_paths():
         try:
-            frame = rankings(open_run(name))
+            scorers = _rankers(open_run(name))
         except VibesError as error:  # leave the run out; the page shows the error
             st.caption(f"{plain(name)} is left out: {plain(describe_error(error))}")
             continue
-        for scorer in rankers(frame) if frame is not None else []:
+        for scorer in scorers:
             values[name, scorer] = ranking_name(scorer) + (f" · {run_title(name)}" if name != current else "")
     order = sorted(values, key=lambda item: (item[1] != DEFAULT_RANKING, item[0] != current))
     return {f"{name}/{scorer}": values[name, scorer] for name, scorer in order}
-
-
-def is_ready(opened: OpenRun, scorer: str) -> bool:
-    """Return whether a scorer can be fitted while the user waits, or is already fitted."""
-    return is_quick(opened.run, scorer) or (opened.number, scorer) in _fitted()
 
 
 def lists_of(opened: OpenRun, scorer: str, queries: pd.DataFrame, k: int) -> list[list[str]]:
@@ -63,14 +49,7 @@ def lists_of(opened: OpenRun, scorer: str, queries: pd.DataFrame, k: int) -> lis
     Raises:
         VibesError: it cannot be fitted again, or the market changed since.
     """
-    result = first_lists(opened.run, scorer, queries, k, lambda: _scorer(opened, scorer))
-    _fitted().add((opened.number, scorer))
-    return result
-
-
-@st.cache_resource(show_spinner=False)
-def _fitted() -> set[tuple[int, str]]:
-    return set()
+    return first_lists(opened.run, scorer, queries, k, lambda: _scorer(opened, scorer))
 
 
 @st.cache_resource(show_spinner=False, max_entries=12, hash_funcs=BY_RUN)

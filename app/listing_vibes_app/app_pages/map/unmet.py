@@ -6,9 +6,9 @@ import numpy as np
 import streamlit as st
 
 from listing_vibes.errors import VibesError
+from listing_vibes.insight.days import market_days
 from listing_vibes.insight.demand import DAYS, LEVEL, Demand, Region, demand
 from listing_vibes.insight.map.space_map import LOCATION, SpaceMap
-from listing_vibes_app.kit.days import market_days
 from listing_vibes_app.server.runs import BY_RUN, OpenRun
 from listing_vibes_app.view.formats import count
 
@@ -89,7 +89,7 @@ def end_of_day(opened: OpenRun, day: str | None) -> int | None:
     Raises:
         VibesError: the market has no such day.
     """
-    days = market_days(opened)
+    days = market_days(opened.run)
     number = days.number(day) if days is not None and day else None
     if day and number is None:
         raise VibesError(f"There is no day '{day[:20]}' in this market.")

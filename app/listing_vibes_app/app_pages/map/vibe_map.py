@@ -17,7 +17,6 @@ from listing_vibes_app.app_pages.map.unmet import COLORS, HELP, end_of_day, has_
 from listing_vibes_app.kit import palettes
 from listing_vibes_app.kit.as_code import as_code, download, literal
 from listing_vibes_app.kit.component import component
-from listing_vibes_app.kit.days import market_days
 from listing_vibes_app.kit.map_points import colors, map_url
 from listing_vibes_app.server.runs import OpenRun
 
@@ -34,7 +33,7 @@ def vibe_map(opened: OpenRun, drawn: SpaceMap, by: str) -> None:
     by_group = by == palettes.CLUSTERS
     coloring = None if by_group else colors(opened, drawn, by)
     data = {
-        **map_data(drawn, market_days(opened)),
+        **map_data(drawn),
         "url": map_url(opened, space),
         "by": by,
         "legend": None if coloring is None else coloring.legend,

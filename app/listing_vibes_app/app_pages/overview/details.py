@@ -1,6 +1,7 @@
 """The details of the first page: recall@30 by method, the gain of each ingredient, monitoring, and warnings about the data."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -8,39 +9,19 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from listing_vibes.ablation.table import LABELS, Rung, ladder, read_ablation
-from listing_vibes.insight.rankings import best_baseline
 from listing_vibes.market.profile import MarketProfile, profile
-from listing_vibes.report.text import compare_methods, describe_difference, describe_notes
-from listing_vibes.scoring.metrics import METRIC
-from listing_vibes.scoring.ranking_names import (
-    CEILING,
-    DEFAULT_RANKING,
-    MODEL_ONLY,
-    ORACLE,
-    method_name,
-    uses_model,
-)
+from listing_vibes.report.text import not_measured, quality
+from listing_vibes.scoring.ranking_names import CEILING
 from listing_vibes.serving.monitor.checks import Monitored
 from listing_vibes.words import percent
-from listing_vibes_app.app_pages.overview.data_warnings import data_warnings
 from listing_vibes_app.kit import charts
-from listing_vibes_app.kit.measures import RECALL_HELP, recall_columns
-from listing_vibes_app.kit.notices import not_evaluated
+from listing_vibes_app.kit.measures import recall_columns
 from listing_vibes_app.server.boundary import boundary
 from listing_vibes_app.server.runs import BY_RUN, OpenRun
 from listing_vibes_app.view.formats import count, plain
 
-PROTOCOLS = {
-    "temporal": "Trained on earlier events, tested on later ones.",
-    "leave-one-out": "Each user's last event is predicted from those before (leave-one-out).",
-}
-#: Color and symbol of each kind of method.
-KINDS = {
-    "Model": (charts.SERIES[0], "circle"),
-    "Baseline": (charts.SERIES[1], "square"),
-    CEILING: (charts.SERIES[2], "cross"),
-    "Model, another blend": (charts.SERIES[3], "diamond"),
-}
+#: Color and symbol of the default ranking, and of all other methods.
+KINDS = {"model": (charts.SERIES[0], "square"), "other": (charts.SERIES[1], "circle")}
 MEANINGS = {
     "Ids alone": "the best of the methods that know listings by their ids only",
     "Attributes": "the model with what a listing says about itself",
@@ -55,11 +36,10 @@ def show_details(opened: OpenRun) -> None:
     """Show the evaluation, the ablation, the last monitoring and the data warnings."""
     with boundary():
         st.header("How good are the recommendations?", anchor=False)
-        metrics = opened.run.metrics
-        if metrics and metrics.get("results"):
-            show_evaluation(metrics)
+        if (result := quality(opened.run.metrics or {})) is not None:
+            show_evaluation(result)
         else:
-            not_evaluated(opened)
+            st.markdown(plain(not_measured(opened.run)))
     with boundary():
         table = read_ablation(opened.run.path / "ablation.parquet")
         if table is not None and (steps := ladder(table)):
@@ -70,56 +50,18 @@ def show_details(opened: OpenRun) -> None:
         show_warnings(opened)
 
 
-def figures_table(results: dict[str, Any]) -> pd.DataFrame:
-    """Return a row for each method, the best first: name, Method, value, low, high (shares; None if unknown)."""
-    rows = [
-        {
-            "name": name,
-            "Method": method_name(name),
-            **{part: item[METRIC][part] for part in ("value", "low", "high")},
-        }
-        for name, item in results.items()
-        if item.get(METRIC, {}).get("value") is not None
-    ]
-    rows.sort(key=lambda row: -row["value"])
-    return pd.DataFrame(rows, columns=["name", "Method", "value", "low", "high"], dtype=object)
-
-
-def show_evaluation(metrics: dict[str, Any]) -> None:
-    """Show recall@30 and the best baseline, and a chart of all methods with the table of its data."""
-    results = metrics["results"]
-    table = figures_table(results)
-    if table.empty:
-        st.markdown("The evaluation has no test query, so there are no measures.")
-        return
-    baseline = best_baseline(results)
-    lines = [f"**Recall@30**: {RECALL_HELP[0].lower()}{RECALL_HELP[1:]}"]
-    if baseline and (sentence := describe_difference(metrics, baseline)):
-        lines.append(f"Best baseline: {method_name(baseline)}. {sentence}")
-    st.markdown(" ".join(lines))
-    queries = count(metrics.get("queries", 0), "test query", "test queries")
-    verdicts = compare_methods(metrics.get("differences", {}))
-    st.caption(
-        (f"The default ranking is {verdicts}. " if verdicts else "")
-        + f"{queries} of {count(metrics.get('users', 0), 'user')}. "
-        + PROTOCOLS.get(metrics.get("protocol", ""), "")
-        + describe_notes(metrics)
-    )
-    kinds = [_kind(name) for name in table["name"]]
+def show_evaluation(result: dict[str, Any]) -> None:
+    """Show the result of an evaluation in words, as in a report, and a chart of all methods with the table of its data."""
+    figure = result["figure"]
+    st.markdown(plain(" ".join(result["lines"])))
+    st.caption(plain(figure.caption))
+    table = pd.DataFrame(map(asdict, figure.rows)).rename(columns={"label": "name"})
     alt, height = "Recall at 30 by method with 95 percent intervals", charts.rows_height(len(table))
-    named = table.rename(columns={"name": "scorer", "Method": "name"}).assign(kind=kinds)
-    figure = charts.intervals(named, "Recall@30", KINDS)
-    charts.show_chart(figure, key="recall-by-method", alt=alt, height=height)
-    columns = {"Method": table["Method"], **recall_columns(table)}
+    charts.show_chart(
+        charts.intervals(table, "Recall@30", KINDS), key="recall-by-method", alt=alt, height=height
+    )
+    columns = {"Method": table["name"], **recall_columns(table)}
     charts.show_figures(pd.DataFrame(columns), "Recall@30 by method with its interval")
-
-
-def _kind(name: str) -> str:
-    if name == ORACLE:
-        return CEILING
-    if not uses_model(name):
-        return "Baseline"
-    return "Model" if name in (DEFAULT_RANKING, MODEL_ONLY) else "Model, another blend"
 
 
 def show_stair(steps: Sequence[Rung]) -> None:
@@ -180,11 +122,31 @@ def show_warnings(opened: OpenRun) -> None:
     """Show warnings about the data; last on the page, because counting takes longest."""
     st.header("Data warnings", anchor=False)
     with st.spinner("Counting …"):
-        result = data_warnings(_profile(opened))
-    if not result:
-        st.markdown("No warnings: few values are missing, and no column looks like a leak.")
-    for what, why in result:
-        st.markdown(f"**{plain(what)}.** {plain(why)}")
+        result = _profile(opened)
+    labels = {item.name: item.label for item in result.attributes}
+    lines = [
+        f"{labels.get(name, name)} {why}. If so, the measures are too high; exclude it in market.toml."
+        for name, why in result.leaks.items()
+    ]
+    lines += result.notes
+    if result.issues:
+        number = count(len(result.issues), "kind")
+        lines.append(f"{number} of issue in the tables and photos; vibes check lists each with file and row.")
+    st.markdown(
+        "\n".join(f"- {plain(line)}" for line in lines) or "No column looks like a leak, and all can be read."
+    )
+    items = sorted(result.attributes, key=lambda item: -item.missing)
+    table = {
+        "Attribute": [item.label for item in items],
+        "Missing": [percent(item.missing, 0, bounds=("under ", "over ")) for item in items],
+        "Distinct values": [item.distinct for item in items],
+    }
+    st.dataframe(
+        pd.DataFrame(table),
+        hide_index=True,
+        width="content",
+        alt="Missing and distinct values of each attribute",
+    )
 
 
 @st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_RUN)

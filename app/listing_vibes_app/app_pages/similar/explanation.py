@@ -15,7 +15,7 @@ from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.gallery import Card, gallery, listing_card
 from listing_vibes_app.kit.spaces import label_of
 from listing_vibes_app.server.boundary import boundary
-from listing_vibes_app.server.params import report_unused, set_params
+from listing_vibes_app.server.params import link, set_params
 from listing_vibes_app.server.photos import photo_url
 from listing_vibes_app.server.runs import BY_RUN, OpenRun
 from listing_vibes_app.view.formats import count, plain
@@ -29,15 +29,9 @@ SIDES = ("This listing", "The neighbor")
 
 def why_dialog(opened: OpenRun, row: int, space: str) -> None:
     """Open the explanation that the URL names, if any."""
-    other = st.query_params.get("why")
-    if other is None:
-        return
-    number = opened.view.market.listing_row.get(other)
-    if number is None:
-        report_unused(f"The link asks why “{other}” is here, which is not a listing of this market.")
+    number = link().read("why", opened.view.market.listing_row.get)
     if number is None or number == row:
         return
-
     _open("Why are these two alike?", lambda: _show(opened, (row, number), space))
 
 

@@ -10,10 +10,9 @@ import streamlit as st
 
 from listing_vibes.cache import cached_per_object
 from listing_vibes.insight.selection.filters import NAMES, Filters, choices, has_dates, has_place, values
-from listing_vibes.insight.selection.params import Params
 from listing_vibes.market.amounts import price
 from listing_vibes.market.attribute_types import Attribute
-from listing_vibes_app.server.params import hold, quoted, report_unused, set_params
+from listing_vibes_app.server.params import hold, link, set_params
 from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view import formats
 from listing_vibes_app.view.formats import FIELD, count, plain
@@ -22,19 +21,14 @@ from listing_vibes_app.view.market import MarketView
 RADII = {1.0: "1 km", 3.0: "3 km", 10.0: "10 km", 50.0: "50 km"}
 
 
-def read_filters(opened: OpenRun) -> Filters:
+def read_filters(view: MarketView) -> Filters:
     """Return the filters of the URL."""
-    link = Params(st.query_params.to_dict())
-    filters = Filters.read(opened.view.market, link)
-    for name, value in link.unused:
-        part = quoted(name, value)
-        report_unused(f"The link's filter {part} is not a filter of this market; it is left out.", part)
-    return filters
+    return Filters.read(view.market, link())
 
 
 def filters_button(opened: OpenRun, row: int | None = None) -> None:
     """Draw a button that opens the filters; with a `row`, also those relative to that listing."""
-    view, now = opened.view, read_filters(opened)
+    view, now = opened.view, read_filters(opened.view)
     money, dates = price(view.market), has_dates(view.market)
     if money is None and not choices(view.market) and not dates:
         return
@@ -42,7 +36,7 @@ def filters_button(opened: OpenRun, row: int | None = None) -> None:
     def held(field: str, value: Any, **options: Any) -> dict[str, Any]:
         def change(new: Any) -> None:
             # Read the other filters again, because another field may have changed one.
-            filters = Filters.read(view.market, st.query_params.to_dict())
+            filters = read_filters(view)
             set_params(page=None, **replace(filters, **{field: new}).params())
 
         return hold(f"narrow-{field}", value, change) | options
@@ -75,7 +69,7 @@ def _value_fields(view: MarketView, now: Filters) -> None:
         available, name = values(view.market, item), item.name
 
         def change(value: str | None, name: str = name) -> None:
-            filters = Filters.read(view.market, st.query_params.to_dict())
+            filters = read_filters(view)
             rest = [pair for pair in filters.values if pair[0] != name]
             changed = replace(filters, values=tuple([*rest, (name, value)] if value else rest))
             set_params(page=None, **changed.params())
@@ -111,7 +105,7 @@ def filters_line(opened: OpenRun, passing: np.ndarray, row: int | None = None) -
         passing: (L,) bool, the listings that pass.
         row: of the query listing.
     """
-    words = describe_filters(read_filters(opened), opened.view, row)
+    words = describe_filters(read_filters(opened.view), opened.view, row)
     line = f"{int(passing.sum()):,} of {count(len(passing), 'listing')}: {' · '.join(words)}."
     return plain(line) if words else ""
 

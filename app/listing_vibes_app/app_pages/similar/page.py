@@ -37,7 +37,7 @@ from listing_vibes_app.kit.gallery import (
 from listing_vibes_app.kit.list_options import RULES, clear_rules, list_options, read_selections, score_lines
 from listing_vibes_app.kit.people import selectable_table
 from listing_vibes_app.kit.spaces import label_of, missing_spaces, space_switch
-from listing_vibes_app.server.params import read_choice, set_params
+from listing_vibes_app.server.params import link, set_params
 from listing_vibes_app.server.photos import cover_url
 from listing_vibes_app.server.runs import OpenRun, current_run, rank, rows_of
 from listing_vibes_app.view.formats import count, numbered, plain, shorten
@@ -87,14 +87,14 @@ def show_neighbors(opened: OpenRun, row: int) -> None:
     dials = dial_sliders(opened, rules)
     for reason in missing_spaces(opened):
         st.caption(reason)
-    view = read_choice("view", list(VIEWS), "cards")
+    view = link().choice("view", VIEWS, "cards")
     rows = list_neighbors(opened, row, space, view, export)
     new_dial(opened, dials, rows, rules)
 
 
 def list_neighbors(opened: OpenRun, row: int, space: str, view: str, export: DeltaGenerator) -> list[int]:
     """Show the neighbors, or why there are none; return their rows."""
-    if line := filters_line(opened, read_filters(opened).mask(opened.view.market, row), row):
+    if line := filters_line(opened, read_filters(opened.view).mask(opened.view.market, row), row):
         st.caption(line)
     available = [name for name in opened.run.spaces if np.any(opened.run.vectors(name)[row])]
     if space not in available and view != "spaces":

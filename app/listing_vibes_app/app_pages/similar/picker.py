@@ -26,7 +26,7 @@ from listing_vibes_app.kit.controls import (
 from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.gallery import gallery, listing_card, matches_line, page_url
 from listing_vibes_app.kit.list_options import read_selections
-from listing_vibes_app.server.params import hold, read_choice, read_number, set_params
+from listing_vibes_app.server.params import hold, link, set_params
 from listing_vibes_app.server.photo_search import photo_search, prepare_search
 from listing_vibes_app.server.photos import photo_url
 from listing_vibes_app.server.runs import BY_RUN, OpenRun, rows_of, search_index
@@ -58,13 +58,13 @@ def picker(opened: OpenRun) -> None:
         if len(ways) > 1:
             by = switch("Find by", "by", ways, "words")
         else:
-            by = read_choice("by", list(ways), "words")
+            by = link().choice("by", ways, "words")
         query = "" if by == "photo" else search_box("q", "Search", HINTS[by], ("page", "sample"), width=270)
         filters_button(opened)
         any_listing(opened, lambda row: choose(opened.view.ids[row]))
         if by == "words":
             shuffle_button()
-    passing = read_filters(opened).mask(opened.view.market)
+    passing = read_filters(opened.view).mask(opened.view.market)
     {"words": show_word_matches, "look": show_matches_in_photos, "photo": show_photo_matches}[by](
         opened, query, passing
     )
@@ -79,7 +79,7 @@ def show_word_matches(opened: OpenRun, query: str, passing: np.ndarray) -> None:
         complete = int(passing[rows[:complete]].sum())
         rows = rows[passing[rows]]
         line = matches_line(len(rows), query, complete)
-    elif sample := read_number("sample", 0, 0, SEEDS):
+    elif sample := link().number("sample", 0, 0, SEEDS):
         rows = np.random.default_rng(sample).permutation(rows)
     if query and not complete and opened.view.has_photos:
         button(f"Look for “{query}” in the photos", "visibility", lambda: set_params(by="look", page=None))

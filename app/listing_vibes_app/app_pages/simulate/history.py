@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import streamlit as st
 
@@ -11,7 +10,7 @@ from listing_vibes.run.histories import Event
 from listing_vibes_app.server.params import set_params
 from listing_vibes_app.server.runs import OpenRun
 
-STATES = 100  # most changes that can be undone
+STATES = 100  # most states that are kept for Undo
 
 
 @dataclass(frozen=True)
@@ -70,43 +69,34 @@ def moves(before: list[str], now: list[str], k: int, history: Iterable[str] = ()
     return Moves(marks, out)
 
 
-def _states(page: str) -> dict[str, Any]:
-    empty: dict[str, Any] = {"now": None, "past": [], "last": {}}
-    states: dict[str, Any] = st.session_state.setdefault(f"undo-{page}", empty)
+def _states(page: str) -> list[dict[str, str]]:
+    """Return the states (parameters by name) of the page in this session, the current one last."""
+    states: list[dict[str, str]] = st.session_state.setdefault(f"undo-{page}", [])
     return states
 
 
 def remember(page: str, state: Mapping[str, str]) -> None:
-    """Record the state (parameters by name) of the page; a new state can be undone."""
-    states, state = _states(page), dict(state)
-    if states["now"] is None:
-        states["now"] = state
-    elif states["now"] != state:
-        states["past"] = [*states["past"], states["now"]][-STATES:]
-        _enter(states, state)
+    """Record the state of the page; a new state can be undone."""
+    states = _states(page)
+    if not states or states[-1] != state:
+        states.append(dict(state))
+    del states[:-STATES]
 
 
 def can_undo(page: str) -> bool:
     """Return whether there is an earlier state."""
-    return bool(_states(page)["past"])
+    return len(_states(page)) > 1
 
 
 def undo(page: str) -> None:
     """Restore the previous state; this cannot be undone."""
-    states = _states(page)
-    if states["past"]:
-        state = states["past"].pop()
-        _enter(states, state)
-        set_params(**{name: value or None for name, value in state.items()})
+    if can_undo(page):
+        states = _states(page)
+        states.pop()
+        set_params(**{name: value or None for name, value in states[-1].items()})
 
 
 def before(page: str, name: str) -> str:
-    """Return the previous value of a parameter; empty if it never changed."""
-    return str(_states(page)["last"].get(name, ""))
-
-
-def _enter(states: dict[str, Any], state: dict[str, str]) -> None:
-    for name, value in state.items():
-        if states["now"].get(name) != value:
-            states["last"][name] = states["now"].get(name, "")
-    states["now"] = state
+    """Return the value of a parameter before its last change; empty if it never changed."""
+    *earlier, now = _states(page)
+    return next((state[name] for state in reversed(earlier) if state[name] != now[name]), "")

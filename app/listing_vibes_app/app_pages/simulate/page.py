@@ -25,7 +25,7 @@ from listing_vibes_app.kit.controls import beside, button, load_more, switch
 from listing_vibes_app.kit.dials import dial_sliders, new_dial
 from listing_vibes_app.kit.list_options import list_options, nothing_listed, read_selections, score_lines
 from listing_vibes_app.kit.notices import untrained_caption
-from listing_vibes_app.server.params import hold, read_choice, set_params
+from listing_vibes_app.server.params import hold, link, set_params
 from listing_vibes_app.server.runs import OpenRun, current_run, rank, rows_of
 from listing_vibes_app.view.formats import count, moment, plain
 
@@ -88,7 +88,7 @@ def toolbar(opened: OpenRun, histories: dict[str, Simulated], two: bool) -> str:
     """Draw the buttons above the histories; return the name of the history that clicks change."""
     with st.container(horizontal=True, vertical_alignment="bottom", width="content", key="labelled-simulate"):
         button("Undo", "undo", lambda: undo(opened.name), disabled=not can_undo(opened.name))
-        side = read_choice("to", list(SIDES), "h") if two else "h"
+        side = link().choice("to", SIDES, "h") if two else "h"
         is_empty = not histories[side].text
         button("Start empty", "delete_sweep", lambda: set_params(**{side: None}), disabled=is_empty)
         save_history({SIDES[name]: histories[name] for name in SIDES} if two else {"history": histories["h"]})

@@ -19,7 +19,7 @@ from listing_vibes_app.kit.controls import SEEDS, any_user, page_of, search_box,
 from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.gallery import gallery, listing_card, matches_line
 from listing_vibes_app.server.boundary import describe_error
-from listing_vibes_app.server.params import read_number, set_params
+from listing_vibes_app.server.params import link, set_params
 from listing_vibes_app.server.runs import BY_RUN, OpenRun, rows_of, search_index
 from listing_vibes_app.view.formats import count, plain
 
@@ -43,7 +43,7 @@ def add_listings(opened: OpenRun, name: str, target: str, history: Simulated, ex
             return
         line = matches_line(len(rows), query, complete)
     else:
-        rows = np.random.default_rng(read_number("sample", 1, 1, SEEDS)).permutation(len(opened.view))
+        rows = np.random.default_rng(link().number("sample", 1, 1, SEEDS)).permutation(len(opened.view))
         line = "Listings in a random order"
     shown = page_of(rows, PAGE, line).tolist()
     chosen = {event.listing for event in history.known}

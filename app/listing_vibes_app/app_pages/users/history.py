@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from listing_vibes.insight.days import market_days
 from listing_vibes.market.log import DAY
-from listing_vibes_app.kit.days import NAME, event_slider, market_days, read_day
+from listing_vibes_app.kit.days import NAME, event_slider, read_day
 from listing_vibes_app.kit.gallery import Card, gallery, listing_card
-from listing_vibes_app.server.params import hold, read_number, set_params
+from listing_vibes_app.server.params import hold, link, set_params
 from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view import formats
-from listing_vibes_app.view.history import moment_of
+from listing_vibes_app.view.market import MarketView
 
 BEFORE, AFTER = 50, 20  # events shown around the moment; a model uses at most 50 events
 EVENT_HELP = "The recommendations know the history up to this event; later events are held out."
@@ -22,23 +23,22 @@ DAY_HELP = "The list on the morning of this day: from the events before it, of t
 
 @dataclass(frozen=True)
 class Known:
-    """The known part of a history (the first `events`) and the `moment` of the list (None: after the last event)."""
+    """The known part of a history: its first `events`."""
 
     events: int
-    moment: Any
     day: str = ""  # the day in words, if the moment is a day
     of_day: int = 0  # events of that day
 
 
 def known_until(opened: OpenRun, user: int) -> Known:
     """Draw the choice of event or day and its slider; return the known part of the history."""
-    days, day, log = market_days(opened), read_day(opened), opened.view.log
+    days, day, log = market_days(opened.run), read_day(opened), opened.view.log
     start, end = int(log.start[user]), int(log.start[user + 1])
     if days is not None:
 
         def change(of: str) -> None:
             """Switch from an event to its day, or back to the event."""
-            at = read_number("at", max(1, (end - start) * 4 // 5), 1, end - start)
+            at = link().number("at", max(1, (end - start) * 4 // 5), 1, end - start)
             time = log.time[min(end - 1, start + at)]
             set_params(**{NAME: days.date(int((time - days.begin(0)) // DAY)) if of == "day" else None})
 
@@ -51,13 +51,12 @@ def known_until(opened: OpenRun, user: int) -> Known:
             **hold("as-of", "event" if day is None else "day", change),
         )
     if days is None or day is None:
-        at = event_slider(end - start, EVENT_HELP)
-        return Known(at, moment_of(opened.view, user, at))
+        return Known(event_slider(end - start, EVENT_HELP))
     first, last, here = (date.fromisoformat(days.date(item)) for item in (0, len(days) - 1, day))
     held = hold("at-day", here, lambda new: set_params(**{NAME: new.isoformat()}))
     st.slider("As of the morning of", first, last, format="D MMM YYYY", help=DAY_HELP, **held)
     low, high = (log.history_at(user, days.begin(number))[1] - start for number in (day, day + 1))
-    return Known(low, days.begin(day), formats.moment(days.begin(day)), high - low)
+    return Known(low, formats.moment(days.begin(day)), high - low)
 
 
 def show_history(opened: OpenRun, user: int) -> Known:
@@ -110,3 +109,16 @@ def timeline(opened: OpenRun, start: int, events: range, known: Known) -> list[C
         }
         cards.append(listing_card(opened, int(log.listing[event]), **more))
     return cards
+
+
+def later_listings(view: MarketView, user: int, at: int, events: int | None = None) -> set[int]:
+    """Return rows of the new listings that a user interacted with in the next `events` events after the first `at`.
+
+    None: in all later events. Rejections do not count.
+    """
+    log = view.log
+    available = int(log.start[user]) + at
+    later = slice(available, int(log.start[user + 1]) if events is None else available + events)
+    return set(log.listing[later][log.is_positive[later]].tolist()) - set(
+        log.listing[available - at : available].tolist()
+    )

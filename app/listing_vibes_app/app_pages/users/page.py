@@ -5,14 +5,15 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from listing_vibes.insight.days import market_days
 from listing_vibes.insight.explain import Explanation, explain
 from listing_vibes.insight.selection.selection import Selection
 from listing_vibes.run.histories import events_at
-from listing_vibes_app.app_pages.users.history import Known, show_history
+from listing_vibes_app.app_pages.users.history import Known, later_listings, show_history
 from listing_vibes_app.app_pages.users.picker import choose_user, picker
 from listing_vibes_app.kit.as_code import as_code
 from listing_vibes_app.kit.controls import any_user, beside, button, load_more
-from listing_vibes_app.kit.days import NAME, market_days
+from listing_vibes_app.kit.days import NAME
 from listing_vibes_app.kit.dials import dial_sliders, new_dial
 from listing_vibes_app.kit.empty import empty, popular, to_similar, unknown
 from listing_vibes_app.kit.gallery import Reason, gallery, listing_card
@@ -23,7 +24,6 @@ from listing_vibes_app.server.params import set_params
 from listing_vibes_app.server.photos import cover_url, photo_url
 from listing_vibes_app.server.runs import BY_RUN, OpenRun, current_run, rank, rows_of
 from listing_vibes_app.view import formats
-from listing_vibes_app.view.history import later_listings
 
 EVENTS = 2  # most events in an explanation
 LEAST, TINY = 0.001, 0.005  # smallest gain of a reason, and of a feature of the blend, that is shown
@@ -68,7 +68,7 @@ def page() -> None:
 def show_recommendations(opened: OpenRun, user: int, known: Known) -> None:
     """Show the recommendations as of the moment, and mark the listings that the user interacted with later."""
     if not known.events:
-        days = market_days(opened)
+        days = market_days(opened.run)
         last = days.date(len(days) - 1) if days else None
         why = "Go to a later day, or look at the history event by event."
         title = "Nothing is known of this user before that day"
@@ -133,11 +133,11 @@ def describe_hits(known: Known, shown: set[int], later: set[int], today: set[int
 
 @st.cache_data(show_spinner=False, max_entries=32, hash_funcs=BY_RUN)
 def _reasons(
-    opened: OpenRun, user: int, at: int, moment: Any, selection: Selection, listings: list[str]
+    opened: OpenRun, user: int, at: int, selection: Selection, listings: list[str]
 ) -> list[Explanation]:
     run, start = opened.run, opened.run.log.start[user]
     history = events_at(run, np.arange(start, start + at))
-    return explain(run, history, listings, moment, selection.rules, selection.blend, BUDGET)
+    return explain(run, history, listings, selection.at, selection.rules, selection.blend, BUDGET)
 
 
 def explain_list(
@@ -148,7 +148,7 @@ def explain_list(
     Raises:
         VibesError: see `listing_vibes.insight.explain.explain`.
     """
-    result = _reasons(opened, user, known.events, known.moment, selection, listings)
+    result = _reasons(opened, user, known.events, selection, listings)
     return [
         [_event_reason(opened, item, event) for event in item.events[:EVENTS] if event["adds"] >= LEAST]
         + _part_reason(opened, item)

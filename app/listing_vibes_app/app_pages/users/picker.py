@@ -8,7 +8,7 @@ from listing_vibes.run.run import Run
 from listing_vibes_app.kit.controls import any_user, search_box
 from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.people import people_table
-from listing_vibes_app.server.params import bind, read_number, set_params
+from listing_vibes_app.server.params import bind, link, set_params
 from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view.formats import count, moment
 from listing_vibes_app.view.market import MarketView
@@ -51,7 +51,7 @@ def picker(opened: OpenRun) -> None:
     """Draw the search, the minimum number of events, and a table to choose from."""
     view = opened.view
     longest = int(np.diff(view.log.start).max())
-    least = read_number("least", 1, 1, longest)
+    least = link().number("least", 1, 1, longest)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         text = search_box("who", "User id", "An id or a part of it")
         st.number_input("Events at least", 1, longest, width=150, **bind("least", least, 1))

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.days import MarketDays
+from listing_vibes.insight.days import market_days
 from listing_vibes.insight.map.cluster_names import portraits
 from listing_vibes.insight.map.facets import facets
 from listing_vibes.insight.map.region import SIZE
@@ -19,16 +19,13 @@ from listing_vibes.words import count
 TYPICAL = 24  # listings of a group that come first in its gallery
 TRAITS = 6
 GROUPS_FROM, PARTS_FROM, MOST = 1.6, 4, 1000  # zooms of names of groups and of parts, and beyond the largest
+LISTINGS = 64  # maximum number of listings in one request
+FACET = ("name", "label", "kind", "bars", "totals", "ends", "values")
 
 
-def places_part(drawn: SpaceMap) -> bytes:
-    """Return x and y of each listing, then its cluster: uint16 and int16, little endian."""
-    return drawn.places.astype("<u2").tobytes() + drawn.cluster.astype("<i2").tobytes()
-
-
-def map_data(drawn: SpaceMap, days: MarketDays | None) -> dict[str, Any]:
+def map_data(drawn: SpaceMap) -> dict[str, Any]:
     """Return what the script needs to draw the listings as points: their number, half their width and height, and their days."""
-    number = len(drawn.rows)
+    number, days = len(drawn.rows), market_days(drawn.run)
     return {
         "n": number,
         "reach": np.abs(drawn.places - SIZE / 2).max(axis=0, initial=1).tolist(),
@@ -37,15 +34,41 @@ def map_data(drawn: SpaceMap, days: MarketDays | None) -> dict[str, Any]:
     }
 
 
-def groups_part(drawn: SpaceMap) -> list[dict[str, Any]]:
-    """Return each group: its name, its size and its typical listings."""
-    return [
-        {"name": name, "size": int(size), "typical": drawn.typical(number, TYPICAL).tolist()}
-        for number, (name, size) in enumerate(zip(drawn.names, drawn.sizes, strict=False))
-    ]
+def map_part(drawn: SpaceMap, part: str, params: Mapping[str, str]) -> Any:
+    """Return a part of a map, as bytes or as what becomes JSON; None if there is none of this name.
+
+    The parts are the `places` (x and y of each listing as uint16, then its cluster as int16), the `groups`, the `names` on the
+    map, the `facets`, their `codes` one facet after the other, what sets a selection apart (`about`), and the codes of a `day`.
+
+    Raises:
+        VibesError: a parameter cannot be read, or there is no such day.
+    """
+    match part:
+        case "places":
+            return drawn.places.astype("<u2").tobytes() + drawn.cluster.astype("<i2").tobytes()
+        case "groups":
+            return [
+                {"name": name, "size": int(size), "typical": drawn.typical(number, TYPICAL).tolist()}
+                for number, (name, size) in enumerate(zip(drawn.names, drawn.sizes, strict=False))
+            ]
+        case "names":
+            return _names(drawn)
+        case "facets":
+            return [
+                {name: getattr(item, name) for name in FACET} for item in facets(drawn.run.market, drawn.rows)
+            ]
+        case "codes":
+            return b"".join(item.codes.tobytes() for item in facets(drawn.run.market, drawn.rows))
+        case "about":
+            return {"traits": _traits(drawn, chosen_by(drawn, params))}
+        case "day":
+            days = market_days(drawn.run)
+            (number,) = read_numbers(params, 0 if days is None else len(days), 1)
+            return None if days is None else days.codes(number, drawn.rows).tobytes()
+    return None
 
 
-def names_part(drawn: SpaceMap) -> list[dict[str, Any]]:
+def _names(drawn: SpaceMap) -> list[dict[str, Any]]:
     """Return the names on the map, see `SpaceMap.labels`, the most important first, and from which to which zoom each is shown."""
     labels = drawn.labels()
     has_parents = sum(level == 0 for level, _, _ in labels) > 1
@@ -58,22 +81,27 @@ def names_part(drawn: SpaceMap) -> list[dict[str, Any]]:
     ]
 
 
-def facets_part(drawn: SpaceMap) -> tuple[list[dict[str, Any]], bytes]:
-    """Return the facets of the listings, and their codes one facet after the other."""
-    given = facets(drawn.run.market, drawn.rows)
-    fields = ("name", "label", "kind", "bars", "totals", "ends", "values")
-    described = [{field: getattr(item, field) for field in fields} for item in given]
-    return described, b"".join(item.codes.tobytes() for item in given)
-
-
-def about_part(drawn: SpaceMap, params: Mapping[str, str]) -> dict[str, Any]:
-    """Return what sets a selection apart from the other listings of the map."""
-    chosen = chosen_by(drawn, params)
+def _traits(drawn: SpaceMap, chosen: np.ndarray) -> list[list[Any]]:
+    """Return what sets a selection (n,) bool apart from the other listings of the map."""
     if chosen.all() or not chosen.any():
-        return {"traits": []}
+        return []
     (portrait,) = portraits(drawn.values, np.where(chosen, 0, -1))
-    traits = [[f"{item.label}: {item.text}", item.inside, item.outside] for item in portrait.traits[:TRAITS]]
-    return {"traits": traits}
+    return [[f"{item.label}: {item.text}", item.inside, item.outside] for item in portrait.traits[:TRAITS]]
+
+
+def read_numbers(params: Mapping[str, str], count: int, most: int = LISTINGS) -> list[int]:
+    """Return the numbers below `count` in the parameter `of`, such as those of listings on the map.
+
+    Raises:
+        VibesError: one of them is none, or there are more than `most`.
+    """
+    parts = [part for part in params.get("of", "").split(",") if part]
+    if not 0 < len(parts) <= most or not all(part.isdecimal() and len(part) < 10 for part in parts):
+        raise VibesError(f"Give 1 to {most} numbers as 'of'.")
+    numbers = [int(part) for part in parts]
+    if max(numbers) >= count:
+        raise VibesError(f"There is no number {max(numbers)}; give numbers below {count}.")
+    return numbers
 
 
 def chosen_by(drawn: SpaceMap, params: Mapping[str, str]) -> np.ndarray:

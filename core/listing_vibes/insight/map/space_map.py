@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.days import MarketDays
+from listing_vibes.insight.days import market_days
 from listing_vibes.insight.map.cluster_names import (
     ListingValues,
     Portrait,
@@ -153,7 +153,7 @@ class SpaceMap:
         for condition in where:
             result &= fulfilling(market, condition)[self.rows]
         if day is not None:
-            days = MarketDays.of(self.run.log, self.run.catalogue)
+            days = market_days(self.run)
             number = None if days is None else days.number(day)
             if days is None or number is None:
                 raise VibesError(

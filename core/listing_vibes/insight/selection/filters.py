@@ -5,7 +5,6 @@ near it, active on a day.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -40,15 +39,10 @@ class Filters:
     on: dt.date | None = None
 
     @classmethod
-    def read(cls, market: Market, params: Mapping[str, str]) -> Filters:
+    def read(cls, market: Market, params: Params) -> Filters:
         """Read the filters of a URL; those that are invalid are added to `Params.unused`."""
-        params = Params.of(params)
-        km = _read_number(params.get("km", "")) if has_place(market) else None
-        on = _read_day(params.get("on", "")) if has_dates(market) else None
-        read = {"km": km, "on": on}
-        params.unused += [
-            (name, params[name]) for name, value in read.items() if params.get(name) and value is None
-        ]
+        km = params.read("km", lambda text: _read_number(text) if has_place(market) else None)
+        on = params.read("on", lambda text: _read_day(text) if has_dates(market) else None)
         ends = params.get("price", "").partition("-")[::2]
         low, high = (_read_number(end) if price(market) else None for end in ends)
         if any(text and value is None for text, value in zip(ends, (low, high), strict=True)):

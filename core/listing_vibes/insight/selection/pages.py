@@ -10,12 +10,12 @@ import pandas as pd
 
 from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError, printable
-from listing_vibes.insight.days import MarketDays
+from listing_vibes.insight.days import market_days
 from listing_vibes.insight.map.parts import chosen_by
 from listing_vibes.insight.map.space_map import map_of
 from listing_vibes.insight.selection.filters import Filters
 from listing_vibes.insight.selection.histories import known_events
-from listing_vibes.insight.selection.params import Params, read_blend, read_rules, whole
+from listing_vibes.insight.selection.params import Params, read_blend, read_rules
 from listing_vibes.insight.selection.selection import Selection
 from listing_vibes.run.histories import Event, events_at, user_number
 from listing_vibes.run.rules import Rules
@@ -101,7 +101,7 @@ def similar(run: Run, params: Params) -> list[Selection]:
     row = run.row(listing)
     filters = Filters.read(market, params)
     rules = filters.rules(market, market.listing_row.get(listing), read_rules(market, params, False))
-    spaces, k = [space(run, params)], whole(params, "k", USUAL, 1, MOST)
+    spaces, k = [space(run, params)], params.number("k", USUAL, 1, MOST)
     if params.get("view") == "spaces":
         spaces = [name for name in run.spaces if np.any(run.vectors(name)[row])]
     return [Selection("similar", listing, k, SPACES.get(name, name), name, rules=rules) for name in spaces]
@@ -112,7 +112,7 @@ def search(run: Run, params: Params) -> Selection:
     filters = Filters.read(run.market, params)
     rules = filters.rules(run.market, None, Rules())
     return Selection(
-        "search", params.get("q", "").strip(), LOOKS * whole(params, "page", 1, 1, 10_000), rules=rules
+        "search", params.get("q", "").strip(), LOOKS * params.number("page", 1, 1, 10_000), rules=rules
     )
 
 
@@ -127,8 +127,8 @@ def users(run: Run, params: Params) -> list[Selection]:
     """What a user is recommended as of an event of their history, or as of the morning of a day."""
     number = user_number(run, _required(params, "user"))
     user, at, history = as_of(run, number, visible_events(run, number, params))
-    days = MarketDays.of(run.log, run.catalogue) if "day" in params else None
-    day = None if days is None else days.number(params["day"])
+    days = market_days(run) if "day" in params else None
+    day = params.read("day", lambda text: None if days is None else days.number(text))
     if days is not None and day is not None:
         user, at, history = run.log.users[number], days.date(day), ()
     return [_recommended(run, params, user, at=at, history=history)]
@@ -186,7 +186,7 @@ def _recommended(
     history: tuple[Event, ...] = (),
 ) -> Selection:
     rules, blend = read_rules(run.market, params, True), read_blend(run, params)
-    k = whole(params, "k", USUAL, 1, MOST)
+    k = params.number("k", USUAL, 1, MOST)
     return Selection("recommend", user, k, label, at=at, history=history, rules=rules, blend=blend)
 
 
@@ -198,7 +198,7 @@ def space(run: Run, params: Params) -> str:
 def visible_events(run: Run, user: int, params: Params) -> int:
     """Return how many events of a user's history the recommender knows by a URL; by default four fifths."""
     total = int(run.log.start[user + 1] - run.log.start[user])
-    return whole(params, "at", max(1, total - max(1, total // 5)), 1, total)
+    return params.number("at", max(1, total - max(1, total // 5)), 1, total)
 
 
 def as_of(run: Run, user: int, at: int) -> tuple[str, str | int | None, tuple[Event, ...]]:

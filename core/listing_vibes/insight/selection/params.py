@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from typing import TypeVar
 from urllib.parse import quote, unquote
 
 from listing_vibes.market.attribute_types import Attribute
@@ -18,43 +19,38 @@ WIDEST = 9  # tenths of the weight of variety
 DEFAULT = "trained"  # in a URL, the default blend of the run
 _SEPARATORS = re.compile("[%|:,]")
 _WHOLE = re.compile(r"-?[0-9]{1,11}")
+T = TypeVar("T")
 
 
 class Params(dict[str, str]):
     """The parameters of a URL; those that are read and invalid are added to `unused`, as (name, value)."""
 
-    def __init__(self, values: Mapping[str, str]) -> None:
+    def __init__(self, values: Mapping[str, str], unused: list[tuple[str, str]] | None = None) -> None:
         super().__init__(values)
-        self.unused: list[tuple[str, str]] = []
+        self.unused = [] if unused is None else unused
 
-    @classmethod
-    def of(cls, values: Mapping[str, str]) -> Params:
-        """Return parameters themselves, or those of another mapping."""
-        return values if isinstance(values, Params) else cls(values)
+    def read(self, name: str, parse: Callable[[str], T | None]) -> T | None:
+        """Return a parameter as `parse` reads it; None if it is missing, or if `parse` returns None because it is invalid."""
+        text = self.get(name, "")
+        value = parse(text) if text else None
+        if text and value is None:
+            self.unused.append((name, text))
+        return value
 
     def choice(self, name: str, known: Collection[str], default: str = "") -> str:
         """Return a parameter that must be one of `known`; the default if it is missing or invalid."""
-        value = self.get(name, "")
-        if value and value not in known:
-            self.unused.append((name, value))
-        return value if value in known else default
+        return self.read(name, lambda text: text if text == default or text in known else None) or default
+
+    def number(self, name: str, default: int, low: int, high: int) -> int:
+        """Return a parameter that must be a whole number, clipped to `low` and `high`."""
+        value = self.read(name, lambda text: int(text) if _WHOLE.fullmatch(text) else None)
+        return max(low, min(high, default if value is None else value))
 
     def names(self, name: str, known: Collection[str]) -> tuple[str, ...]:
         """Return the valid names of a parameter with commas."""
         parts = [part for part in self.get(name, "").split(",") if part]
         self.unused += [(name, part) for part in parts if unquote(part) not in known]
         return tuple(unquote(part) for part in parts if unquote(part) in known)
-
-
-def whole(params: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
-    """Return a parameter that must be a whole number, clipped to `low` and `high`."""
-    text = params.get(name, "")
-    return max(low, min(high, int(text) if is_whole(text) else default))
-
-
-def is_whole(text: str) -> bool:
-    """Return whether a parameter is a whole number."""
-    return _WHOLE.fullmatch(text) is not None
 
 
 def escaped(text: str) -> str:
@@ -73,16 +69,14 @@ def groupings(market: Market) -> list[Attribute]:
     ]
 
 
-def read_rules(market: Market, params: Mapping[str, str], users: bool) -> Rules:
+def read_rules(market: Market, params: Params, users: bool) -> Rules:
     """Read the rules of a URL; conditions are checked when the list is made.
 
     In a list for `users` listings are active and unseen by default.
     """
-    params, names = Params.of(params), {item.name for item in groupings(market)}
-    seller = params.choice("per", names) or None
+    names = {item.name for item in groupings(market)}
+    seller, most = params.choice("per", names) or None, params.number("most", 2, 1, 99)
     live, seen, fill = (params.choice(name, ("0", "1")) for name in ("live", "seen", "fill"))
-    numbers = {name: params[name] for name in ("variety", "most") if params.get(name)}
-    params.unused += [(name, value) for name, value in numbers.items() if not is_whole(value)]
     texts = {
         rule.parameter: tuple(
             text for part in params.get(rule.parameter, "").split(";") if (text := part.strip())
@@ -94,9 +88,9 @@ def read_rules(market: Market, params: Mapping[str, str], users: bool) -> Rules:
         live_only=live == "1" if live else None,
         drop_seen=False if users and seen == "1" else None,
         same=params.names("same", names) if users else (),  # else a filter
-        at_most=whole(params, "most", 2, 1, 99) if seller else None,
+        at_most=most if seller else None,
         seller=seller,
-        diversity=whole(params, "variety", 0, 0, WIDEST) / 10,
+        diversity=params.number("variety", 0, 0, WIDEST) / 10,
         fill=fill == "1",
         **texts,
     )

@@ -50,7 +50,7 @@ async function loadDay(map) {
   const { day } = map.state
   if (map.dayOf === day) return
   map.dayOf = day
-  const now = day < 0 ? null : await bytes(map, `day/${day}`)
+  const now = day < 0 ? null : await bytes(map, "day", { of: day })
   if (map.dayOf !== day) return // the user has moved to another day
   map.now = now
   update(map)

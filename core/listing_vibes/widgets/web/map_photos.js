@@ -33,7 +33,7 @@ async function loadPhoto(map, i) {
   if (photos.size > CACHED) photos.clear()
   photos.set(i, null)
   const image = (blob) => createImageBitmap(blob, { resizeHeight: 4 * TILE, resizeQuality: "medium" })
-  photos.set(i, await ask(map, `photo/${i}`).then((response) => response.blob()).then(image).catch(() => null))
+  photos.set(i, await ask(map, "photo", { of: i }).then((response) => response.blob()).then(image).catch(() => null))
   draw(map)
 }
 

@@ -16,7 +16,7 @@ export default {
     const source = {
       ask: request,
       async photo(_data, i) {
-        const blob = await (await request(null, `photo/${i}`, {})).blob()
+        const blob = await (await request(null, "photo", { of: i })).blob()
         return blob.size ? URL.createObjectURL(blob) : ""
       },
       state: () => {

@@ -261,7 +261,7 @@ const SERVER = {
   ask: (data, part, params, body) => fetch(partUrl(data, part, params), body && {
     method: "POST", headers: { "Content-Type": "application/json" }, body,
   }),
-  photo: (data, i) => partUrl(data, `photo/${i}`),
+  photo: (data, i) => partUrl(data, "photo", { of: i }),
   state(data) {
     const params = new URLSearchParams(location.search)
     return Object.fromEntries(Object.entries(IN_URL).map(([name, [read]]) => [name, read(params.get(name) ?? "", data)]))
