@@ -7,28 +7,24 @@ import streamlit as st
 
 from listing_vibes.insight.photo_search import PhotoSearch
 from listing_vibes.progress import Counted, Update
-from listing_vibes_app.server.runs import MOST, OpenRun
+from listing_vibes_app.server.runs import BY_RUN, MOST, OpenRun
 from listing_vibes_app.view.formats import time_left
 
+_LOCK = threading.Lock()  # so that two sessions do not do the same work
 
-@st.cache_resource(show_spinner=False)
-def _searches() -> tuple[dict[int, PhotoSearch], threading.Lock]:
-    return {}, threading.Lock()
+
+@st.cache_resource(show_spinner=False, max_entries=MOST, hash_funcs=BY_RUN)
+def _searches(opened: OpenRun) -> list[PhotoSearch]:
+    """Return the search of a run in a list, which is empty until its photos are classified."""
+    return []
 
 
 def photo_search(opened: OpenRun) -> PhotoSearch | None:
     """Return the search of a run, None if `prepare_search` has to classify the photos first."""
-    searches, _ = _searches()
-    if opened.number not in searches and (search := PhotoSearch.open(opened.run)) is not None:
-        _add(opened, search)
-    return searches.get(opened.number)
-
-
-def _add(opened: OpenRun, search: PhotoSearch) -> None:
-    searches, _ = _searches()
-    searches[opened.number] = search
-    for old in list(searches)[:-MOST]:
-        searches.pop(old, None)
+    searches = _searches(opened)
+    if not searches and (search := PhotoSearch.open(opened.run)) is not None:
+        searches.append(search)
+    return searches[0] if searches else None
 
 
 def prepare_search(opened: OpenRun, report: Callable[[float, str], object]) -> None:
@@ -47,6 +43,6 @@ def prepare_search(opened: OpenRun, report: Callable[[float, str], object]) -> N
             report(min(1.0, update.done / max(update.total, 1)), line)
 
     report(0.0, "Opening the photo encoder")
-    with _searches()[1]:  # so that two sessions do not do the same work
+    with _LOCK:
         if photo_search(opened) is None:
-            _add(opened, PhotoSearch.make(opened.run, progress))
+            _searches(opened).append(PhotoSearch.make(opened.run, progress))

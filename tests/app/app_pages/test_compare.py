@@ -99,7 +99,7 @@ def test_two_runs_on_one_listing_and_one_user(show, run, other, tmp_path):
     for params, what in (({"listing": "ghost"}, "listing"), ({"of": "user", "user": "ghost"}, "user")):
         assert f"There is no {what} “ghost”" in texts(show("compare", run, other, part="runs", **params))
     page.text_input(key="words").set_value("zebra").run()
-    assert "No listing matches “zebra”" in texts(page)
+    assert "No listing matches “zebra”" in page.toast[0].value
     page.text_input(key="words").set_value("l07").run()
     assert page.query_params["listing"] == "l07"
 

@@ -155,35 +155,28 @@ def test_places_fill_the_frame_in_their_order_and_an_outlier_does_not_shrink_it(
 
 
 def test_what_is_new_stands_among_its_nearest_and_moves_nothing(trained, monkeypatch):
-    space, ids = "model", np.array(trained.listing_ids)
-    rng = np.random.default_rng(0)
-    columns = {"space": space, "listing_id": ids, "x": rng.random(len(ids)), "y": rng.random(len(ids))}
-    frame = pd.DataFrame(columns | {"cluster": np.arange(len(ids)) % 2})
-    assert with_newcomers(trained, frame) is frame
-    missing = [3, 40]
-    found = with_newcomers(trained, frame.drop(index=missing))
-    stood, new = found.iloc[: -len(missing)], found.iloc[-len(missing) :]
-    pd.testing.assert_frame_equal(
-        stood.reset_index(drop=True), frame.drop(index=missing).reset_index(drop=True), check_dtype=False
-    )
-    assert new["listing_id"].tolist() == ids[missing].tolist()
-    vectors = trained.vectors(space)
-    for row, place in zip(missing, new[["x", "y"]].to_numpy(), strict=True):
-        others = np.delete(np.arange(len(ids)), missing)
-        near = others[np.argsort(-vectors[others] @ vectors[row])[:15]]
-        spots = frame[["x", "y"]].to_numpy()[near]
-        assert (place >= spots.min(axis=0)).all() and (place <= spots.max(axis=0)).all()
-    assert set(new["cluster"]) <= {0, 1}
-    monkeypatch.setattr("listing_vibes.insight.map.vibe_map.AT_ONCE", 2 * len(ids))  # of many, some at a time
-    missing, stands = np.arange(0, 15, 3), frame.drop(index=np.arange(0, 15, 3))
-    for row, one in zip(
-        missing, with_newcomers(trained, stands).iloc[len(stands) :].itertuples(), strict=True
-    ):
-        at, group = place_among(
-            vectors[stands.index] @ vectors[row], stands[["x", "y"]].to_numpy(), stands["cluster"].to_numpy()
-        )
-        np.testing.assert_allclose([one.x, one.y], at, atol=1e-4)
-        assert one.cluster == group
+    space, count = "model", len(trained.listing_ids)
+    rng, every = np.random.default_rng(0), np.arange(count)
+    frame = pd.DataFrame({"x": rng.random(count), "y": rng.random(count), "cluster": every % 2})
+    assert with_newcomers(trained, space, frame, every)[0] is frame
+    vectors, places = trained.vectors(space), frame[["x", "y"]].to_numpy()
+    for missing, at_once in (
+        ([3, 40], 4_000_000),
+        (np.arange(0, 15, 3), 2 * count),
+    ):  # at once, and two at a time
+        monkeypatch.setattr("listing_vibes.insight.map.vibe_map.AT_ONCE", at_once)
+        old = np.delete(every, missing)
+        found, rows = with_newcomers(trained, space, frame.iloc[old], old)
+        assert rows.tolist() == [*old, *missing]
+        pd.testing.assert_frame_equal(found[: len(old)], frame.iloc[old].reset_index(drop=True))
+        for row, one in zip(missing, found[len(old) :].itertuples(), strict=True):
+            near = old[np.argsort(-vectors[old] @ vectors[row])[:NEIGHBORS]]
+            at, group = place_among(
+                vectors[near] @ vectors[row], places[near], frame["cluster"].to_numpy()[near]
+            )
+            np.testing.assert_allclose([one.x, one.y], at, atol=1e-4)
+            assert one.cluster == group
+            assert (places[near].min(axis=0) <= at).all() and (at <= places[near].max(axis=0)).all()
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -4,10 +4,12 @@ import pandas as pd
 import streamlit as st
 
 from listing_vibes.errors import VibesError
+from listing_vibes.evaluation.saved import QUERIES
 from listing_vibes.insight.comparison import Comparison, compare
 from listing_vibes.insight.disagreements import first_lists, refit
 from listing_vibes.insight.rankings import load_rankings, rankers, ranking_name
 from listing_vibes.market.splits import Split
+from listing_vibes.run.versions import results_of
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
 from listing_vibes_app.server.boundary import describe_error
@@ -15,9 +17,14 @@ from listing_vibes_app.server.runs import BY_RUN, OpenRun, open_run, run_paths, 
 from listing_vibes_app.view.formats import plain
 
 
-@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_RUN)
 def _rankers(opened: OpenRun) -> list[str]:
     """Return the scorers of the run's evaluation; none without one."""
+    path = results_of(opened.run.path) / QUERIES
+    return _load_rankers(opened, path.stat().st_mtime_ns) if path.is_file() else []
+
+
+@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_RUN)
+def _load_rankers(opened: OpenRun, stamp: int) -> list[str]:
     frame = load_rankings(opened.run)
     return [] if frame is None else rankers(frame)
 

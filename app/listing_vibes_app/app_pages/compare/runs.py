@@ -53,13 +53,14 @@ def find_listing(opened: OpenRun) -> None:
 
     def take(words: str) -> None:
         rows, _ = search_index(opened).find(words)
-        listing = opened.view.ids[int(rows[0])] if len(rows) else None
-        set_params(listing=listing, nothing=words or None if listing is None else None)
+        if len(rows):
+            set_params(listing=opened.view.ids[int(rows[0])])
+        elif words:
+            st.toast(plain(f"No listing matches “{words}”. Try fewer or shorter words."), duration="long")
 
     hint = "Words or an id; the best match is taken"
     st.text_input("Find a listing", type="search", placeholder=hint, width=340, **hold("words", "", take))
-
-    any_listing(opened, lambda row: set_params(listing=opened.view.ids[row], nothing=None))
+    any_listing(opened, lambda row: set_params(listing=opened.view.ids[row]))
 
 
 def find_user(opened: OpenRun) -> None:
@@ -72,10 +73,7 @@ def of_listing(opened: OpenRun, other: OpenRun) -> None:
     """Show the similar listings of both runs for the listing in the URL."""
     listing = st.query_params.get("listing")
     if listing is None:
-        if missed := st.query_params.get("nothing"):
-            empty(f"No listing matches “{missed}”", "Try fewer or shorter words, or take any listing.")
-        else:
-            st.caption("Find a listing, or take any; its neighbors in both runs are shown here.")
+        st.caption("Find a listing, or take any; its neighbors in both runs are shown here.")
         return
     row = opened.view.market.listing_row.get(listing)
     if row is None:

@@ -22,7 +22,7 @@ from listing_vibes.insight.map.cluster_names import (
 )
 from listing_vibes.insight.map.region import grid_places, inside, read_outline
 from listing_vibes.insight.map.tones import COLUMNS
-from listing_vibes.insight.map.vibe_map import LEAST, coarse_layout, place_among, read_map
+from listing_vibes.insight.map.vibe_map import LEAST, coarse_layout, place_among, read_map, with_newcomers
 from listing_vibes.insight.photo_search import looks_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.conditions import fulfilling
@@ -231,7 +231,7 @@ def load_maps(run: Run) -> dict[str, SpaceMap] | None:
     for space in run.spaces:
         mine = np.flatnonzero((frame["space"] == space).to_numpy() & (rows >= 0))
         if len(mine):
-            maps[space] = _of_frame(run, space, frame.iloc[mine], rows[mine])
+            maps[space] = _of_frame(run, space, *with_newcomers(run, space, frame.iloc[mine], rows[mine]))
     return with_street_map(maps)
 
 

@@ -150,8 +150,7 @@ def save_map(run: Run, report: Report = silent) -> None:
 
 
 def read_map(run: Run) -> pd.DataFrame | None:
-    """Read the map of a run, with listings of later refreshes placed near their neighbors; None if there is no map, or if it is of
-    other embeddings.
+    """Read the map of a run, without listings of later refreshes; None if there is no map, or if it is of other embeddings.
 
     Raises:
         VibesError: the file is damaged.
@@ -160,31 +159,34 @@ def read_map(run: Run) -> pd.DataFrame | None:
     frame = read_stored_table(file, COLUMNS, hint)
     if frame is not None:
         require_numbers(frame, file, ("x", "y", "cluster"), hint)
-    if frame is None or frame.attrs.get(DRAWN_OF) != embeddings_of(run):
-        return None
-    return with_newcomers(run, frame)
+    is_current = frame is not None and frame.attrs.get(DRAWN_OF) == embeddings_of(run)
+    return frame if is_current else None
 
 
-def with_newcomers(run: Run, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return `frame` with the run's missing listings appended; existing positions do not change. See `place_among`."""
-    parts, row = [frame], pd.Index(run.listing_ids, dtype=object).get_indexer(frame[C.LISTING].astype(object))
-    for space in [space for space in run.spaces if (frame["space"] == space).any()]:
-        mine = (frame["space"] == space).to_numpy() & (row >= 0)
-        drawn, rows = frame[mine], row[mine]
-        new = np.setdiff1d(np.flatnonzero(run.index(space).known), rows)
-        if not len(new) or not len(rows):
-            continue
-        vectors, places = run.vectors(space), drawn[["x", "y"]].to_numpy(float)
-        clusters = drawn["cluster"].to_numpy(int)
-        lines, size = [], max(1, AT_ONCE // len(rows))
-        for first in range(0, len(new), size):
-            cosines = vectors[new[first : first + size]] @ vectors[rows].T
-            for neighbors, cosine in zip(best(cosines - 1, NEIGHBORS)[0], cosines, strict=True):
-                place, cluster = place_among(cosine[neighbors], places[neighbors], clusters[neighbors])
-                lines.append((space, *place, cluster))
-        added = pd.DataFrame(lines, columns=["space", "x", "y", "cluster"]).astype({"cluster": np.int32})
-        parts.append(added.assign(**{C.LISTING: [run.listing_ids[row] for row in new]}))
-    return frame if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+def with_newcomers(
+    run: Run, space: str, drawn: pd.DataFrame, rows: np.ndarray
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return the positions on the map of a space, and their rows in the run, with the listings that later refreshes added.
+
+    Existing positions do not change. See `place_among`.
+
+    Args:
+        drawn: `x, y, cluster` of n listings.
+        rows: (n,) their rows.
+    """
+    new = np.setdiff1d(np.flatnonzero(run.index(space).known), rows)
+    if not len(new):
+        return drawn, rows
+    vectors, places = run.vectors(space), drawn[["x", "y"]].to_numpy(float)
+    clusters = drawn["cluster"].to_numpy(int)
+    lines, size = [], max(1, AT_ONCE // len(rows))
+    for first in range(0, len(new), size):
+        cosines = vectors[new[first : first + size]] @ vectors[rows].T
+        for neighbors, cosine in zip(best(cosines - 1, NEIGHBORS)[0], cosines, strict=True):
+            place, cluster = place_among(cosine[neighbors], places[neighbors], clusters[neighbors])
+            lines.append((*place, cluster))
+    added = pd.DataFrame(lines, columns=["x", "y", "cluster"])
+    return pd.concat([drawn, added], ignore_index=True), np.concatenate([rows, new])
 
 
 def place_among(alike: np.ndarray, places: np.ndarray, clusters: np.ndarray) -> tuple[np.ndarray, int]:
