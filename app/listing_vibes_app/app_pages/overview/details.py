@@ -15,11 +15,15 @@ from listing_vibes.scoring.ranking_names import CEILING
 from listing_vibes.serving.monitor.checks import Monitored
 from listing_vibes.words import percent
 from listing_vibes_app.kit import charts
-from listing_vibes_app.kit.measures import recall_columns
+from listing_vibes_app.kit.measures import RECALL_HELP, recall_columns
 from listing_vibes_app.server.boundary import boundary
 from listing_vibes_app.server.runs import BY_RUN, OpenRun
 from listing_vibes_app.view.formats import count, plain
 
+PROTOCOLS = {
+    "temporal": "Trained on earlier events, tested on later ones.",
+    "leave-one-out": "Each user's last event is predicted from those before (leave-one-out).",
+}
 #: Color and symbol of the default ranking, and of all other methods.
 KINDS = {"model": (charts.SERIES[0], "square"), "other": (charts.SERIES[1], "circle")}
 MEANINGS = {
@@ -36,8 +40,9 @@ def show_details(opened: OpenRun) -> None:
     """Show the evaluation, the ablation, the last monitoring and the data warnings."""
     with boundary():
         st.header("How good are the recommendations?", anchor=False)
-        if (result := quality(opened.run.metrics or {})) is not None:
-            show_evaluation(result)
+        metrics = opened.run.metrics or {}
+        if (result := quality(metrics)) is not None:
+            show_evaluation(result, PROTOCOLS.get(metrics.get("protocol", ""), ""))
         else:
             st.markdown(plain(not_measured(opened.run)))
     with boundary():
@@ -50,11 +55,16 @@ def show_details(opened: OpenRun) -> None:
         show_warnings(opened)
 
 
-def show_evaluation(result: dict[str, Any]) -> None:
-    """Show the result of an evaluation in words, as in a report, and a chart of all methods with the table of its data."""
-    figure = result["figure"]
-    st.markdown(plain(" ".join(result["lines"])))
-    st.caption(plain(figure.caption))
+def show_evaluation(result: dict[str, Any], protocol: str) -> None:
+    """Show recall@30 and the best baseline in words, and a chart of all methods with the table of its data; see `quality`."""
+    figure, lines = result["figure"], [RECALL_HELP]
+    if result["best"] is not None:
+        name, value = result["best"]
+        lines.append(f"The best baseline is {name} with {percent(value)}. {result['difference']}")
+    if result["verdicts"]:
+        lines.append(f"The default ranking is {result['verdicts']}.")
+    st.markdown(plain(" ".join(lines)))
+    st.caption(plain(f"{figure.caption} {protocol}{result['notes']}"))
     table = pd.DataFrame(map(asdict, figure.rows)).rename(columns={"label": "name"})
     alt, height = "Recall at 30 by method with 95 percent intervals", charts.rows_height(len(table))
     charts.show_chart(
