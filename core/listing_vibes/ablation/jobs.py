@@ -127,7 +127,11 @@ def measure_variant(folder: Path) -> None:
         market, photos = CONTROLS[job.control](market, photos)
     log, catalogue = EventLog.from_market(market), Catalogue.of(market)
     if job.baseline is None:
-        _train(market, folder / RUN, settings, photos)
+        from listing_vibes.training.checkpoints import can_resume
+        from listing_vibes.training.train import train
+
+        if not (folder / RUN / "run.toml").is_file():  # a finished run is not changed
+            train(market, folder / RUN, settings, photos, can_resume(folder / RUN))
         run = Run.open(folder / RUN, market)
         settings = run.manifest.settings
     split = make_split(log, catalogue, settings.split.protocol, settings.split.t1, settings.split.t2)
@@ -156,15 +160,6 @@ def _load_photos(market: Market, settings: Resolved, job: JobSettings) -> PhotoV
     if settings.features.photo_encoder:
         return market_photos(market, settings.features.photo_encoder)
     return load_photo_vectors(market.path, market.photos, job.photo_encoder) if job.photo_encoder else None
-
-
-def _train(market: Market, run: Path, settings: Resolved, photos: PhotoVectors | None) -> None:
-    """Train into `run`, from its checkpoint if there is one; a finished run is not changed."""
-    from listing_vibes.training.checkpoints import can_resume
-    from listing_vibes.training.train import train
-
-    if not (run / "run.toml").is_file():
-        train(market, run, settings, photos, can_resume(run))
 
 
 def _exit_with_parent() -> None:

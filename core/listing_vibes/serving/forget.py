@@ -105,7 +105,8 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path | str] = ()) -> 
     for folder in [Path()] if VARIABLE in os.environ and places else keys:  # of `vibes serve --hash-users`
         who.also_named_by(UserNames(folder, True))
     sweep_left(Path(gettempdir()))  # copies left by a refresh that was killed
-    runs = [run, *(path for place in elsewhere for path in _runs_in(place))]
+    manifests = [(path, place) for place in elsewhere for path in place.rglob("run.toml")]
+    runs = [run, *(path.parent for path, place in manifests if not _is_of_version(path, place))]
     runs = list({path.resolve(): path for path in runs}.values())
     # All runs stay locked until the last table is written: a refresh in between would add these users again.
     with ExitStack() as locks:
@@ -146,11 +147,6 @@ def _forget_in_places(
     for database in filter(is_database, dict.fromkeys((*places, *files))):
         if count := _forget_in_database(database, who):
             done.rows[shown_place(database)] = count
-
-
-def _runs_in(place: Path) -> list[Path]:
-    """Return the run folders at and below a place."""
-    return [path.parent for path in place.rglob("run.toml") if not _is_of_version(path, place)]
 
 
 def _is_of_version(path: Path, place: Path) -> bool:

@@ -123,7 +123,12 @@ def read_impressions(place: Path | str, events: Path | str | None = None) -> pd.
         raise VibesError(
             f"{database.name} holds a response that is damaged ({reason}); remove its row."
         ) from error
-    return table if events is None else _with_feedback(table, read_feedback(events))
+    if events is None:
+        return table
+    keys, feedback = ["request_id", C.LISTING], read_feedback(events)
+    feedback = feedback.assign(action=feedback[C.ACTION].fillna("event")).groupby(keys, sort=False)
+    joined = feedback.agg(acted_at=("acted_at", "min"), actions=(C.ACTION, list))
+    return table.merge(joined, how="left", left_on=keys, right_index=True)
 
 
 def impressions_frame(rows: Sequence[Any]) -> pd.DataFrame:
@@ -158,10 +163,3 @@ def read_feedback(place: Path | str) -> pd.DataFrame:
     frame[C.TIMESTAMP] = to_moments(frame[C.TIMESTAMP])[0]
     frame = frame.rename(columns={C.TIMESTAMP: "acted_at"}).sort_values("acted_at", kind="stable")
     return frame[["request_id", C.LISTING, "acted_at", C.ACTION]].reset_index(drop=True)
-
-
-def _with_feedback(shown: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
-    keys = ["request_id", C.LISTING]
-    events = events.assign(action=events[C.ACTION].fillna("event"))
-    feedback = events.groupby(keys, sort=False).agg(acted_at=("acted_at", "min"), actions=(C.ACTION, list))
-    return shown.merge(feedback, how="left", left_on=keys, right_index=True)

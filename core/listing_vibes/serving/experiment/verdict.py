@@ -204,26 +204,15 @@ def experiment(folder: Path | str, actions: Sequence[str] | None = None) -> Expe
                 f"No event has the action '{wrong[0]}'; give one of: {', '.join(available) or 'none'}."
             )
         feedback = feedback[feedback[C.ACTION].isin(actions)]
-    return judge(setup, read_impressions(folder), feedback)
-
-
-def judge(setup: Setup, shown: pd.DataFrame, feedback: pd.DataFrame) -> Experiment:
-    """Return the result of an experiment by the impressions of its database and the `feedback` on them."""
+    shown = read_impressions(folder)
     columns = ["request_id", C.LISTING, C.USER, "position", "arm", "time"]
     joined = feedback.merge(shown[columns], on=["request_id", C.LISTING])
-    shown = shown[shown["tried"]]
     # An event cannot precede its impression; some clocks have a resolution of one second.
     counted = joined[joined["arm"].notna() & ~(joined["acted_at"] < joined["time"].dt.floor("s"))]
     decisions = counted.drop_duplicates("request_id")
-    decisions = decisions[["request_id", C.USER, "acted_at", "arm", C.LISTING, "position"]].reset_index(
-        drop=True
-    )
-    return Experiment(
-        setup=setup,
-        responses=int(shown["request_id"].nunique()),
-        decisions=decisions,
-        events=(len(joined), len(feedback)),
-    )
+    decisions = decisions[["request_id", C.USER, "acted_at", "arm", C.LISTING, "position"]]
+    responses = shown["request_id"][shown["tried"]].nunique()
+    return Experiment(setup, responses, decisions.reset_index(drop=True), (len(joined), len(feedback)))
 
 
 def _unwanted_actions(setup: Setup) -> Sequence[str]:

@@ -123,7 +123,9 @@ class AccessMiddleware:
                 for name, value in self.headers.items():
                     headers.setdefault(name, value)
                 if gives_password:
-                    headers.append("set-cookie", self._cookie(scope))
+                    secure = "; Secure" if scope.get("scheme") in ("https", "wss") else ""
+                    value = f"{COOKIE}={self.access.cookie}; HttpOnly; SameSite=Strict; Path=/{secure}"
+                    headers.append("set-cookie", value)
             await send(message)
 
         hosts = connection.headers.getlist("host")
@@ -159,10 +161,6 @@ class AccessMiddleware:
         if hmac.compare_digest(cookie.encode(), self.access.cookie.encode()):
             return "cookie"
         return "password" if scheme.lower() == "basic" and self.access.knows(_password(value)) else ""
-
-    def _cookie(self, scope: Scope) -> str:
-        secure = "; Secure" if scope.get("scheme") in ("https", "wss") else ""
-        return f"{COOKIE}={self.access.cookie}; HttpOnly; SameSite=Strict; Path=/{secure}"
 
 
 def is_json(content_type: str) -> bool:

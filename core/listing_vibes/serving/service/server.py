@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -86,8 +87,7 @@ def serve(
     if settings.workers > 1:
         return _serve_by_workers(settings, experiment, host, port, ready)
     with listen(host, port) as bound:
-        factory = AppFactory(settings, experiment, ready=lambda: ready(url_of(bound)))
-        config = server_config(factory)
+        config = server_config(partial(open_app, settings, experiment, ready=lambda: ready(url_of(bound))))
         # uvicorn raises the signal again after its shutdown; a requested stop is not a failure.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: None)
@@ -123,56 +123,58 @@ def prepare(settings: ServiceSettings) -> Setup | None:
     )
 
 
-@dataclass(frozen=True)
-class AppFactory:
-    """Factory that opens the runs and returns the application; uvicorn calls it in each process."""
+def open_app(
+    settings: ServiceSettings,
+    experiment: Setup | None = None,
+    shared: Path | None = None,
+    ready: Callable[[], None] | None = None,
+) -> FastAPI:
+    """Open the runs and return the application; uvicorn calls it in each process of the service.
 
-    settings: ServiceSettings
-    experiment: Setup | None = None
-    shared: Path | None = None  # folder of the vectors that the processes share by memory mapping
-    ready: Callable[[], None] | None = None  # a lambda cannot be passed to another process
-
-    def __call__(self) -> FastAPI:
-        parent = multiprocessing.parent_process()
-        if parent is None:
-            return self._open()
+    Args:
+        shared: folder of the vectors that several processes share by memory mapping; `ready` cannot be passed to these.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-        try:
-            return self._open()
-        except VibesError as error:
-            logging.getLogger("uvicorn.error").error(sentence_of(error))
-            sys.exit(1)
+    try:
+        return make_app(_open(settings, experiment, shared), Access.of_environment(), ready)
+    except VibesError as error:
+        if parent is None:
+            raise
+        logging.getLogger("uvicorn.error").error(sentence_of(error))
+        sys.exit(1)
 
-    def _open(self) -> FastAPI:
-        settings, shared = self.settings, None if self.shared is None else Shared(self.shared)
-        if Run.open(settings.run).has_model:
-            import listing_vibes.model.encoder  # noqa: F401 (torch, and all else that a model needs)
-        gc.freeze()  # excludes the libraries from garbage collection, which would delay requests
-        current = CurrentRun(settings.run, settings.blend, shared)
-        events, impressions, experiment = None, None, None
-        run = current.state.run
-        if settings.events is not None and run.has_market and len(run.log) and not run.market.timed:
-            raise VibesError(
-                f"Events can be posted to markets with timestamps only, but those of {run.market.path} have positions; leave out --events."
-            )
-        if settings.events is not None:
-            events = EventLog(settings.events, lambda: current.state.run)
-        if settings.impressions is not None:
-            impressions = ImpressionLog(settings.impressions, settings.hash_users)
-        if self.experiment is not None and settings.other is not None:
-            experiment = self.experiment, CurrentRun(settings.other, settings.other_blend, shared)
-        service = Service(current, events, impressions, experiment)
-        return make_app(service, Access.of_environment(), self.ready)
+
+def _open(settings: ServiceSettings, setup: Setup | None, folder: Path | None) -> Service:
+    shared = None if folder is None else Shared(folder)
+    if Run.open(settings.run).has_model:
+        import listing_vibes.model.encoder  # noqa: F401 (torch, and all else that a model needs)
+    gc.freeze()  # excludes the libraries from garbage collection, which would delay requests
+    current = CurrentRun(settings.run, settings.blend, shared)
+    events, impressions, experiment = None, None, None
+    run = current.state.run
+    if settings.events is not None and run.has_market and len(run.log) and not run.market.timed:
+        raise VibesError(
+            f"Events can be posted to markets with timestamps only, but those of {run.market.path} have positions; leave out --events."
+        )
+    if settings.events is not None:
+        events = EventLog(settings.events, lambda: current.state.run)
+    if settings.impressions is not None:
+        impressions = ImpressionLog(settings.impressions, settings.hash_users)
+    if setup is not None and settings.other is not None:
+        experiment = setup, CurrentRun(settings.other, settings.other_blend, shared)
+    return Service(current, events, impressions, experiment)
 
 
 def server_config(
     app: Callable[..., object], connections: int = CONNECTIONS, **options: object
 ) -> uvicorn.Config:
-    """Return uvicorn's configuration for an application, or for an `AppFactory`, with at most so many connections a process."""
+    """Return uvicorn's configuration for an application, or for a `partial` that returns it, with at most so many connections a process."""
     limit, backlog = connection_limits(connections)
     return uvicorn.Config(
         app,
-        factory=isinstance(app, AppFactory),
+        factory=isinstance(app, partial),
         http=BoundedProtocol,
         ws="none",
         log_level="error",  # clients must not fill the log with invalid requests
@@ -231,7 +233,7 @@ def _serve_by_workers(
         if os.environ.get(THREADS) in (None, str(cores())):  # else the user has set the number of threads
             os.environ[THREADS] = str(max(1, cores() // settings.workers))
         config = server_config(
-            AppFactory(settings, experiment, folder),
+            partial(open_app, settings, experiment, folder),
             workers=settings.workers,
             timeout_worker_healthcheck=SILENT_S,
         )
