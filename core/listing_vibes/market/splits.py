@@ -51,6 +51,12 @@ class Queries:
         columns = ("event", "user", "target", "at", "start", "end")
         return replace(self, **{name: getattr(self, name)[rows] for name in columns})
 
+    def sample(self, most: int, rng: np.random.Generator) -> "Queries":
+        """Return at most `most` of the queries, sampled without replacement, in their order."""
+        if len(self) <= most:
+            return self
+        return self.take(np.sort(rng.choice(len(self), most, replace=False)))
+
     @property
     def length(self) -> np.ndarray:
         """(Q,) the length of each history."""

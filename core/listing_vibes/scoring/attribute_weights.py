@@ -73,9 +73,7 @@ def fit_attribute_weights(
     if len(rows := np.flatnonzero(chosen)) > EVENTS:
         chosen = np.zeros(len(log), bool)
         chosen[rows[rng.integers(len(rows), size=EVENTS)]] = True
-    queries = next_listing(log, catalogue, log.before, chosen)
-    if len(queries) > QUERIES:
-        queries = queries.take(np.sort(rng.choice(len(queries), QUERIES, replace=False)))
+    queries = next_listing(log, catalogue, log.before, chosen).sample(QUERIES, rng)
     if len(queries):
         batches = list(_batches(space, log, split, catalogue, queries, rng))
         features, valid = (np.concatenate(part) for part in zip(*batches, strict=True))

@@ -65,11 +65,13 @@ class Interactions:
 class IdModel(Baseline):
     """Base class of ItemKNN, EASE and ALS, which are fitted on `interactions` with a few tuned settings.
 
-    Subclasses are dataclasses whose `repr` has only the tuned settings.
+    Subclasses are dataclasses whose `repr` has only the tuned settings. Those that do not override `score` have `weights`.
     """
 
     interactions: Interactions
+    decay: float
     name: str
+    weights: np.ndarray | sparse.csr_array  # (W, W) float32, zero diagonal, row: of the history
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
@@ -101,6 +103,11 @@ class IdModel(Baseline):
     def fitted_on(self, log: EventLog, train: np.ndarray, seed: int = 0) -> Self:
         """See `Baseline`."""
         return self.again(Interactions.of(log, train), self.settings, seed)
+
+    def score(self, batch: Queries) -> np.ndarray:
+        """Return scores (B, L) float32: the sum of the weights of the history, each times `decay ** age`; -inf for cold listings."""
+        scores = self.interactions.histories(batch, self.decay) @ self.weights  # (B, W)
+        return self.interactions.spread(scores if isinstance(scores, np.ndarray) else scores.toarray())
 
 
 def history_matrix(log: EventLog, start: np.ndarray, end: np.ndarray, decay: float) -> sparse.csr_array:

@@ -27,11 +27,8 @@ def validation_sample(split: Split, seed: int, listings: int, trials: int = TRIA
 
     They are fewer if the `trials` among all `listings` would need more than `CELLS` scores.
     """
-    count = len(split.valid)
     most = min(MOST_QUERIES, max(LEAST_QUERIES, CELLS // max(1, trials * listings)))
-    if count <= most:
-        return split.valid
-    return split.valid.take(np.sort(np.random.default_rng(seed).choice(count, most, replace=False)))
+    return split.valid.sample(most, np.random.default_rng(seed))
 
 
 def recall(scorer: Scorer, log: EventLog, queries: Queries, catalogue: Catalogue) -> float:

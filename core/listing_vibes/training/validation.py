@@ -58,10 +58,8 @@ def _validation(
     recent: RecentEvents | None,
 ) -> Validate:
     """Return the function for one market, over at most `QUERIES` validation queries."""
-    queries, log, training = data.split.valid, data.log, settings.training
-    if len(queries) > QUERIES:
-        rng = np.random.default_rng([settings.seed, 2])
-        queries = queries.take(np.sort(rng.choice(len(queries), QUERIES, replace=False)))
+    queries = data.split.valid.sample(QUERIES, np.random.default_rng([settings.seed, 2]))
+    log, training = data.log, settings.training
     needed = _needed(log, queries, data.catalogue)
     processes, late = Processes.launched(), LateInteraction.of(training)
 

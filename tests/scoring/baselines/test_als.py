@@ -8,7 +8,7 @@ from scipy import sparse
 
 from listing_vibes.evaluation.protocol import evaluate
 from listing_vibes.market.splits import make_split
-from listing_vibes.scoring.baselines import ease, first_level, itemknn, sparse_ease
+from listing_vibes.scoring.baselines import LeftOut, ease, first_level, itemknn, sparse_ease
 from listing_vibes.scoring.baselines.als import Als
 from listing_vibes.scoring.baselines.ease import Ease
 from listing_vibes.scoring.baselines.itemknn import ItemKNN
@@ -107,7 +107,7 @@ def test_weights_and_scores_are_those_of_the_slow_twin(random_split, penalty):
 def test_a_catalogue_too_large_is_refused_with_the_reason(random_log, monkeypatch):
     monkeypatch.setattr(ease, "MOST_LISTINGS", 10)
     log = random_log(6)
-    with pytest.raises(ease.TooManyListings, match="beyond 10 listings with training events it is left out"):
+    with pytest.raises(LeftOut, match="beyond 10 listings with training events it is left out"):
         Ease.fit(Interactions.of(log, np.ones(len(log), bool)))
 
 
@@ -148,12 +148,12 @@ def test_a_limit_keeps_the_strongest_neighbours_of_each_listing(random_split):
     interactions = Interactions.of(log, split.train)
     full = ItemKNN.fit(interactions, 5.0)
     few = ItemKNN.fit(interactions, 5.0, neighbors=4)
-    kept = few.similarity.toarray()
+    kept = few.weights.toarray()
     for row in range(len(kept)):
         assert sorted(kept[row][kept[row] > 0]) == pytest.approx(
-            sorted(full.similarity[row][full.similarity[row] > 0])[-4:]
+            sorted(full.weights[row][full.weights[row] > 0])[-4:]
         )
-        assert np.isin(kept[row][kept[row] > 0], full.similarity[row]).all()
+        assert np.isin(kept[row][kept[row] > 0], full.weights[row]).all()
     assert few.score(split.test).shape == full.score(split.test).shape
     everything = ItemKNN.fit(interactions, 5.0, neighbors=log.listings)
     assert everything.score(split.test) == pytest.approx(full.score(split.test), abs=1e-6)

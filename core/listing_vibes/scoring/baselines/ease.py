@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from listing_vibes.market.splits import Queries
 from listing_vibes.scoring.baselines import LeftOut
 from listing_vibes.scoring.interactions import IdModel, Interactions
 
@@ -14,10 +13,6 @@ PENALTIES = (100.0, 1000.0, 10.0, 30.0, 300.0, 3000.0)
 QUICK = 6_000
 #: With so many warm listings the dense inverse takes 3 GB, and n^3 operations per penalty.
 MOST_LISTINGS = 20_000
-
-
-class TooManyListings(LeftOut):
-    """The market has too many listings for a dense inverse."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +34,7 @@ class Ease(IdModel):
 
         Raises:
             ValueError: the penalty is not above 0.
-            TooManyListings: too many warm listings for a dense inverse.
+            LeftOut: too many warm listings for a dense inverse.
         """
         from scipy.linalg import lapack  # Imported here, since tables only need the names of baselines.
 
@@ -47,7 +42,7 @@ class Ease(IdModel):
             raise ValueError(f"EASE's penalty must be above 0, got {penalty}")
         count = len(interactions.warm)
         if count > MOST_LISTINGS:
-            raise TooManyListings(
+            raise LeftOut(
                 f"EASE needs the inverse of a {count:,} x {count:,} matrix; beyond {MOST_LISTINGS:,} listings with "
                 "training events it is left out."
             )
@@ -67,7 +62,3 @@ class Ease(IdModel):
         """See `IdModel`."""
         penalties = PENALTIES if len(interactions.warm) <= QUICK else PENALTIES[:2]
         return (cls.fit(interactions, penalty) for penalty in penalties)
-
-    def score(self, batch: Queries) -> np.ndarray:
-        """Return scores (B, L) float32, -inf for cold listings."""
-        return self.interactions.spread(self.interactions.histories(batch, self.decay) @ self.weights)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from listing_vibes.market.splits import Queries
 from listing_vibes.scoring.interactions import IdModel, Interactions
 
 if TYPE_CHECKING:
@@ -31,7 +30,8 @@ class ItemKNN(IdModel):
     order = 30
 
     interactions: Interactions = field(repr=False)
-    similarity: np.ndarray | sparse.csr_array = field(repr=False)  # (W, W) float32, row: of the history
+    #: (W, W) float32 similarities, row: of the history.
+    weights: np.ndarray | sparse.csr_array = field(repr=False)
     shrink: float
     decay: float
     name: str = "ItemKNN"
@@ -64,20 +64,13 @@ class ItemKNN(IdModel):
             if neighbors is not None:
                 block = _strongest(block, neighbors)
             parts.append(block.toarray() if neighbors is None else block)
-        similarity = np.vstack(parts) if neighbors is None else sparse.vstack(parts, format="csr")
-        return cls(interactions, similarity, shrink, decay)
+        weights = np.vstack(parts) if neighbors is None else sparse.vstack(parts, format="csr")
+        return cls(interactions, weights, shrink, decay)
 
     @classmethod
     def trials(cls, interactions: Interactions, seed: int = 0) -> Iterator[ItemKNN]:
         """See `IdModel`."""
         return (cls.fit(interactions, shrink) for shrink in SHRINKS)
-
-    def score(self, batch: Queries) -> np.ndarray:
-        """Return scores (B, L) float32, -inf for cold listings."""
-        from scipy import sparse
-
-        scores = self.interactions.histories(batch, self.decay) @ self.similarity  # (B, W)
-        return self.interactions.spread(scores.toarray() if sparse.issparse(scores) else scores)
 
 
 def _strongest(block: sparse.csr_array, most: int) -> sparse.csr_array:

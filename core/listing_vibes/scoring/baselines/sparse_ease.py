@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from listing_vibes.market.log import ranges
-from listing_vibes.market.splits import Queries
 from listing_vibes.scoring.baselines import LeftOut
 from listing_vibes.scoring.interactions import IdModel, Interactions
 from listing_vibes.scoring.tuning import DECAYS
@@ -74,11 +73,6 @@ class SparseEase(IdModel):
     def note(self) -> str:
         """Return the difference from EASE."""
         return f"each listing predicted by the {NEIGHBORS} of highest covariance, not by all"
-
-    def score(self, batch: Queries) -> np.ndarray:
-        """Return scores (B, L) float32, -inf for cold listings."""
-        scores = self.interactions.histories(batch, self.decay) @ self.weights  # (B, W) sparse
-        return self.interactions.spread(scores.toarray())
 
 
 def _weights(interactions: Interactions, penalties: Sequence[float], most: int) -> list["sparse.csr_array"]:

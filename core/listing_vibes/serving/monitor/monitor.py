@@ -146,9 +146,7 @@ def newest_queries(run: Run, blend: str | None = None) -> NewestQueries:
         measured = user_means(values, rankings[C.USER].to_numpy(str))[:, METRICS.index(METRIC)]
     queries = split.test.take(split.test.at >= begin)
     total = len(queries)
-    if total > QUERIES:
-        rng = np.random.default_rng(run.manifest.settings.seed)
-        queries = queries.take(np.sort(rng.choice(total, QUERIES, replace=False)))
+    queries = queries.sample(QUERIES, np.random.default_rng(run.manifest.settings.seed))
     return NewestQueries(split, queries if total else None, begin, measured, total, fit)
 
 
