@@ -21,7 +21,7 @@ from listing_vibes.evaluation.result import (
     Evaluation,
     EvaluationRequest,
 )
-from listing_vibes.evaluation.saved import frozen_test, save_metrics
+from listing_vibes.evaluation.saved import save_metrics, saved_request
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, Protocol, Queries, Split, choosing, make_split
 from listing_vibes.model.settings import BlendWeights, Resolved
@@ -217,8 +217,7 @@ def _check_request(run: Run, protocol: Protocol | None, users: int | None, has_b
 
 def _frozen_split(run: Run, protocol: Protocol | None, new_test: bool) -> tuple[Split, dict[str, str]]:
     """Return the split without the queries after an earlier evaluation's test, and a note on their number."""
-    frozen = None if new_test else frozen_test(run, protocol)
-    split = run.split(protocol)
+    frozen, split = None if new_test else saved_request(run), run.split(protocol)
     if frozen is None or frozen.test_until is None or split.protocol != "temporal":
         return split, {}
     if split.t2 != frozen.t2 or split.t1 != frozen.t1:  # by default they move with the events
