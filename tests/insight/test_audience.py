@@ -96,7 +96,7 @@ def test_each_is_the_last_events_of_a_real_user_oldest_first(run):
     assert [one.members for one in found] == sorted((one.members for one in found), reverse=True)
     for one in found:
         theirs = events[events["user_id"] == one.user].drop_duplicates("listing_id", keep="last")
-        assert one.history["listing_id"].tolist() == theirs["listing_id"].tolist()[-6:]
+        assert [event.listing for event in one.history] == theirs["listing_id"].tolist()[-6:]
 
 
 def test_they_are_the_same_every_time_with_names_that_differ(run):

@@ -10,7 +10,6 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from listing_vibes.insight.drafts import LaunchCall
 from listing_vibes.market.io import spreadsheet_csv
 from listing_vibes.run.run import Run
 from listing_vibes_app.server.runs import OpenRun
@@ -41,39 +40,42 @@ class Listed(Protocol):
         ...
 
 
-def as_code(
-    opened: OpenRun, selections: Sequence[Listed | LaunchCall], runs: Sequence[OpenRun] = ()
-) -> DeltaGenerator:
-    """Draw the menu with each list as Python, CSV and Parquet (a launch as Python only); `runs` gives the run of each list if they
-    differ.
-    """
+def export_menu() -> DeltaGenerator:
+    """Draw the button that opens the menu; return its container."""
+    return st.popover("Export", icon=":material/download:", width=130)
+
+
+def show_python(code: str, title: str = "Python") -> None:
+    """Show code to copy."""
+    st.caption(title)
+    # No syntax highlighting, because the contrast of Streamlit's colors is too low.
+    st.code(code, language=None, wrap_lines=True)
+
+
+def as_code(opened: OpenRun, selections: Sequence[Listed], runs: Sequence[OpenRun] = ()) -> DeltaGenerator:
+    """Draw the menu with each list as Python, CSV and Parquet; `runs` gives the run of each list if they differ."""
     owners = list(runs) or [opened] * len(selections)
-    menu = st.popover("Export", icon=":material/download:", width=130)
+    several = len(selections) > 1
+    menu = export_menu()
     with menu:
         for number, (item, owner) in enumerate(zip(selections, owners, strict=True)):
-            several = len(selections) > 1
-            st.caption(f"Python, {plain(item.label)}" if several else "Python")
-            # No syntax highlighting, because the contrast of Streamlit's colors is too low.
-            st.code(item.python(str(owner.run.path)), language=None, wrap_lines=True)
-            if not isinstance(item, LaunchCall):
 
-                def csv(table: Table = item.table, owner: OpenRun = owner) -> bytes:
-                    return spreadsheet_csv(table(owner.run))
+            def csv(table: Table = item.table, owner: OpenRun = owner) -> bytes:
+                return spreadsheet_csv(table(owner.run))
 
-                def parquet(table: Table = item.table, owner: OpenRun = owner) -> bytes:
-                    stream = io.BytesIO()
-                    table(owner.run).to_parquet(stream)
-                    return stream.getvalue()
+            def parquet(table: Table = item.table, owner: OpenRun = owner) -> bytes:
+                stream = io.BytesIO()
+                table(owner.run).to_parquet(stream)
+                return stream.getvalue()
 
-                label = plain(item.label) if several else "These rows"
-                for kind, content in (("CSV", csv), ("Parquet", parquet)):
-                    file = f"{owner.name}-{item.kind}.{kind.lower()}"
-                    download(f"{label} as {kind}", content, file, key=f"as-code-{number}-{kind.lower()}")
-        if not any(isinstance(item, LaunchCall) for item in selections):
-            st.caption("This link in a notebook")
-            url = f"{(st.context.url or '').partition('?')[0]}?{urlencode(st.query_params.to_dict())}"
-            call = f"selection(Run.open({literal(str(opened.run.path))}), {literal(url)})"
-            st.code(f"from listing_vibes import Run, selection\n\n{call}", language=None, wrap_lines=True)
+            label = plain(item.label) if several else "These rows"
+            show_python(item.python(str(owner.run.path)), f"Python, {label}" if several else "Python")
+            for kind, content in (("CSV", csv), ("Parquet", parquet)):
+                file = f"{owner.name}-{item.kind}.{kind.lower()}"
+                download(f"{label} as {kind}", content, file, key=f"as-code-{number}-{kind.lower()}")
+        url = f"{(st.context.url or '').partition('?')[0]}?{urlencode(st.query_params.to_dict())}"
+        call = f"selection(Run.open({literal(str(opened.run.path))}), {literal(url)})"
+        show_python(f"from listing_vibes import Run, selection\n\n{call}", "This link in a notebook")
     return menu
 
 

@@ -18,6 +18,7 @@ SIZE = 13  # font size in pixels
 TOP = 28  # pixels above a plot, for its buttons
 ROW = 36  # height of a row in pixels, for a label of two lines
 LABEL = 26  # characters per line of a label
+RECALL_HELP = "Of the listings that users interacted with next, the share that was in our 30."
 #: Placeholder colors: the browser replaces them with `theme.chartCategoricalColors` of the current theme.
 SERIES: tuple[str, ...] = pio.templates["streamlit"].layout.colorway
 GRAY = "#7d878b"  # readable on a light and on a dark background
@@ -157,3 +158,9 @@ def interval(low: float | None, high: float | None) -> str:
     if low is None or high is None or pd.isna(low) or pd.isna(high):
         return MISSING
     return f"{percent(low)} to {percent(high)}"
+
+
+def recall_columns(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the columns "Recall@30" and "95 % interval" of lines with `value`, `low` and `high`."""
+    ends = zip(table["low"], table["high"], strict=True)
+    return {"Recall@30": [*map(percent, table["value"])], "95 % interval": [interval(*end) for end in ends]}

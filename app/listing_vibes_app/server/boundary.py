@@ -8,6 +8,7 @@ import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from typing import ParamSpec
 
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
@@ -18,6 +19,7 @@ from listing_vibes.errors import DEBUG, VibesError, sentence_of
 from listing_vibes.serving.service.access import JSON, is_json
 from listing_vibes_app.view.formats import plain
 
+P = ParamSpec("P")
 _LOG = logging.getLogger("vibes.explorer")
 #: Streamlit's logger of an error before `on_script_error`; `describe_error` logs the error instead.
 logging.getLogger("streamlit.error_util").addFilter(lambda record: bool(os.environ.get(DEBUG)))
@@ -51,15 +53,15 @@ def text_response(text: str, status: int = 404) -> Response:
     return Response(text, status_code=status, media_type="text/plain")
 
 
-def catch_errors(serve: Callable[[Request], Response]) -> Callable[[Request], Response]:
-    """Make a route respond with a sentence if it fails: 404 for an expected error, else 500."""
+def catch_errors(serve: Callable[P, Response], code: int = 404) -> Callable[P, Response]:
+    """Make a route respond with a sentence if it fails: with `code` for an expected error, else 500."""
 
     @wraps(serve)
-    def answer(request: Request) -> Response:
+    def answer(*given: P.args, **more: P.kwargs) -> Response:
         try:
-            return serve(request)
+            return serve(*given, **more)
         except Exception as error:
-            return text_response(describe_error(error), 404 if isinstance(error, VibesError) else 500)
+            return text_response(describe_error(error), code if isinstance(error, VibesError) else 500)
 
     return answer
 
@@ -80,9 +82,6 @@ def json_route(
             content += part
             if len(content) > most:
                 return text_response(too_large, 413)
-        try:
-            return await run_in_threadpool(serve, request, content)
-        except Exception as error:
-            return text_response(describe_error(error), 400 if isinstance(error, VibesError) else 500)
+        return await run_in_threadpool(catch_errors(serve, 400), request, content)
 
     return answer

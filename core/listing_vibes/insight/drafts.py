@@ -205,35 +205,28 @@ def explained_variance(values: pd.Series, group: pd.Series) -> float:
     return float(means.var(ddof=0) / variance) if variance > 0 else 0.0
 
 
-@dataclass(frozen=True)
-class LaunchCall:
-    """The call for a draft: its values and the listing it is based on, as JSON, without uploaded photos."""
+def launch_document(
+    market: Market, cells: Mapping[str, Any], like: str | None, photos: bool, cover: int = 1
+) -> dict[str, Any]:
+    """Return the argument of `launch` for values by attribute that began with the listing `like`, with its `photos`, the `cover`
+    (from 1) first, or without. Uploaded photos are not part of it.
+    """
+    if like is None:
+        return dict(cells)
+    start = Draft.of_listing(market, like).cells
+    changed = {name: value for name, value in cells.items() if name not in start or start[name] != value}
+    document = {"like": like, **changed, **{name: None for name in start if name not in cells}}
+    if not photos:
+        document["photos"] = []
+    elif cover > 1:
+        document["cover"] = cover
+    return document
 
-    document: Mapping[str, Any]
-    label: str = ""
 
-    @classmethod
-    def of(
-        cls, market: Market, cells: Mapping[str, Any], like: str | None, photos: bool, cover: int = 1
-    ) -> LaunchCall:
-        """Return the call for values by attribute that began with the listing `like`, with its `photos`, the `cover` (from 1) first,
-        or without.
-        """
-        if like is None:
-            return cls(dict(cells))
-        start = Draft.of_listing(market, like).cells
-        changed = {name: value for name, value in cells.items() if name not in start or start[name] != value}
-        document = {"like": like, **changed, **{name: None for name in start if name not in cells}}
-        if not photos:
-            document["photos"] = []
-        elif cover > 1:
-            document["cover"] = cover
-        return cls(document)
-
-    def python(self, run: str) -> str:
-        """Return Python code that assigns the same result to `result`; `run` is the run's folder."""
-        content = pformat(dict(self.document), width=90, sort_dicts=False)
-        return (
-            f"from listing_vibes import Run, launch\n\nrun = Run.open({json.dumps(run, ensure_ascii=False)})\n"
-            f"result = launch(run, {content})"
-        )
+def launch_code(document: Mapping[str, Any], run: str) -> str:
+    """Return Python code that assigns the result of a launch to `result`; `run` is the run's folder."""
+    content = pformat(dict(document), width=90, sort_dicts=False)
+    return (
+        f"from listing_vibes import Run, launch\n\nrun = Run.open({json.dumps(run, ensure_ascii=False)})\n"
+        f"result = launch(run, {content})"
+    )

@@ -9,14 +9,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from listing_vibes.features.reduce import spherical_kmeans, unit_rows
 from listing_vibes.insight.map.cluster_names import attribute_values, portraits
-from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.values import sample_rows
-from listing_vibes.run.histories import events_at
+from listing_vibes.run.histories import Event, events_at
 from listing_vibes.run.run import Run
 
 if TYPE_CHECKING:
@@ -34,7 +32,7 @@ class Persona:
     """A starting point for a simulated user."""
 
     name: str  # the distinctive traits of the group
-    history: pd.DataFrame = field(repr=False, compare=False)  # for `Run.recommend`
+    history: list[Event] = field(repr=False)  # for `Run.recommend`
     members: int  # users in the group
     user: str  # the most typical user, whose last events are the history
 
@@ -79,10 +77,10 @@ def _names(run: Run, history: sparse.csr_matrix, group: np.ndarray) -> list[str]
     return [name or f"Persona {number}" for number, name in enumerate(names, 1)]
 
 
-def _last_events(run: Run, user: int) -> pd.DataFrame:
+def _last_events(run: Run, user: int) -> list[Event]:
     """Return the newest event of each of a user's last listings, oldest first."""
     rows = np.arange(run.log.start[user], run.log.start[user + 1])
-    events = events_at(run, rows[run.log.is_positive[rows]])
-    frame = pd.DataFrame(events, columns=[C.LISTING, C.ACTION, C.DURATION])
-    frame = frame.drop_duplicates(C.LISTING, keep="last").tail(LENGTH)
-    return frame.dropna(axis=1, how="all").reset_index(drop=True)
+    newest: dict[str, Event] = {}
+    for event in reversed(events_at(run, rows[run.log.is_positive[rows]])):
+        newest.setdefault(event.listing, event)
+    return [*newest.values()][:LENGTH][::-1]

@@ -21,7 +21,7 @@ from listing_vibes.insight.disagreements import (
     first_lists,
     usual_baseline,
 )
-from listing_vibes.insight.drafts import LaunchCall
+from listing_vibes.insight.drafts import launch_document
 from listing_vibes.insight.launch import Crowd, launch
 from listing_vibes.insight.map.parts import chosen_by
 from listing_vibes.insight.map.space_map import map_of
@@ -242,7 +242,7 @@ def _draft(run: Run, params: Params) -> View:
     like = params.get("like") if params.get("like") in run.market.listing_row else None
     if isinstance(cells, dict):
         cover = params.number("cover", 1, 1, 1000)
-        document = LaunchCall.of(run.market, cells, like, params.get("photos") != "0", cover).document
+        document = launch_document(run.market, cells, like, params.get("photos") != "0", cover)
     elif like is not None:
         cells, document = {}, {"like": like}
     else:

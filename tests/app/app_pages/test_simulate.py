@@ -105,7 +105,7 @@ def test_ways_to_start_a_persona_a_user_and_a_file(show, trained):
     page = show("simulate", trained)
     persona = personas(Run.open(trained))[0]
     page.button(key="persona-0").click().run()
-    assert page.query_params["h"] == as_text(to_events(persona.history))
+    assert page.query_params["h"] == as_text(persona.history)
     page.text_input(key="simulate-user").set_value("u2").run()
     events = Market.open(trained.parent / "market").events
     mine = events[events["user_id"] == "u2"]["listing_id"].tolist()

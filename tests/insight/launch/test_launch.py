@@ -11,9 +11,10 @@ from listing_vibes import Market, VibesError, launch
 from listing_vibes.cli import app
 from listing_vibes.insight.drafts import (
     Draft,
-    LaunchCall,
     comparable,
     explained_variance,
+    launch_code,
+    launch_document,
     single_changes,
 )
 from listing_vibes.insight.launch import Crowd, gains
@@ -110,13 +111,13 @@ def test_a_listing_and_a_draft_tell_the_same_by_name_values_file_and_command(
     cells = {**Draft.of_listing(trained.market, "home-0003").cells, "price": 700.0}
     del cells["pets"]
     expected = launch(trained, Draft(cells), **options)
-    call = LaunchCall.of(trained.market, cells, "home-0003", photos=True)
-    assert call.document == {"like": "home-0003", "price": 700.0, "pets": None}
-    assert launch(trained, call.document, **options).audience.equals(expected.audience)
+    document = launch_document(trained.market, cells, "home-0003", photos=True)
+    assert document == {"like": "home-0003", "price": 700.0, "pets": None}
+    assert launch(trained, document, **options).audience.equals(expected.audience)
     path = tmp_path / "listing.json"
-    path.write_text(json.dumps(call.document))
+    path.write_text(json.dumps(document))
     names: dict = {}
-    exec(call.python(str(trained.path)), names)
+    exec(launch_code(document, str(trained.path)), names)
     done = CliRunner().invoke(app, ["launch", str(trained.path), str(path), "--json"])
     assert done.exit_code == 0, done.stderr
     told, all_users = json.loads(done.stdout), names["result"]

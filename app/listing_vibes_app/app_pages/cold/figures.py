@@ -11,7 +11,6 @@ from listing_vibes.report.text import not_measured
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, method_name
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.empty import to_similar
-from listing_vibes_app.kit.measures import RECALL_HELP, recall_columns
 from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view.formats import count, plain
 
@@ -64,7 +63,7 @@ def recall_by(opened: OpenRun) -> None:
     baseline = best_baseline(metrics.get("results", {}))
     methods = [DEFAULT_RANKING, *([baseline] if baseline else [])]
     for part, (title, axis, why) in PARTS.items():
-        st.header(title, anchor=False, help=RECALL_HELP)
+        st.header(title, anchor=False, help=charts.RECALL_HELP)
         table = recall_table(metrics, part, methods)
         if table.empty:
             st.caption(why)
@@ -83,7 +82,7 @@ def recall_by(opened: OpenRun) -> None:
             height=300,
             width="stretch" if groups > 7 else 240 + 110 * groups,
         )
-        columns = {axis: table["Group"], "Method": table["Method"], **recall_columns(table)}
+        columns = {axis: table["Group"], "Method": table["Method"], **charts.recall_columns(table)}
         columns["Queries"] = table["Queries"].map("{:,}".format)
         label = f"The data as a table: {title[:1].lower()}{title[1:]}"
         charts.show_figures(pd.DataFrame(columns), f"Recall@30 {title.lower()}", label)

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from listing_vibes.insight.drafts import Draft, LaunchCall, comparable
+from listing_vibes.insight.drafts import Draft, comparable, launch_code, launch_document
 from listing_vibes.insight.launch import Crowd, Launch, launch
 from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.thumbnails import originals
 from listing_vibes.run.newcomers import Newcomer, Newcomers
 from listing_vibes_app.app_pages.cold.draft import cells_of, change_cells, is_whole, start_row
 from listing_vibes_app.app_pages.cold.landing import TABLE, show_users, similar_gallery
-from listing_vibes_app.kit.as_code import as_code
+from listing_vibes_app.kit.as_code import export_menu, show_python
 from listing_vibes_app.kit.controls import button
 from listing_vibes_app.server.params import hold, link, set_params
 from listing_vibes_app.server.runs import BY_RUN, OpenRun
@@ -182,7 +182,9 @@ def show_advice(opened: OpenRun, cells: dict[str, Any], photos: list[bytes]) -> 
         _show_covers(result.covers)
     row, cover = start_row(opened), link().number("cover", 1, 1, max(len(photos), 1))
     like = None if row is None else opened.view.ids[row]
-    as_code(opened, [LaunchCall.of(opened.view.market, cells, like, bool(photos), cover)])
+    document = launch_document(opened.view.market, cells, like, bool(photos), cover)
+    with export_menu():
+        show_python(launch_code(document, str(opened.run.path)))
 
 
 def _show_changes(opened: OpenRun, result: Launch) -> None:

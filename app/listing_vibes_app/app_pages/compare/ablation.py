@@ -8,11 +8,10 @@ from listing_vibes.tables import write_p
 from listing_vibes.words import percent
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.controls import select, switch
-from listing_vibes_app.kit.measures import RECALL_HELP
 from listing_vibes_app.view.formats import MISSING, count, words
 
 METRICS = {
-    "recall": ("Recall", RECALL_HELP.replace("our 30", "the first k")),
+    "recall": ("Recall", charts.RECALL_HELP.replace("our 30", "the first k")),
     "ndcg": ("NDCG", "As recall, but a rank near the top counts more."),
     "mrr": ("MRR", "One divided by the rank of the next listing, on average."),
     "coverage": ("Coverage", "The share of all listings that were in any list."),

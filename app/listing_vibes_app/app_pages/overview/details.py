@@ -15,7 +15,6 @@ from listing_vibes.scoring.ranking_names import CEILING
 from listing_vibes.serving.monitor.checks import Monitored
 from listing_vibes.words import percent
 from listing_vibes_app.kit import charts
-from listing_vibes_app.kit.measures import RECALL_HELP, recall_columns
 from listing_vibes_app.server.boundary import boundary
 from listing_vibes_app.server.runs import BY_RUN, OpenRun
 from listing_vibes_app.view.formats import count, plain
@@ -57,7 +56,7 @@ def show_details(opened: OpenRun) -> None:
 
 def show_evaluation(result: dict[str, Any], protocol: str) -> None:
     """Show recall@30 and the best baseline in words, and a chart of all methods with the table of its data; see `quality`."""
-    figure, lines = result["figure"], [RECALL_HELP]
+    figure, lines = result["figure"], [charts.RECALL_HELP]
     if result["best"] is not None:
         name, value = result["best"]
         lines.append(f"The best baseline is {name} with {percent(value)}. {result['difference']}")
@@ -70,7 +69,7 @@ def show_evaluation(result: dict[str, Any], protocol: str) -> None:
     charts.show_chart(
         charts.intervals(table, "Recall@30", KINDS), key="recall-by-method", alt=alt, height=height
     )
-    columns = {"Method": table["name"], **recall_columns(table)}
+    columns = {"Method": table["name"], **charts.recall_columns(table)}
     charts.show_figures(pd.DataFrame(columns), "Recall@30 by method with its interval")
 
 

@@ -61,7 +61,7 @@ def start_from(opened: OpenRun, name: str, target: str) -> None:
     for start in range(0, len(result), IN_ROW):
         for column, number in zip(st.columns(IN_ROW), range(start, len(result)), strict=False):
             persona = result[number]
-            rows = rows_of(opened, persona.history["listing_id"].tail(STRIP))
+            rows = rows_of(opened, [event.listing for event in persona.history[-STRIP:]])
             events = count(len(persona.history), "listing")
             who = plain(opened.view.user_name(opened.run.user_number[persona.user]))
             with column, st.container(border=True):
@@ -73,9 +73,7 @@ def start_from(opened: OpenRun, name: str, target: str) -> None:
                     plain(persona.name),
                     key=f"persona-{number}",
                     help=f"The last {events} of {who}, the most typical of {count(persona.members, 'user')}",
-                    on_click=lambda persona=persona: set_params(
-                        **{name: as_text(to_events(persona.history))}
-                    ),
+                    on_click=lambda persona=persona: set_params(**{name: as_text(persona.history)}),
                     width="stretch",
                 )
     left, right = st.columns(2, gap="large")
