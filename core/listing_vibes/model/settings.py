@@ -1,6 +1,6 @@
 """Settings of a model and its training: `--config FILE`, and the table `[settings]` of a run's `run.toml`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -317,3 +317,15 @@ def merged(content: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
         both = isinstance(value, Mapping) and isinstance(inner, Mapping)
         values[key] = merged(inner, value) if both else value  # type: ignore[arg-type]
     return values
+
+
+def changes(
+    given: Mapping[str, Any], stored: Mapping[str, Any], table: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the name, the value and the stored value of each setting of `given` that differs from `stored`, in tables by key."""
+    for key, value in given.items():
+        old = stored.get(key)
+        if isinstance(value, Mapping):
+            yield from changes(value, old or {}, f"{table}{key}.")
+        elif value != old:
+            yield f"{table}{key}", value, old

@@ -4,14 +4,12 @@ Rows of known keys and values keep their weights by their meaning, and new ones 
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel
 from safetensors.torch import load_file
 
 from listing_vibes.errors import VibesError
@@ -24,7 +22,7 @@ from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
 from listing_vibes.market.market import Market
 from listing_vibes.model.model import ListingModel
-from listing_vibes.model.settings import Resolved, Settings
+from listing_vibes.model.settings import Resolved, Settings, changes
 from listing_vibes.run.contents import check_loaded
 from listing_vibes.run.engine import check_model, weights_digest
 from listing_vibes.run.manifest import Manifest
@@ -114,27 +112,16 @@ class WarmStart:
         Raises:
             VibesError: they do.
         """
-        settings = self.manifest.settings
-        for name in SHAPE:
-            if name in given.model_fields_set:
-                self._check_same(name, getattr(given, name), getattr(settings, name))
+        settings, requested = self.manifest.settings, given.model_dump(exclude_unset=True, include=set(SHAPE))
+        sizes = settings.encoder_config().model_dump() | settings.encoder
         if "max_listings" in given.training.model_fields_set:
-            most = given.training.max_listings
-            changed = Resolved.of(settings, training={"max_listings": most})
+            training = {"max_listings": given.training.max_listings}
+            changed = Resolved.of(settings, training=training)
             if changed.encoder_config() != settings.encoder_config():  # Item positions have weights.
-                self._check_same("training.max_listings", most, settings.training.max_listings)
-
-    def _check_same(self, name: str, requested: Any, stored: Any) -> None:
-        if isinstance(requested, BaseModel):
-            for key in requested.model_fields_set:
-                self._check_same(f"{name}.{key}", getattr(requested, key), getattr(stored, key))
-        elif isinstance(requested, Mapping):
-            for key, value in requested.items():
-                size = getattr(self.manifest.settings.encoder_config(), key, None)
-                self._check_same(f"{name}.{key}", value, stored.get(key, size))
-        elif requested != stored:
+                requested["training"] = training
+        for name, value, stored in changes(requested, settings.model_dump() | {"encoder": sizes}):
             raise VibesError(
-                f"Option --init-from starts from the model of {self.run}, of which {name} is {stored!r}, not {requested!r}; leave it out, "
+                f"Option --init-from starts from the model of {self.run}, of which {name} is {stored!r}, not {value!r}; leave it out, "
                 "or train without --init-from."
             )
 
