@@ -69,12 +69,12 @@ def as_ids(column: pd.Series) -> pd.Series:
 def rows_in(ids: pd.Series, values: Any) -> np.ndarray:
     """Return (N,) int32: the position of each of the strings `ids` (N,) among the distinct strings `values` (L,); -1: none."""
     if len(ids) < len(values):  # the smaller set becomes the hash table
-        coded = _coded(ids)
-        existing = pc.index_in(_arrow(values), value_set=coded.dictionary).fill_null(-1).to_numpy()  # (L,)
-        place = np.full(len(coded.dictionary) + 1, -1, np.int32)
+        codes, distinct = pd.factorize(ids)  # -1: missing
+        existing = pc.index_in(_arrow(values), value_set=_arrow(distinct)).fill_null(-1).to_numpy()  # (L,)
+        place = np.full(len(distinct) + 1, -1, np.int32)
         place[existing] = np.arange(len(existing), dtype=np.int32)
         place[-1] = -1  # unknown or missing
-        return np.asarray(place[coded.indices.fill_null(-1).to_numpy()])
+        return np.asarray(place[codes])
     places = pc.index_in(_arrow(ids), value_set=_arrow(values)).fill_null(-1)
     return np.array(places.to_numpy(), np.int32)  # a copy: Arrow's buffer is read-only
 
@@ -90,11 +90,7 @@ def by_user_and_time(users: pd.Series, time: np.ndarray) -> np.ndarray | None:
 
     No user may be missing.
     """
-    coded = _coded(users)
-    rank = np.empty(len(coded.dictionary), np.int32)
-    rank[pc.sort_indices(coded.dictionary).to_numpy()] = np.arange(len(rank), dtype=np.int32)
-    user = rank[coded.indices.to_numpy()]  # (N,)
-    return order_of(user, time)
+    return order_of(pd.factorize(users, sort=True)[0], time)
 
 
 def order_of(user: np.ndarray, time: np.ndarray) -> np.ndarray | None:
@@ -102,11 +98,6 @@ def order_of(user: np.ndarray, time: np.ndarray) -> np.ndarray | None:
     later = user[1:] > user[:-1]
     later |= (user[1:] == user[:-1]) & (time[1:] >= time[:-1])
     return None if later.all() else np.lexsort((time, user))
-
-
-def _coded(strings: Any) -> pa.DictionaryArray:
-    full = _arrow(strings)
-    return (full.combine_chunks() if isinstance(full, pa.ChunkedArray) else full).dictionary_encode()
 
 
 def _arrow(strings: Any) -> Any:
