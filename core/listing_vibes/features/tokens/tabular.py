@@ -6,6 +6,7 @@ key + value + piecewise-linear part + mean of a set + projected photo or text ve
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import pandas as pd
@@ -64,6 +65,10 @@ def sizes_of(offset: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return np.asarray(offset[rows + 1] - offset[rows])
 
 
+#: The columns of tokens that a slot may lack, with their empty values.
+EMPTY = {"value": 0, "bin": 0, "fraction": 0.0, "photo": -1, "text": -1}
+
+
 class TokenColumns:
     """Collect slots (attribute, photo position, text) one by one, then sort by listing."""
 
@@ -86,16 +91,17 @@ class TokenColumns:
             sets: the value numbers of each token's set, if the slot holds sets.
             **columns: further columns (n,): `value`, `bin`, `fraction`, `photo`, `text`; the empty value where there is none.
         """
-        n = len(listing)
-        part = {"listing": listing, "key": np.full(n, key), "slot": np.full(n, len(self.parts))}
-        for name, empty in (("value", 0), ("bin", 0), ("fraction", 0.0), ("photo", -1), ("text", -1)):
+        n, sizes = len(listing), np.array([len(members) for members in sets or ()], np.int64)
+        part = {
+            "listing": listing,
+            "key": np.full(n, key),
+            "members": np.zeros(n, np.int64) if sets is None else sizes,
+        }
+        for name, empty in EMPTY.items():
             given = columns.get(name)
             part[name] = np.full(n, empty) if given is None else given
-        part["members"] = (
-            np.zeros(n, np.int64) if sets is None else np.array([len(s) for s in sets], np.int64)
-        )
         self.parts.append(part)
-        self.members.append(np.array([member for s in sets or () for member in s], np.int32))
+        self.members.append(np.array([member for members in sets or () for member in members], np.int32))
 
     def add_texts(self, key: int, rows: np.ndarray | None) -> None:
         """Add the sentence vectors of an attribute with this key."""
@@ -110,39 +116,39 @@ class TokenColumns:
 
     def tokens(self, listings: int) -> Tokens:
         """Return all tokens, sorted by listing and then by the order of adding."""
-        names = ("listing", "slot", "key", "value", "bin", "fraction", "photo", "text", "members")
         full = {
-            name: np.concatenate([p[name] for p in self.parts]) if self.parts else np.empty(0)
-            for name in names
+            name: np.concatenate([part[name] for part in self.parts]) if self.parts else np.empty(0, np.int64)
+            for name in ("listing", "key", "members", *EMPTY)
         }
-        order = np.lexsort((full["slot"], full["listing"]))
-        sizes = full["members"].astype(np.int64)
-        first, sizes = (np.cumsum(sizes) - sizes)[order], sizes[order]
+        order = np.argsort(full["listing"], kind="stable")  # tokens of a listing stay in the order of adding
+        ends = np.cumsum(full["members"])
+        first, sizes = (ends - full["members"])[order], full["members"][order]
         members = np.concatenate([*self.members, np.empty(0, np.int32)])
         return Tokens(
             offset=np.searchsorted(full["listing"][order], np.arange(listings + 1)),
             **{name: full[name][order].astype(np.int32) for name in ("key", "value", "bin", "photo", "text")},
             fraction=full["fraction"][order].astype(np.float32),
-            set_offset=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+            set_offset=np.append(0, np.cumsum(sizes)),
             set_member=members[ranges(first, sizes)],
         )
 
 
 def attribute_keys(vocabulary: Vocabulary) -> dict[str, int]:
     """Return the first key number of each attribute; some types have several, such as a text's sentence and its words."""
-    keys, following = {}, FIRST_ATTRIBUTE_KEY
-    for entry in vocabulary.attributes:
-        keys[entry.name] = following
-        following += type_of(entry.kind).keys
-    return keys
+    sizes = [type_of(entry.kind).keys for entry in vocabulary.attributes]
+    return _starts([entry.name for entry in vocabulary.attributes], sizes, FIRST_ATTRIBUTE_KEY)
+
+
+def _starts(names: Sequence[str], sizes: Sequence[int], first: int) -> dict[str, int]:
+    """Return where each of `names` begins, one after the other from `first`."""
+    return dict(zip(names, accumulate(sizes, initial=first), strict=False))
 
 
 def attribute_of_keys(vocabulary: Vocabulary) -> np.ndarray:
     """Return (K,) the number of the attribute that each key belongs to; -1 for keys of none."""
+    sizes = [type_of(entry.kind).keys for entry in vocabulary.attributes]
     result = np.full(key_count(vocabulary), -1)
-    for number, entry in enumerate(vocabulary.attributes):
-        first = attribute_keys(vocabulary)[entry.name]
-        result[first : first + type_of(entry.kind).keys] = number
+    result[FIRST_ATTRIBUTE_KEY : FIRST_ATTRIBUTE_KEY + sum(sizes)] = np.repeat(np.arange(len(sizes)), sizes)
     return result
 
 
@@ -179,12 +185,8 @@ def view_of_key(vocabulary: Vocabulary) -> np.ndarray:
 
 def bin_offsets(vocabulary: Vocabulary) -> dict[str, int]:
     """Return the first bin of each attribute with bins among all bins (the first is 1; 0 means none)."""
-    offsets, following = {}, 1
-    for entry in vocabulary.attributes:
-        if type_of(entry.kind).binned:
-            offsets[entry.name] = following
-            following += entry.size
-    return offsets
+    binned = [entry for entry in vocabulary.attributes if type_of(entry.kind).binned]
+    return _starts([entry.name for entry in binned], [entry.size for entry in binned], 1)
 
 
 def tokenise(
