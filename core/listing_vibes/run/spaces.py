@@ -178,9 +178,8 @@ def embed_market(
             return seal(run, _embed(market, run, photos, source, before, report, model_run))
         with building(run) as built:
             manifest = _embed(market, built, photos, source, before, report, model_run)
-            manifest.save(built)
             other = weights_digest(built) != weights_digest(before)
-            publish(run, built, embedded=True, other_model=other)
+            publish(run, built, manifest, embedded=True, other_model=other)
         sweep(run)
         return manifest
 

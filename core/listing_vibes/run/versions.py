@@ -182,8 +182,10 @@ def building(run: Path, series: Series = STATES) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def publish(run: Path, built: Path, embedded: bool = False, other_model: bool = False) -> Stamp:
-    """Publish the folder `built` as the run's current state, atomically for readers.
+def publish(
+    run: Path, built: Path, manifest: Manifest, embedded: bool = False, other_model: bool = False
+) -> None:
+    """Publish the folder `built` with its `manifest` as the run's current state, atomically for readers.
 
     Args:
         embedded: whether the state is embedded again, rather than a refresh of the previous one.
@@ -191,15 +193,13 @@ def publish(run: Path, built: Path, embedded: bool = False, other_model: bool = 
     """
     before, version = stamp_of(run), _next_version(run, STATES)
     made, model = version if embedded else before.made, version if other_model else before.model
-    seal(built, Manifest.load(built))
-    stamp = Stamp(base=before.base, version=version, made=made, model=model)
-    return _publish(run, built, stamp, STATES)
+    seal(built, manifest)
+    _publish(run, built, Stamp(base=before.base, version=version, made=made, model=model), STATES)
 
 
-def publish_results(run: Path, built: Path, of: Stamp) -> Stamp:
+def publish_results(run: Path, built: Path, of: Stamp) -> None:
     """Publish the folder `built` as the evaluation results of the model of the state `of`."""
-    stamp = Stamp(base="", version=_next_version(run, RESULTS), model=of.model)
-    return _publish(run, built, stamp, RESULTS)
+    _publish(run, built, Stamp(base="", version=_next_version(run, RESULTS), model=of.model), RESULTS)
 
 
 def _next_version(run: Path, series: Series) -> int:
@@ -207,13 +207,12 @@ def _next_version(run: Path, series: Series) -> int:
     return max([stamp_of(run, series).version, *numbers]) + 1
 
 
-def _publish(run: Path, built: Path, stamp: Stamp, series: Series) -> Stamp:
+def _publish(run: Path, built: Path, stamp: Stamp, series: Series) -> None:
     (built / LOCK).touch()
     sync_tree(built)
     os.replace(built, folder_of(run, stamp.version, series))
     sync(run / series.folder)
     write_text(run / series.pointer, stamp.model_dump_json())
-    return stamp
 
 
 def sweep(run: Path, series: Series = STATES) -> None:

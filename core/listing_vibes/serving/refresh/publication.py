@@ -51,8 +51,7 @@ def next_version(
         if not Path(place).is_absolute() and run.folder == run.path:
             place = str(Path("..", "..", place))  # from the folder of a version
         update = {"market": place, "fingerprint": after.fingerprint}
-        run.manifest.model_copy(update=update).save(built)
-        publish(run.path, built)
+        publish(run.path, built, run.manifest.model_copy(update=update))
 
 
 def _link_files(run: Run, built: Path, names: list[str]) -> None:
