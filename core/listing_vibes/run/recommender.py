@@ -7,6 +7,7 @@ module, so that equal queries give equal lists.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 
@@ -75,7 +76,6 @@ class Recommender:
         self._blocked = np.append(named_rows(run, rules.block, "block"), unlike)
         self.moves = ScoreMoves(run, space, rules, unlike)
         self._eligible: Cache[tuple[int | None, bool], np.ndarray] = Cache(MOMENTS)
-        self._similar: Cache[None, CandidateIndex | None] = Cache(1)
         self._candidates: Cache[int, Candidates | None] = Cache(1)
 
     def similar(self, rows: np.ndarray, at: int | None = None, k: int | None = None) -> Lists:
@@ -87,8 +87,8 @@ class Recommender:
         """
         vectors = self.run.vectors(self.space)
         requests = Requests(rows, rows, np.arange(len(rows)), at, self._length(k))
-        if (index := self._index_of_similar()) is not None:
-            return self._rank(index.search, vectors[rows], requests)
+        if self._index is not None:
+            return self._rank(self._index.search, vectors[rows], requests)
         return self._rank_scores(
             lambda part: self.moves.add_to(vectors[rows[part]] @ vectors.T, at), len(rows), requests
         )
@@ -230,7 +230,7 @@ class Recommender:
     def warm(self, at: int | None) -> None:
         """Load everything for lists at a moment, or (None) for lists of similar listings, before threads share it."""
         if at is None:
-            self._index_of_similar()
+            _ = self._index
         else:
             self._candidates_at(at)
             self.eligible(at)
@@ -248,16 +248,13 @@ class Recommender:
         """Return whether an index may retrieve the candidates."""
         return self._batch and len(self._has_vector) > EXACT_TO and not self.moves.any
 
-    def _index_of_similar(self) -> CandidateIndex | None:
+    @cached_property
+    def _index(self) -> CandidateIndex | None:
         """Return the index of the space for lists of similar listings; None where all listings are compared."""
         if not self._is_indexed:
             return None
-
-        def make() -> CandidateIndex | None:
-            vectors = self.run.vectors(self.space)
-            return choose_index([vectors], vectors[sample_rows(np.flatnonzero(self._has_vector), QUERIES)])
-
-        return self._similar.get(None, make)
+        vectors = self.run.vectors(self.space)
+        return choose_index([vectors], vectors[sample_rows(np.flatnonzero(self._has_vector), QUERIES)])
 
     def _candidates_at(self, at: int) -> Candidates | None:
         """Return the candidates of lists for users at a moment; None where all listings are scored."""
