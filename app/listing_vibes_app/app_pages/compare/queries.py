@@ -13,6 +13,7 @@ from listing_vibes.insight.rankings import distinct_examples, ranking_name
 from listing_vibes.report.text import not_measured
 from listing_vibes.scoring.metrics import METRIC
 from listing_vibes.tables import write_p
+from listing_vibes_app.app_pages.compare.ablation import METRICS
 from listing_vibes_app.app_pages.compare.rankings import compare_rankings, contestants, lists_of
 from listing_vibes_app.kit.beats import show_bars
 from listing_vibes_app.kit.controls import button, select
@@ -126,11 +127,14 @@ def show_measures(comparison: Comparison, names: tuple[str, str]) -> None:
             number = count(comparison.other_candidates, "query", "queries")
             st.caption(f"In {number} the two runs chose from different numbers of listings.")
         alt = "Every measure of both rankings and the difference"
-        st.dataframe(comparison.measures().rename(columns=headings), hide_index=True, alt=alt)
-        slices = comparison.measures_by_slice()
+        measures, slices = comparison.measures(), comparison.measures_by_slice()
+        parts = (metric.partition("@") for metric in measures["measure"])
+        measures["measure"] = [METRICS[name][0] + at + k for name, at, k in parts]
+        st.dataframe(measures.rename(columns=headings), hide_index=True, alt=alt)
         if len(slices):
             st.caption("Recall@30 in slices of the queries; p after Holm's correction for their number")
             alt = "Recall@30 of both rankings and the difference in every slice"
+            slices["slice"] = slices["slice"].map(formats.words)
             st.dataframe(slices.rename(columns=headings), hide_index=True, alt=alt)
 
 
