@@ -197,11 +197,11 @@ def explain_ranked(
     if not len(rows):
         return []
     until = np.inf if budget is None else time.monotonic() + budget
-    if recommender.additions.fit.ids:
+    if recommender.fit.ids:
         recommender = run.recommender("model", recommender.rules, blend=NOTHING)
     log, start, end = history.log, int(history.start[0]), int(history.end[0])
     occluded = occlude_history(run, log, start, end)
-    fit = recommender.additions.fit
+    fit = recommender.fit
     scorer, queries = _blended(recommender, occluded.scores[:1], *occluded.history, at)
     parts = dict(scorer.parts(queries)) | dict(scorer.gains(queries.at))  # by feature, each (1, L)
     order = recommender.moves.add_to(np.asarray(sum(parts.values())), at)  # (1, L)
@@ -237,7 +237,7 @@ def _blended(
 ) -> tuple[Blend, Queries]:
     """Return the blend with the model's `scores` (B, L), and its queries for the histories `start : end` (B,) of `log`."""
     model = PrecomputedScores("model", scores)
-    return recommender.additions.scorer(model, log), recommender.queries(start, end, at)
+    return recommender.blended(model, log), recommender.queries(start, end, at)
 
 
 def _explain_events(

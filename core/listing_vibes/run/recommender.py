@@ -30,9 +30,10 @@ from listing_vibes.run.ranking import (
 from listing_vibes.run.rules import PINNED, RULED, Rules
 from listing_vibes.run.run_blend import MOMENTS, RunBlend
 from listing_vibes.run.score_moves import ScoreMoves
-from listing_vibes.scoring.blend import Blend
+from listing_vibes.scoring.blend import ALONE, Blend
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.neighbors import encode_untrained
+from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.recency import RecentEvents
 from listing_vibes.scoring.scorer import VectorScorer
 from listing_vibes.search.approximate import QUERIES, CandidateIndex, choose_index
@@ -68,7 +69,7 @@ class Recommender:
         batch: bool = False,
     ) -> None:
         self.run, self.space, self.rules, self._batch = run, space, rules, batch
-        self.additions = RunBlend(run, None) if additions is None else additions
+        self.additions, self.fit = additions, ALONE if additions is None else additions.fit
         # Rules without attributes do not need the market's tables.
         self.groups = Groups.of(rules, run.market) if rules.needs_attributes else Groups()
         self.pins = named_rows(run, rules.pin, "pin")
@@ -203,12 +204,17 @@ class Recommender:
         """Return the scorer of histories of `log` with these vectors (B, d)."""
         table, late = self.run.vectors(self.space), self.run.late_interaction
         late = late if self.space == "model" else LateInteraction()
-        return self.additions.scorer(VectorScorer("model", table, lambda *_: vectors, log, late), log)
+        return self.blended(VectorScorer("model", table, lambda *_: vectors, log, late), log)
+
+    def blended(self, model: Scorer, log: EventLog) -> Blend:
+        """Return the blend of a scorer `model` of histories of `log`."""
+        return Blend(ALONE, {"model": model}) if self.additions is None else self.additions.scorer(model, log)
 
     def queries(self, start: np.ndarray, end: np.ndarray, at: int) -> Queries:
         """Return queries for the histories `start : end` (B,) of a log at a moment, without users and targets."""
-        none, moment = np.full(len(start), -1), np.full(len(start), self.run.counted_at(at))
-        return Queries(none, np.zeros(len(start), np.int32), none, moment, start, end, masked=True)
+        moment = at if self.additions is None else self.run.counted_at(at)
+        none, moments = np.full(len(start), -1), np.full(len(start), moment)
+        return Queries(none, np.zeros(len(start), np.int32), none, moments, start, end, masked=True)
 
     def eligible(self, at: int | None, where: bool = True) -> np.ndarray:
         """Return (L,) bool: which listings may be in a list at a moment; with `where=False` the conditions are ignored."""
@@ -234,7 +240,8 @@ class Recommender:
         else:
             self._candidates_at(at)
             self.eligible(at)
-            self.additions.scorer(None, self.run.log).gain(np.array([self.run.counted_at(at)]))
+            if self.additions is not None:
+                self.additions.scorer(None, self.run.log).gain(np.array([self.run.counted_at(at)]))
         if self.moves.any:
             self.moves.gain(at)
 

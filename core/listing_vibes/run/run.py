@@ -150,8 +150,8 @@ class Run(RunFolder):
     def _recommenders(self) -> Cache[tuple[Any, ...], Recommender]:
         return Cache(RECOMMENDERS)
 
-    def additions(self, blend: str | None = None) -> RunBlend:
-        """Return the cached blend `blend`, such as "neighbors+recency"; None returns the default blend, "nothing" the model only.
+    def additions(self, blend: str | None = None) -> RunBlend | None:
+        """Return the cached blend `blend`, such as "neighbors+recency"; None returns the default blend, "nothing" no blend.
 
         Raises:
             VibesError: the run has no such blend, or no model.
@@ -163,7 +163,7 @@ class Run(RunFolder):
             )
         # The file is read each time, since a run may be evaluated while it is open.
         fit = serving_fit(self.path, self.manifest.settings, blend)
-        return self._blends.get("" if fit is None else fit.model_dump_json(), lambda: RunBlend(self, fit))
+        return None if fit is None else self._blends.get(fit.model_dump_json(), lambda: RunBlend(self, fit))
 
     @cached_property
     def _blends(self) -> Cache[str, RunBlend]:

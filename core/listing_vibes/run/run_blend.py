@@ -23,20 +23,16 @@ from listing_vibes.scoring.tuning import DECAYS
 MOMENTS = 5
 
 
-#: The weights of the model only.
-ALONE = BlendWeights(weights={"model": 1.0}, scales={"model": 1.0})
-
-
 class RunBlend:
-    """The blend of a run's model with the weights `fit` (None: the model only); each feature is computed on first use.
+    """The blend of a run's model with the weights `fit`; each feature is computed on first use.
 
     Args:
         train: (N,) bool, the events that fit the id model, the whitening of texts and, without timestamps, recency; None for
             all wanted events, as in serving.
     """
 
-    def __init__(self, run: RunFolder, fit: BlendWeights | None, train: np.ndarray | None = None) -> None:
-        self.run, self.fit, self._train = run, ALONE if fit is None else fit, train
+    def __init__(self, run: RunFolder, fit: BlendWeights, train: np.ndarray | None = None) -> None:
+        self.run, self.fit, self._train = run, fit, train
 
     def scorer(self, model: Scorer | None, log: EventLog) -> Blend:
         """Return the blend with `model` (None: of a run without one), for queries on `log`."""

@@ -15,7 +15,7 @@ from listing_vibes.run.engine import Engine
 from listing_vibes.run.run import Run
 from listing_vibes.run.run_blend import RunBlend
 from listing_vibes.scoring.attribute_weights import weights_in_words
-from listing_vibes.scoring.blend import fit_blend, moments_of
+from listing_vibes.scoring.blend import ALONE, Blend, fit_blend, moments_of
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
 from listing_vibes.scoring.ranking import Scorer
@@ -80,7 +80,10 @@ def default_ranking(run: Run, model: Scorer | None, split: Split) -> Scorer:
     A run without a model gives None, and has a blend. Without timestamps, only the training events of `split` count as recent or
     popular, never those of the test.
     """
-    return RunBlend(run, run.manifest.settings.blend, split.train).scorer(model, run.log)
+    if run.manifest.settings.blend is not None:
+        return RunBlend(run, run.manifest.settings.blend, split.train).scorer(model, run.log)
+    assert model is not None
+    return Blend(ALONE, {"model": model})
 
 
 def untrained_neighbors(

@@ -38,6 +38,8 @@ EXAMPLES = (100, 100_000)
 RECENT = "recent"
 
 
+#: The weights of the model only.
+ALONE = BlendWeights(weights={"model": 1.0}, scales={"model": 1.0})
 #: A feature of all listings that is the same for all users: moments (B,) to values (B, L) float32.
 Moment = Callable[[np.ndarray], np.ndarray]
 

@@ -96,7 +96,8 @@ class JobScorer:
     @classmethod
     def of(cls, job: Job, folder: Path, run: Run) -> "JobScorer":
         """Open the run and prepare the rules of a job."""
-        recommender = Recommender(run, job.space, job.rules, RunBlend(run, job.blend), batch=True)
+        additions = None if job.blend is None else RunBlend(run, job.blend)
+        recommender = Recommender(run, job.space, job.rules, additions, batch=True)
         if job.kind == "recommend":
             _ = run.engine  # loaded before threads share it
             ends = history_ends(run, job.at)

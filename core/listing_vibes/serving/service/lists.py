@@ -215,7 +215,7 @@ class RunState:
             results=listings, fallback=query.is_fallback, market_changed=self.market_changed, unknown=query.unknown,
             scorer=scorer, empty_because=empty,
         )  # fmt: skip
-        additions = recommender.additions.fit.parts
+        additions = recommender.fit.parts
         name = scorer or space or blend_name(*filter(None, additions.split("+")))
         return ServedList(results, (Maker(str(self.run.path), self.run.version, name),))
 
