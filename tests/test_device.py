@@ -233,34 +233,28 @@ def test_the_markets_own_encoders_train_there(second, market, monkeypatch, tmp_p
     assert bert.vectors(texts, tmp_path).shape == (2, 384)
 
 
-@pytest.fixture
-def groups(tmp_path, monkeypatch):
-    """A tree of control groups, and which of them the process is in."""
-
-    def made(membership: str, **files: str) -> list[float]:
+@pytest.mark.parametrize(
+    ("membership", "files", "expected"),
+    [
+        ("0::/pod/box\n", {"pod/cpu.max": "150000 100000\n", "pod/box/cpu.max": "max 100000\n"}, [1.5, math.inf]),
+        (
+            "4:memory:/box\n3:cpu,cpuacct:/box\n",
+            {"cpu/box/cpu.cfs_quota_us": "50000\n", "cpu/box/cpu.cfs_period_us": "100000\n"},
+            [0.5, math.inf],
+        ),
+        ("0::/\n", {}, [math.inf]),
+        (None, {}, [math.inf]),
+    ],
+    ids=["version 2 counts the groups above too", "version 1 counts processor groups alone", "no bound", "no groups"],
+)  # fmt: skip
+def test_what_control_groups_allow_is_read(tmp_path, membership, files, expected):
+    if membership is not None:
         (tmp_path / "membership").write_text(membership)
-        for name, content in files.items():
-            path = tmp_path / "groups" / name.replace("__", "/").replace("_dot_", ".")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content)
-        return list(cores_module._quotas(tmp_path / "groups", tmp_path / "membership"))
-
-    return made
-
-
-def test_version_2_counts_the_group_and_those_above(groups):
-    found = groups("0::/pod/box\n", pod__cpu_dot_max="150000 100000\n", pod__box__cpu_dot_max="max 100000\n")
-    assert sorted(found) == [1.5, math.inf]
-
-
-def test_version_1_counts_the_processor_groups_alone(groups):
-    told = {"cpu__box__cpu_dot_cfs_quota_us": "50000\n", "cpu__box__cpu_dot_cfs_period_us": "100000\n"}
-    assert sorted(groups("4:memory:/box\n3:cpu,cpuacct:/box\n", **told)) == [0.5, math.inf]
-
-
-def test_nothing_said_is_no_bound(groups):
-    assert groups("0::/\n") == [math.inf]
-    assert list(cores_module._quotas(Path("/nowhere"), Path("/nowhere/cgroup"))) == [math.inf]
+    for name, content in files.items():
+        path = tmp_path / "groups" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    assert sorted(cores_module._quotas(tmp_path / "groups", tmp_path / "membership")) == expected
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no process")

@@ -74,16 +74,8 @@ def _trained(here: Path) -> dict[str, dict[str, Any]]:
     for steps in STEPS:
         config = here / f"{steps}.toml"
         config.write_text(SETTINGS.format(steps=steps))
-        train = [
-            "train",
-            str(here / "market"),
-            str(here / f"run-{steps}"),
-            "--preset",
-            "tiny",
-            "--config",
-            str(config),
-        ]
-        found.append(stage(train))
+        options = ["--preset", "tiny", "--config", str(config)]
+        found.append(stage(["train", str(here / "market"), str(here / f"run-{steps}"), *options]))
     first, last = found
     each = (last[SECONDS] - first[SECONDS]) / (STEPS[-1] - STEPS[0])
     return {"train": last, "step": {SECONDS: round(each, 4), PEAK: last[PEAK]}}

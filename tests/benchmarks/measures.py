@@ -151,16 +151,8 @@ def photos(setting: Setting) -> Rows:
     """Time photos from files beside timm eager, and reckon all photos of H&M."""
     market = DEMO if setting.quick else hm_market(setting)
     count = 8 if setting.quick else 256
-    command = [
-        sys.executable,
-        "-m",
-        "tests.benchmarks.photos",
-        str(market),
-        "--photos",
-        str(count),
-        "--repeat",
-        str(setting.repeat),
-    ]
+    options = ["--photos", str(count), "--repeat", str(setting.repeat)]
+    command = [sys.executable, "-m", "tests.benchmarks.photos", str(market), *options]
     result = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
     files, timm = result["sides"]["files"], result["sides"]["timm eager"]
     note = (
@@ -268,44 +260,13 @@ def million(setting: Setting) -> Rows:
     run, embedded = million_run(setting)
     rows = [] if embedded is None else [embedded]
     shutil.rmtree(run.parent / "market" / ".cache", ignore_errors=True)  # which the first page writes
-    rows.append(
-        command_row(
-            f"first page of the explorer, first ({setting.listings:,} listings)",
-            [run],
-            1,
-            program=("-c", PAGE),
-        )
-    )
-    rows.append(
-        command_row(
-            f"first page of the explorer, warm ({setting.listings:,} listings)",
-            [run],
-            setting.repeat,
-            program=("-c", PAGE),
-        )
-    )
-    rows.append(
-        command_row(
-            f"`vibes similar` ({setting.listings:,} listings)",
-            ["similar", run, "h7", "-k", "30"],
-            setting.repeat,
-        )
-    )
-    rows.append(
-        command_row(
-            f"`vibes recommend` ({setting.listings:,} listings)",
-            ["recommend", run, "u7", "-k", "30"],
-            setting.repeat,
-        )
-    )
-    rows.append(
-        command_row(
-            f"`vibes serve` until it answers ({setting.listings:,} listings)",
-            ["serve", run, "--port", "0"],
-            1,
-            until="/health",
-        )
-    )
+    size, page = f"({setting.listings:,} listings)", ("-c", PAGE)
+    rows.append(command_row(f"first page of the explorer, first {size}", [run], 1, program=page))
+    rows.append(command_row(f"first page of the explorer, warm {size}", [run], setting.repeat, program=page))
+    for words in (["similar", run, "h7", "-k", "30"], ["recommend", run, "u7", "-k", "30"]):
+        rows.append(command_row(f"`vibes {words[0]}` {size}", words, setting.repeat))
+    serve = ["serve", run, "--port", "0"]
+    rows.append(command_row(f"`vibes serve` until it answers {size}", serve, 1, until="/health"))
     return [*rows, *actions("page", run, setting.repeat), *actions("brush", run, setting.repeat)]
 
 

@@ -15,7 +15,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from helpers.commands import ROOT, rules_file, vibes, vibes_apart
+from helpers.commands import ROOT, rules_file, vibes
 from helpers.small_market import generate
 from listing_vibes import __version__
 from listing_vibes.cli.options import Baselines, Preset, Protocol
@@ -87,7 +87,8 @@ def test_a_process_of_its_own_prints_the_same_tables_and_json(folders, tmp_path)
     history.write_text(
         json.dumps({"history": [{"listing_id": LISTING, "action": "view", "duration_s": 12.5}]})
     )
-    apart = json.loads(vibes_apart("recommend", run, "--history", history, "--json").stdout)
+    command = [sys.executable, "-m", "listing_vibes", "recommend", run, "--history", history, "--json"]
+    apart = json.loads(subprocess.run(command, capture_output=True, check=True, cwd=ROOT).stdout)
     here = json.loads(vibes("recommend", run, "--history", history, "--json").stdout)
     assert [row["listing_id"] for row in apart] == [row["listing_id"] for row in here] and len(here) == 30
     vibes("similar", run, "nowhere", check=1)
@@ -110,6 +111,15 @@ def test_a_process_of_its_own_prints_the_same_tables_and_json(folders, tmp_path)
         (["train", "{f}/market", "{f}/new", "--refit", "{f}/run", "--seed", "1"], "leave out seed"),
         (["train", "{f}/market", "{f}/new", "--everything"], "--everything goes with --refit RUN"),
         (["batch", "{f}/run", "{f}/new", "--blend", "luck"], "luck"),
+        (["batch", "{f}/run", "{f}/new", "--blend", "ids", "--kind", "listings"], "not for --kind listings"),
+        (["batch", "{f}/run", "{f}/new", "--at", "noon"], "--at is 'noon'"),
+        (["refresh", "{f}/run"], "no source to read"),
+        (["refresh", "{f}/run", "--events", "SELECT 1"], "neither a folder nor a query with --database"),
+        (["refresh", "{f}/run", "--events", ".", "--every", "often"], "--every is 'often'"),
+        (["serve", "{f}/run", "{f}/run", "--port", "0"], "give --impressions PLACE"),
+        (["serve", "{f}/run", "--hash-users", "--port", "0"], "give --impressions PLACE"),
+        (["serve", "{f}/run", "--other-blend", "recency", "--port", "0"], "needs two runs"),
+        (["monitor", "{f}/run", "--thresholds", "{f}/quick.toml"], "unknown key 'preset'"),
         (["evaluate", "{f}/run", "--queries", "{f}/new.xlsx"], "ends in .parquet or .csv"),
         (["import", "zillow", "{f}", "{f}/new"], "zillow"),
         (["ablate", "{f}/market", "{f}/new", "--seeds", "one"], "--seeds is 'one'"),

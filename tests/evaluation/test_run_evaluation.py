@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from helpers.copies import copied
+from helpers.newcomers import Shop
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.result import differences_frame, results_frame, slices_frames
 from listing_vibes.evaluation.run_evaluation import better_blend, evaluate, evaluate_run
@@ -18,8 +19,6 @@ from listing_vibes.report.text import describe_notes
 from listing_vibes.run.fits import load_fits
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
-from listing_vibes.serving.refresh.refresher import Refresher
-from listing_vibes.serving.refresh.sources import FileSource
 from listing_vibes.tables import WIDTH, render_table
 
 
@@ -144,7 +143,7 @@ def test_fewer_baselines_or_users_never_replace_a_fuller_evaluation(trained, tmp
 def test_events_that_a_refresh_brings_are_no_part_of_the_test_until_asked_for(trained, tmp_path):
     run = copied(trained, tmp_path)
     first = evaluate(run.path, baselines="none")
-    events, new = run.market.events, tmp_path / "new"
+    events, shop = run.market.events, Shop(run, tmp_path)
     users = events["user_id"].unique()
     rng = np.random.default_rng(0)
     later = pd.DataFrame(
@@ -154,9 +153,8 @@ def test_events_that_a_refresh_brings_are_no_part_of_the_test_until_asked_for(tr
             "timestamp": events["timestamp"].max() + pd.to_timedelta(1 + np.arange(4 * len(users)), "s"),
         }
     )
-    new.mkdir()
-    later.to_parquet(new / "later.parquet", index=False)
-    look = Refresher(run.path, {"events": FileSource(new)}).refresh()
+    shop.deliver("later", events=later)
+    look = shop.refresh()
     assert look.published and look.events == len(later)
     again = evaluate(run.path, baselines="none")
     assert len(again.queries) == len(first.queries) and again.results == first.results

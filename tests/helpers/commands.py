@@ -29,15 +29,5 @@ def vibes(*arguments: object, check: int | None = 0) -> subprocess.CompletedProc
             cli.main()
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-    return _checked(subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue()), check)
-
-
-def vibes_apart(*arguments: object, check: int | None = 0) -> subprocess.CompletedProcess[str]:
-    """The same in a process of its own."""
-    command = [sys.executable, "-m", "listing_vibes", *map(str, arguments)]
-    return _checked(subprocess.run(command, capture_output=True, text=True, cwd=ROOT), check)
-
-
-def _checked(done: subprocess.CompletedProcess[str], check: int | None) -> subprocess.CompletedProcess[str]:
-    assert check is None or done.returncode == check, done.stderr
-    return done
+    assert check in (None, code), err.getvalue()
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())

@@ -1,10 +1,15 @@
 """New rows for a market, as a marketplace would deliver them: listings like those there are, and events on both."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
+from listing_vibes.run.run import Run
+from listing_vibes.serving.refresh.refresher import Refresher
+from listing_vibes.serving.refresh.sources import FileSource
 
 
 def new_listings(market: Market, count: int, seed: int = 0) -> pd.DataFrame:
@@ -49,3 +54,27 @@ def new_events(market: Market, listings: list[str], count: int, users: int, seed
             C.DURATION: rng.uniform(2, 90, count).round(1),
         }
     )
+
+
+class Shop:
+    """A run, its market, and folders that new rows are put into."""
+
+    def __init__(self, run: Run, folder: Path) -> None:
+        self.run, self.market, self.folder = run.path, run.market, folder / "new"
+        for name in ("events", "listings"):
+            (self.folder / name).mkdir(parents=True)
+
+    def deliver(self, name: str, **tables: pd.DataFrame) -> None:
+        for table, rows in tables.items():
+            rows.to_parquet(self.folder / table / f"{name}.parquet", index=False)
+
+    def refresher(self, **options) -> Refresher:
+        sources = {name: FileSource(self.folder / name) for name in ("events", "listings")}
+        return Refresher(self.run, sources, **options)
+
+    def refresh(self):
+        return self.refresher().refresh()
+
+    def is_followed(self) -> bool:
+        """Whether the market's folder has the tables of the run."""
+        return Market.open(self.market.path).fingerprint == Run.open(self.run).manifest.fingerprint

@@ -1,7 +1,6 @@
 """The wheel, installed in an environment of its own: the demo opens, Python finds it, and nothing is written into it."""
 
 import os
-import re
 import shutil
 import site
 import subprocess
@@ -166,7 +165,3 @@ def test_its_pages_draw_and_python_recommends_from_it(installed):
     before = installed.files()
     assert installed.python(NOTEBOOK.format(site=str(installed.packages)) + PAGES).split()[:2] == ["5", "7"]
     assert installed.files() == before
-
-
-def names(requirements: list[str]) -> set[str]:
-    return {re.match(r"[\w.-]+", one)[0].lower().replace("_", "-") for one in requirements}

@@ -13,12 +13,10 @@ import pyarrow.dataset as ds
 import pytest
 
 from helpers.blends import fixed_blend
-from helpers.commands import vibes
 from helpers.copies import change_settings, resealed
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.model.settings import BlendWeights
 from listing_vibes.run.fits import save_fits
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
@@ -43,6 +41,8 @@ def test_every_listing_has_the_list_that_it_has_alone_whatever_the_chunks_and_th
     assert list(rows) == [C.LISTING, "rank", "candidate_id", "score", "run", "at"]
     assert sorted(rows[C.LISTING].unique()) == sorted(trained.listing_ids)
     assert len(list((tmp_path / "out").glob("part-*"))) == 3
+    last = pd.Timestamp(int(trained.log.time.max()) + 1, tz="UTC")
+    assert rows["at"].unique().tolist() == [last.floor("us")]
     for listing in trained.listing_ids[::11]:
         alone, mine = trained.similar(listing, 7), rows[rows[C.LISTING] == listing]
         np.testing.assert_array_equal(mine["score"], alone["score"])
@@ -60,26 +60,24 @@ def exact(trained, tmp_path) -> Run:
     return Run.open(change_settings(shutil.copytree(trained.path, tmp_path / "run"), inference="float32"))
 
 
-@pytest.fixture(params=["timestamps", "positions"])
-def timed(request, exact, tmp_path) -> tuple[Run, BlendWeights]:
-    """The run over a market with timestamps, and over one with positions, with a fitted blend."""
-    if request.param == "timestamps":
-        return exact, fixed_blend("recency", recent=0.4)
+@pytest.fixture
+def untimed(exact, tmp_path) -> Run:
+    """The run over a market whose events have positions."""
     market = tmp_path / "market"
     shutil.copytree(exact.market.path, market)
     events = pd.read_parquet(market / "events.parquet").sort_values([C.USER, C.TIMESTAMP], kind="stable")
     events[C.POSITION] = events.groupby(C.USER).cumcount()
     events.drop(columns=C.TIMESTAMP).to_parquet(market / "events.parquet", index=False)
     embed_market(Market.open(market), tmp_path / "untimed", None, exact.path)
-    return Run.open(tmp_path / "untimed"), fixed_blend("recency", recent=0.4)
+    return Run.open(tmp_path / "untimed")
 
 
 @pytest.mark.slow
-def test_every_user_has_the_list_that_they_have_alone(timed, tmp_path):
-    run, fit = timed
-    save_fits(run.path, [fit])
-    rules, last = Rules(k=6, **FOR_USERS), int(run.log.time.max()) + 1
-    at = pd.Timestamp(last, tz="UTC").floor("us") if run.log.timed else last
+def test_every_user_has_the_list_that_they_have_alone(untimed, tmp_path):
+    """Where events have positions; those with timestamps are in `test_one_recommender`."""
+    run = untimed
+    save_fits(run.path, [fixed_blend("recency", recent=0.4)])
+    rules, at = Rules(k=6, **FOR_USERS), int(run.log.time.max()) + 1
     for blend in (None, "recency"):
         out = tmp_path / str(blend)
         rows = scored(run, out, "recommend", rules, chunk=30, blend=blend)
@@ -123,6 +121,9 @@ def test_a_folder_continues_its_command_and_refuses_another(trained, tmp_path):
     ):
         with pytest.raises(VibesError, match="lists of other options"):
             prepare(trained.path, out, "recommend", **(given | other))
+    pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "mine.parquet")
+    with pytest.raises(VibesError, match="which no job of this kind wrote"):
+        prepare(trained.path, tmp_path, "recommend", rules)
     changed = tmp_path / "run"
     shutil.copytree(trained.path, changed)
     prepare(changed, tmp_path / "new", "recommend", rules)
@@ -132,27 +133,6 @@ def test_a_folder_continues_its_command_and_refuses_another(trained, tmp_path):
     resealed(changed)
     with pytest.raises(VibesError, match="another state of the run"):
         prepare(changed, tmp_path / "new", "recommend", rules)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "options",
-    [
-        ["{t}/o", "--blend", "recency"],
-        ["{t}/o", "--at", "noon"],
-        ["{t}/taken", "-k", "4"],
-        ["{t}/strange"],
-    ],
-)
-def test_bad_input_is_refused(trained, tmp_path, options):
-    (tmp_path / "strange").mkdir()
-    pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "strange" / "mine.parquet")
-    if "{t}/taken" in options:
-        scored(trained, tmp_path / "taken", "similar", Rules(k=3))
-    vibes(
-        "batch", trained.path, *(part.format(t=tmp_path) for part in options), "--kind", "listings", check=2
-    )
-    assert not (tmp_path / "o" / "_job.json").exists()
 
 
 def test_a_column_that_the_model_never_sees_can_be_a_rule(tiny_market, tmp_path):

@@ -177,15 +177,6 @@ def test_a_verdict_has_its_interval(tmp_path):
         experiment(shown)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [["{b}"], ["--other-blend", "recency"], ["--hash-users"]],
-)
-def test_options_that_contradict_each_other_are_refused(trained, second, tmp_path, options):
-    filled = [one.format(b=second.path, dir=tmp_path) for one in options]
-    vibes("serve", trained.path, *filled, "--port", "0", check=2)
-
-
 def test_a_run_over_another_market_is_refused(trained, bare, tmp_path):
     settings = ServiceSettings(trained.path, impressions=str(tmp_path / "shown"), other=bare.path)
     with pytest.raises(VibesError, match="another market"):

@@ -13,9 +13,9 @@ from scipy import stats
 
 from helpers.commands import vibes
 from helpers.copies import copied
+from helpers.newcomers import Shop
 from helpers.once import once
 from helpers.small_market import generate
-from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.run_evaluation import evaluate_run
 from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.features.featurizer import FeatureConfig
@@ -126,16 +126,6 @@ def test_photos_are_named_when_they_moved_and_not_when_they_did_not():
     other = np.where(listing[:, None] >= 150, vectors * 0.4, vectors)
     assert photo_check(seen, other, listing, group, LIMITS).crossed
     assert photo_check(seen, vectors, listing, [Group("few", "few", np.arange(5))], LIMITS) is None
-
-
-def test_thresholds_come_from_a_file_and_wrong_ones_are_refused(tmp_path):
-    (tmp_path / "t.toml").write_text("recall_drop = 0.2\nphoto_shift = 'none'\n")
-    told = Thresholds.of(tmp_path / "t.toml")
-    assert (told.recall_drop, told.photo_shift) == (0.2, None)
-    (tmp_path / "t.toml").write_text("recal_drop = 0.3\n")
-    for wrong in (tmp_path / "t.toml", {"recall_drop": 2}):
-        with pytest.raises(VibesError):
-            Thresholds.of(wrong)
 
 
 def test_the_text_says_what_crossed_first():
@@ -279,26 +269,22 @@ def before(tmp_path_factory):
 
 
 @pytest.fixture
-def shop(before, tmp_path):
-    copied(Run.open(before / "run"), tmp_path)
-    return tmp_path
+def shop(before, tmp_path) -> Shop:
+    return Shop(copied(Run.open(before / "run"), tmp_path), tmp_path)
 
 
 def month(shop, before, change=lambda listings: listings):
     """The run after a refresh with what came in the last four weeks, its listings changed."""
-    for name in ("listings", "events"):
-        rows = pd.read_parquet(before / f"{name}.parquet")
-        (shop / "new" / name).mkdir(parents=True)
-        (change(rows) if name == "listings" else rows).to_parquet(shop / "new" / name / "a.parquet")
-    sources = {name: FileSource(shop / "new" / name) for name in ("listings", "events")}
-    assert Refresher(shop / "run", sources).refresh().new > 70
-    return shop / "run"
+    listings, events = (pd.read_parquet(before / f"{name}.parquet") for name in ("listings", "events"))
+    shop.deliver("a", listings=change(listings), events=events)
+    assert shop.refresh().new > 70
+    return shop.run
 
 
 @pytest.mark.slow
 def test_of_an_honest_month_nothing_is_named(shop, before, monkeypatch):
     found = monitor(month(shop, before))
-    run = Run.open(shop / "run")
+    run = Run.open(shop.run)
     newest = newest_queries(run)
     asked = evaluate_newest(run, newest)
     assert not found.crossed, found.text()
@@ -317,7 +303,7 @@ def test_of_an_honest_month_nothing_is_named(shop, before, monkeypatch):
 
 
 @pytest.mark.slow
-def test_doubled_prices_are_named_and_the_command_says_so_everywhere(shop, before):
+def test_doubled_prices_are_named_and_the_command_says_so_everywhere(shop, before, tmp_path):
     run = month(shop, before, lambda rows: rows.assign(price=2 * rows["price"]))
     stamp = stamp_of(run)
     done = vibes("monitor", run, check=1)  # fmt: skip
@@ -325,11 +311,11 @@ def test_doubled_prices_are_named_and_the_command_says_so_everywhere(shop, befor
     assert {check.of for check in found.crossed} == {"price"} and stamp_of(run) == stamp
     sentence = found.crossed[0].sentence
     assert sentence in done.stdout
-    (shop / "limits.toml").write_text('attribute_shift = "none"')
-    again = json.loads(vibes("monitor", run, "--thresholds", shop / "limits.toml", "--json").stdout)
+    (tmp_path / "limits.toml").write_text('attribute_shift = "none"')
+    again = json.loads(vibes("monitor", run, "--thresholds", tmp_path / "limits.toml", "--json").stdout)
     assert not any(check["crossed"] for check in again["checks"])
-    (shop / "wrong.toml").write_text("price = 2")
-    assert "'price'" in vibes("monitor", run, "--thresholds", shop / "wrong.toml", check=2).stderr
+    (tmp_path / "wrong.toml").write_text("recall_drop = 2")
+    assert "recall_drop" in vibes("monitor", run, "--thresholds", tmp_path / "wrong.toml", check=2).stderr
 
 
 @pytest.mark.slow
@@ -341,8 +327,8 @@ def test_a_drift_after_an_honest_refresh_is_named_at_the_next_one(shop, before, 
     run = month(shop, before, lambda _: rows[:first])
     assert not monitor(run).crossed
     late = rows[first:].assign(price=2 * rows["price"][first:])
-    late.to_parquet(shop / "new" / "listings" / "b.parquet")
-    Refresher(run, {"listings": FileSource(shop / "new" / "listings")}).refresh()
+    shop.deliver("b", listings=late)
+    shop.refresh()
     (named,) = monitor(run).crossed
     assert (named.of, named.group) == ("price", "newest")
 

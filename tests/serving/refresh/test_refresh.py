@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from helpers.copies import change_settings, copied
-from helpers.newcomers import new_events, new_listings
+from helpers.newcomers import Shop, new_events, new_listings
 from helpers.waiting import wait_until
 from listing_vibes.errors import VibesError
 from listing_vibes.features.content_spaces import AttributeSpace
@@ -21,32 +21,8 @@ from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.run.versions import stamp_of
 from listing_vibes.serving.refresh import market_tables
-from listing_vibes.serving.refresh.refresher import Refresher, Stopped, keep_fresh
+from listing_vibes.serving.refresh.refresher import Stopped, keep_fresh
 from listing_vibes.serving.refresh.sources import FileSource
-
-
-class Shop:
-    """A run, its market, and folders that new rows are put into."""
-
-    def __init__(self, run: Run, folder: Path) -> None:
-        self.run, self.market, self.folder = run.path, run.market, folder / "new"
-        for name in ("events", "listings"):
-            (self.folder / name).mkdir(parents=True)
-
-    def deliver(self, name: str, **tables: pd.DataFrame) -> None:
-        for table, rows in tables.items():
-            rows.to_parquet(self.folder / table / f"{name}.parquet", index=False)
-
-    def refresher(self, **options) -> Refresher:
-        sources = {name: FileSource(self.folder / name) for name in ("events", "listings")}
-        return Refresher(self.run, sources, **options)
-
-    def refresh(self):
-        return self.refresher().refresh()
-
-    def is_followed(self) -> bool:
-        """Whether the market's folder has the tables of the run."""
-        return Market.open(self.market.path).fingerprint == Run.open(self.run).manifest.fingerprint
 
 
 @pytest.fixture
@@ -298,18 +274,6 @@ def test_a_reader_that_opens_all_the_time_never_sees_half(shop):
     start = (len(shop.market.listings), len(shop.market.events))
     assert seen <= {(n, start[0] + 2 * n, start[1] + 12 * n) for n in range(3)}
     assert {0, 2} <= {version for version, *_ in seen}
-
-
-@pytest.mark.slow
-def test_a_file_that_cannot_be_read_is_a_problem_and_all_others_are_merged(shop):
-    shop.deliver("a", listings=pd.DataFrame({"id": [1]}))
-    (shop.folder / "listings" / "b.parquet").write_bytes(b"half")
-    shop.deliver("c", listings=new_listings(shop.market, 2))
-    result = shop.refresh()
-    assert result.new == 2 and "b.parquet" in result.problems[0] and "a.parquet" in result.problems[1]
-    shop.deliver("b", listings=new_listings(shop.market, 3))  # complete by now
-    result = shop.refresh()
-    assert result.new == 1 and len(result.problems) == 1
 
 
 @pytest.mark.slow

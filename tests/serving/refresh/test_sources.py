@@ -175,13 +175,6 @@ def test_it_polls_until_it_is_stopped(bare, tmp_path):
     assert len(Run.open(bare.path).listing_ids) == len(bare.listing_ids) + 3
 
 
-@pytest.mark.parametrize(
-    "options", [[], ["--events", "nowhere"], ["--events", "SELECT 1"], ["--events", ".", "--every", "often"]]
-)
-def test_a_wrong_option_is_refused(tmp_path, options):
-    vibes("refresh", tmp_path, *options, check=2)
-
-
 def test_once_it_says_in_one_line_what_it_did_and_which_files_it_wrote(tiny_market, tmp_path):
     market, new = tiny_market(photos=0), tmp_path / "new"
     events = pd.read_parquet(market / "events.parquet")
@@ -194,8 +187,26 @@ def test_once_it_says_in_one_line_what_it_did_and_which_files_it_wrote(tiny_mark
     assert "version 1: 1 event of 1 user" in line and str(market / "events.parquet") in line
     assert not (market / "events.csv").exists()
     assert json.loads(vibes("refresh", tmp_path / "run", "--events", new, "--json").stdout)["wrote"] == []
-    (new / "b.parquet").write_bytes(b"nothing")
-    assert "b.parquet" in vibes("refresh", tmp_path / "run", "--events", new, check=2).stderr
+
+
+def test_a_file_that_cannot_be_read_is_a_problem_and_all_others_are_merged(tiny_market, tmp_path):
+    market, new = tiny_market(photos=0), tmp_path / "new"
+    row = pd.read_parquet(market / "events.parquet").iloc[:1]
+    embed_market(Market.open(market), tmp_path / "run", None)
+    new.mkdir()
+
+    def refresh() -> tuple[dict, str]:
+        done = vibes("refresh", tmp_path / "run", "--events", new, "--json", check=2)
+        return json.loads(done.stdout), done.stderr
+
+    (new / "a.csv").write_text("id\n1\n")
+    (new / "b.parquet").write_bytes(b"half")
+    row.assign(user_id="new").to_csv(new / "c.csv", index=False)
+    result, error = refresh()
+    assert result["events"] == 1 and len(result["problems"]) == 2 and "b.parquet" in error
+    row.assign(user_id="newer").to_parquet(new / "b.parquet")  # complete by now
+    result, error = refresh()
+    assert result["events"] == 1 and len(result["problems"]) == 1 and "a.csv" in error
 
 
 @pytest.fixture

@@ -11,15 +11,15 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from helpers.copies import copied
-from helpers.newcomers import new_events, new_listings
+from helpers.newcomers import Shop, new_events, new_listings
 from helpers.serving import app_of, listening, serving
 from helpers.waiting import wait_until
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
-from listing_vibes.serving.refresh.refresher import Refresher
-from listing_vibes.serving.refresh.sources import FileSource
+from listing_vibes.run.versions import STATES
+from listing_vibes.serving.forget import forget
 from listing_vibes.serving.service.access import Access
 from listing_vibes.serving.service.lists import ListRequest, RunState
 from listing_vibes.serving.service.models import PostedHistory, RecommendQuery, SimilarQuery
@@ -39,10 +39,7 @@ def same(results: list[dict], frame: pd.DataFrame) -> None:
 
 
 def test_lists_are_those_of_the_run(client, trained):
-    listing, user = trained.listing_ids[7], trained.log.users[3]
-    same(client.get(f"/similar/{listing}?k=5").json()["results"], trained.similar(listing, 5, "model"))
-    by_attributes = client.get(f"/similar/{listing}?k=5&space=attributes").json()["results"]
-    same(by_attributes, trained.similar(listing, 5, "attributes"))
+    user = trained.log.users[3]
     same(client.get(f"/recommend/{user}?k=9").json()["results"], trained.recommend(user, 9))
     at = pd.Timestamp(int(trained.log.time[trained.log.start[4] - 1]), tz="UTC")
     response = client.get(f"/recommend/{user}", params={"k": 9, "at": at.isoformat()})
@@ -235,14 +232,10 @@ def test_a_run_without_a_model_serves_neighbors(bare):
 
 
 @pytest.mark.slow
-def test_a_refreshed_run_takes_the_place_of_the_one_in_use(trained, tmp_path):
-    run = copied(trained, tmp_path)
-    for name in ("events", "listings"):
-        (tmp_path / name).mkdir()
-    fresh = new_listings(run.market, 3)
-    fresh.to_parquet(tmp_path / "listings" / "a.parquet")
-    new_events(run.market, list(fresh[C.LISTING]), 12, 4).to_parquet(tmp_path / "events" / "a.parquet")
-    refresher = Refresher(run.path, {n: FileSource(tmp_path / n) for n in ("events", "listings")})
+def test_a_refreshed_run_takes_the_place_of_the_one_in_use_which_is_closed(trained, tmp_path):
+    shop = Shop(copied(trained, tmp_path), tmp_path)
+    fresh, user = new_listings(shop.market, 3), trained.log.users[0]
+    shop.deliver("a", listings=fresh, events=new_events(shop.market, list(fresh[C.LISTING]), 12, 4))
 
     def health_when(is_reached) -> dict:
         def poll() -> dict | None:
@@ -251,18 +244,26 @@ def test_a_refreshed_run_takes_the_place_of_the_one_in_use(trained, tmp_path):
 
         return wait_until(poll)
 
-    with serving(app_of(run.path, follow_s=0.02)) as client:
+    with serving(app_of(shop.run, follow_s=0.02)) as client:
         name = fresh[C.LISTING].iloc[0]
         assert client.get(f"/similar/{name}").status_code == 404
-        refresher.refresh()
+        shop.refresh()
         health = health_when(lambda health: health["version"] == 1)
         assert health["listings"] == len(trained.listing_ids) + 3 and health["problem"] == ""
         assert client.get(f"/similar/{name}").status_code == 200
 
-        pointer = run.path / "current.json"
+        pointer = shop.run / "current.json"
         content = pointer.read_bytes()
         pointer.write_text("{")
         assert "current.json" in health_when(lambda health: health["problem"])["problem"]
         assert client.get(f"/similar/{name}").status_code == 200  # the state in use goes on
         pointer.write_bytes(content)
         health_when(lambda health: not health["problem"])
+
+        for version in (2, 3):
+            shop.deliver(str(version), events=new_events(shop.market, [], 4, 4, seed=version))
+            shop.refresh()
+            health_when(lambda health, version=version: health["version"] >= version)
+            assert client.get(f"/recommend/{user}?k=3").json()["results"]
+        forget(shop.run, [user])  # refused where a reader still uses a state that has them
+    assert [folder.name for folder in (shop.run / STATES.folder).iterdir()] == ["000004"]

@@ -17,15 +17,9 @@ import pytest
 from PIL import Image
 
 from helpers.commands import vibes
-from helpers.copies import copied
-from helpers.newcomers import new_events
 from helpers.pictures import encoded
 from helpers.serving import ask, running, stop
-from helpers.waiting import PATIENCE_S, wait_until
-from listing_vibes.run.versions import STATES
-from listing_vibes.serving.forget import forget
-from listing_vibes.serving.refresh.refresher import Refresher
-from listing_vibes.serving.refresh.sources import FileSource
+from helpers.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -76,7 +70,7 @@ def test_many_clients_are_answered_together_and_the_service_ends_in_order(server
 def test_half_open_connections_stop_no_client_where_few_files_may_be_open(trained):
     with (
         running(trained.path, descriptors=256) as (process, address),
-        half_open(address, 1500),
+        half_open(address, 600),
     ):
         for _ in range(5):
             assert ask(address, "/health")["status"] == "ok"
@@ -128,24 +122,3 @@ def test_a_port_that_is_taken_is_one_sentence(trained):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         assert "choose another" in vibes("serve", trained.path, "--port", port, check=2).stderr
-
-
-@pytest.mark.slow
-def test_replaced_states_are_closed_so_that_users_are_forgotten_while_it_runs(trained, tmp_path):
-    run = copied(trained, tmp_path)
-    new = tmp_path / "new"
-    new.mkdir()
-    rows, user = new_events(run.market, [], 16, 4), run.log.users[0]
-
-    def refresh(number: int) -> None:
-        rows.iloc[4 * number : 4 * number + 4].to_parquet(new / f"{number}.parquet", index=False)
-        assert Refresher(run.path, {"events": FileSource(new)}).refresh().version == number
-
-    refresh(1)
-    with running(run.path) as (_, address):
-        for number in (2, 3):
-            refresh(number)
-            wait_until(lambda number=number: ask(address, "/health")["version"] >= number, 0.1)
-            assert ask(address, f"/recommend/{user}?k=3")["results"]
-        forget(run.path, [user])  # refused where a reader still uses a state that has them
-    assert [folder.name for folder in (run.path / STATES.folder).iterdir()] == ["000004"]
