@@ -94,13 +94,8 @@ def demo(setting: Setting) -> Rows:
         for _ in range(setting.repeat)
     ]
     peak = max(item["peak GiB"] for item in runs)
-    rows = [
-        {
-            "action": "`vibes demo` to its first answer",
-            "seconds": [item["seconds"] for item in runs],
-            "peak GiB": peak,
-        }
-    ]
+    first = [item["seconds"] for item in runs]
+    rows = [{"action": "`vibes demo` to its first answer", "seconds": first, "peak GiB": peak}]
     if browser() is not None:
         seen = [item["seconds then"] for item in runs]
         rows.append({"action": "`vibes demo` to its first picture in a browser", "seconds": seen})
@@ -184,15 +179,12 @@ def albany_run(setting: Setting) -> Path:
 
 def folder(setting: Setting) -> Rows:
     """Time H&M's folder to an explorer without training: import, texts and attributes, first page; then its maps."""
-    source, market, run = (
-        setting.data("hm") / "transactions_week.csv.gz",
-        setting.folder / "hm",
-        setting.folder / "hm-run",
-    )
     if setting.quick:
         return [command_row("first page of the explorer (demo)", [DEMO / "run"], 1, program=("-c", PAGE))]
-    rows = []
+    rows: Rows = []
+    market, run = setting.folder / "hm", setting.folder / "hm-run"
     if not (market / "market.toml").is_file():
+        source = setting.data("hm") / "transactions_week.csv.gz"
         rows.append(command_row("`vibes import` (H&M's week)", ["import", "hm", source, market], 1))
     embed = ["embed", market, run, "--no-photos"]
     rows.append(command_row("`vibes embed` without photos (H&M)", embed, 1, "17,986 articles with texts"))

@@ -7,24 +7,24 @@ market, first to both in turns, so that a busy machine slows both alike, then to
 
 import argparse
 import json
-import platform
-import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
 
 import numpy as np
 import psutil
 
-from listing_vibes.market.columns import Columns as C
-from listing_vibes.run.run import Run
+sys.path[:0] = [str(Path(__file__).parents[1])]  # for `helpers`, as the suite has it
+
+from helpers.machine import machine  # noqa: E402
+from helpers.serving import running, stop  # noqa: E402
+from listing_vibes.market.columns import Columns as C  # noqa: E402
+from listing_vibes.run.run import Run  # noqa: E402
 
 HERE = Path(__file__).parent
 DEMO = HERE.parents[1] / "assets" / "demo" / "run"
@@ -49,39 +49,6 @@ def write_bodies(run: Run, path: Path, least: int) -> float:
             ]
             stream.write(json.dumps({"history": events[-1000:], "k": 30}) + "\n")
     return float(np.mean([row.stop - row.start for row in rows]))
-
-
-@contextmanager
-def serving(run: Path, workers: int = 1) -> Iterator[tuple[str, int]]:
-    """A server of its own; yields its address and process, and ends it in order."""
-    command = [
-        sys.executable,
-        "-m",
-        "listing_vibes",
-        "serve",
-        str(run),
-        "--port",
-        "0",
-        "--workers",
-        str(workers),
-    ]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stderr is not None
-        line = process.stderr.readline()
-        found = re.search(r"http://\S+", line)
-        if found is None:
-            raise SystemExit(line + process.stderr.read())
-        yield found[0], process.pid
-    finally:
-        process.terminate()
-        try:
-            ended = process.wait(120)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            ended = process.wait()
-        if ended:
-            print(f"the service of {workers} ended with {ended}", file=sys.stderr)
 
 
 def memory(process: int) -> list[dict[str, float]]:
@@ -125,8 +92,8 @@ def main() -> None:
         raise SystemExit("This needs wrk; install it with `apt-get install wrk`.")
     with (
         tempfile.TemporaryDirectory() as folder,
-        serving(told.run) as (gathered, process),
-        serving(told.run, told.workers) as (other, others),
+        running(told.run) as (one, gathered),
+        running(told.run, "--workers", str(told.workers)) as (several, other),
     ):
         bodies = Path(folder) / "bodies"
         events = write_bodies(Run.open(told.run), bodies, told.least)
@@ -137,10 +104,12 @@ def main() -> None:
             for _ in range(told.rounds)
         ]
         whole = load(gathered, bodies, told.clients, told.seconds)
-        held = {"gathered": memory(process), "other": memory(others)}
+        held = {"gathered": memory(one.pid), "other": memory(several.pid)}
+        for process in (one, several):
+            stop(process)
     rates = [sum(turn[which]["requests"] for turn in turns) / told.turn / told.rounds for which in (0, 1)]
     document = {
-        "machine": f"{platform.machine()}, {platform.processor() or platform.system()}",
+        "machine": machine(),
         "run": str(told.run),
         "clients": told.clients,
         "events_a_history": round(events, 1),

@@ -1,7 +1,6 @@
 """Run every command and page over a small market: `python -m helpers.every_command FOLDER`, which takes about a minute."""
 
 import gc
-import socket
 import subprocess
 import sys
 import time
@@ -13,9 +12,11 @@ from streamlit.testing.v1 import AppTest
 
 import listing_vibes_app
 from browser.painted import paint_market
+from browser.served import wait_for
 from helpers.commands import vibes
 from listing_vibes.cli import app
 from listing_vibes_app.registry import PAGES
+from listing_vibes_app.server.launch import ADDRESS, free_port
 
 SETTINGS = """
 preset = "tiny"
@@ -117,21 +118,13 @@ def _serve(folder: Path) -> None:
 
 def _listen(arguments: list[object], path: str, ask) -> None:
     """Start a server, wait for its answer at `path`, `ask` it, and end it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     line = [sys.executable, "-m", "listing_vibes", *map(str, arguments), "--port", str(port)]
     begin = time.monotonic()
     with subprocess.Popen(line) as process:
         try:
-            while True:
-                try:
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5).read()
-                    break
-                except OSError:
-                    assert process.poll() is None and time.monotonic() - begin < 300, arguments
-                    time.sleep(0.2)
-            ask(f"http://127.0.0.1:{port}")
+            wait_for(f"http://{ADDRESS}:{port}{path}", process)
+            ask(f"http://{ADDRESS}:{port}")
         finally:
             process.terminate()
     print(f"{arguments[0]} {time.monotonic() - begin:.1f} s", flush=True)

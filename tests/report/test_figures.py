@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from html import unescape
 from html.parser import HTMLParser
 
@@ -13,6 +12,7 @@ import pytest
 from browser.mapped import write_map
 from browser.painted import embed_run, paint_market
 from helpers.commands import vibes
+from helpers.copies import copied
 from listing_vibes import Run
 from listing_vibes.ablation.table import COLUMNS
 from listing_vibes.errors import VibesError
@@ -139,12 +139,8 @@ def run(made):
 
 
 @pytest.fixture
-def copy(made, tmp_path):
-    shutil.copytree(made.parent, tmp_path / "copy")
-    path = tmp_path / "copy" / "run"
-    manifest = (path / "run.toml").read_text()
-    (path / "run.toml").write_text(manifest.replace(str(made.parent), str(tmp_path / "copy")))
-    return path
+def copy(run, tmp_path):
+    return copied(run, tmp_path).path
 
 
 def words(html):

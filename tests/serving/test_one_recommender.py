@@ -1,7 +1,6 @@
 """One question has one answer, whoever asks: Python, command, batch job and service."""
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +16,12 @@ import listing_vibes.run.recommender as recommender_module
 import listing_vibes.search.approximate as approximate
 from helpers.blends import KNN, fixed_blend
 from helpers.commands import rules_file
-from helpers.copies import change_settings
+from helpers.copies import change_settings, copied
 from helpers.serving import app_of, serving
 from listing_vibes.cli import app
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.run.fits import NOTHING, save_fits
-from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 from listing_vibes.serving.batch.job import prepare, score_here
@@ -68,15 +66,11 @@ few = settings(max_examples=6 if QUICK else 10, suppress_health_check=[HealthChe
 def run(trained, tmp_path_factory, request) -> Run:
     """As it is, with late interaction where an action says "not this", and with a default blend, in float32 on the readable
     model: in bfloat16 a user's vector depends a little on who is encoded with them."""
-    path = tmp_path_factory.mktemp("one") / "run"
-    shutil.copytree(trained.path, path)
+    path = copied(trained, tmp_path_factory.mktemp("one")).path
     asked = dict(request.param)
     if unwanted := asked.pop("unwanted", None):
-        market = path.parent / "market"
-        shutil.copytree(trained.market.path, market)
-        text = (market / "market.toml").read_text("utf-8")
-        (market / "market.toml").write_text(f"unwanted = {json.dumps(unwanted)}\n{text}", "utf-8")
-        Manifest.load(path).model_copy(update={"market": str(market)}).save(path)
+        config = path.parent / "market" / "market.toml"
+        config.write_text(f"unwanted = {json.dumps(unwanted)}\n{config.read_text('utf-8')}", "utf-8")
     blend = asked.pop("blend", None)
     change_settings(path, {"late_interaction": 0.0} | asked, inference="float32", blend=blend)
     save_fits(path, FITS)
