@@ -211,30 +211,20 @@ def test_every_option_reaches_its_function(trained, tmp_path, monkeypatch, words
     assert {key: more[key] for key in named} == named
 
 
-@pytest.fixture(scope="module")
-def without_events(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("bare")
-    generate(folder / "market", listings=30, users=1)
-    (folder / "market" / "events.parquet").unlink()
-    vibes("embed", folder / "market", folder / "run")
-    return folder
-
-
 @pytest.mark.parametrize(
     ("words", "possible"),
     [
-        (["train", "market", "other"], ["vibes embed", "--history"]),
-        (["evaluate", "run"], ["vibes similar", "--history"]),
-        (["recommend", "run"], ["--history"]),
-        (["compare", "run", "run"], ["which needs events"]),
+        (["train", "{market}", "{run}-other"], ["vibes embed", "--history"]),
+        (["evaluate", "{run}"], ["vibes similar", "--history"]),
+        (["recommend", "{run}"], ["--history"]),
+        (["compare", "{run}", "{run}"], ["which needs events"]),
     ],
     ids=lambda one: one[0],
 )
-def test_what_is_possible_without_events_is_said(without_events, words, possible):
-    command, *names = words
-    told = vibes(command, *(without_events / name for name in names), check=2).stderr
+def test_what_is_possible_without_events_is_said(bare, words, possible):
+    told = vibes(*(word.format(market=bare.market.path, run=bare.path) for word in words), check=2).stderr
     assert all(part in told for part in possible) and "vibes check" not in told
 
 
-def test_the_check_says_how_to_go_on_without_events(without_events):
-    assert "`vibes embed MARKET RUN`" in " ".join(vibes("check", without_events / "market").stdout.split())
+def test_the_check_says_how_to_go_on_without_events(bare):
+    assert "`vibes embed MARKET RUN`" in " ".join(vibes("check", bare.market.path).stdout.split())

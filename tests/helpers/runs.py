@@ -14,6 +14,14 @@ from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.training.train import train
 
+#: A training of seconds.
+QUICK = Resolved(
+    preset="tiny",
+    encoder={"layers": 1, "width": 32, "heads": 2, "ffn": 64},
+    features=FeatureConfig(text=False),
+    training=ResolvedTraining(batch=32, fresh=16, max_epochs=1, warmup=5, recency_days=0),
+)
+
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory) -> Run:
@@ -22,13 +30,7 @@ def trained(tmp_path_factory) -> Run:
 
 def _train(folder: Path) -> None:
     generate(folder / "market", listings=120, users=80, seed=2)
-    settings = Resolved(
-        preset="tiny",
-        encoder={"layers": 1, "width": 32, "heads": 2, "ffn": 64},
-        features=FeatureConfig(text=False),
-        training=ResolvedTraining(batch=32, fresh=16, max_epochs=1, warmup=5, recency_days=0),
-    )
-    train(Market.open(folder / "market"), folder / "run", settings, None)
+    train(Market.open(folder / "market"), folder / "run", QUICK, None)
     change_settings(folder / "run", blend=None)  # so that tests have scores that they can compute
 
 

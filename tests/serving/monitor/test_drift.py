@@ -15,10 +15,10 @@ from helpers.commands import vibes
 from helpers.copies import copied
 from helpers.newcomers import Shop
 from helpers.once import once
+from helpers.runs import QUICK
 from helpers.small_market import generate
 from listing_vibes.evaluation.run_evaluation import evaluate_run
 from listing_vibes.evaluation.saved import save_metrics
-from listing_vibes.features.featurizer import FeatureConfig
 from listing_vibes.features.market_summary import MarketSummary, PhotoSpread, Spread
 from listing_vibes.features.photos.encoders import market_photos
 from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
@@ -26,7 +26,6 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue
 from listing_vibes.market.writer import write_market
-from listing_vibes.model.settings import Resolved, ResolvedTraining
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.run.versions import stamp_of
@@ -239,12 +238,6 @@ def test_few_lost_queries_are_no_alarm_and_a_fall_is():
 
 
 CUT = pd.Timestamp("2025-03-03", tz="UTC")  # 56 of 84 days
-QUICK = {
-    "preset": "tiny",
-    "encoder": {"layers": 1, "width": 32, "heads": 2, "ffn": 64},
-    "features": FeatureConfig(text=False),
-    "training": ResolvedTraining(batch=64, fresh=16, max_epochs=1, warmup=5, recency_days=0),
-}
 
 
 @pytest.fixture(scope="module")
@@ -261,7 +254,7 @@ def before(tmp_path_factory):
         market.events[market.events[C.TIMESTAMP] >= CUT].to_parquet(folder / "events.parquet", index=False)
         from listing_vibes.training.train import train
 
-        train(Market.open(folder / "market"), folder / "run", Resolved(**QUICK), None)
+        train(Market.open(folder / "market"), folder / "run", QUICK, None)
         run = Run.open(folder / "run")
         save_metrics(run, evaluate_run(run, baselines="none"))
 
@@ -359,7 +352,7 @@ def pictured(tmp_path_factory):
             **{C.PATH: lambda rows: [str(demo.path / path) for path in rows[C.PATH]]}
         ).to_parquet(folder / "photos.parquet")
         market = Market.open(folder / "market")
-        train(market, folder / "run", Resolved(**QUICK), market_photos(market))
+        train(market, folder / "run", QUICK, market_photos(market))
 
     return once(tmp_path_factory, "pictured", make)
 
