@@ -3,8 +3,6 @@
 In a clone of the project it is in `assets/demo`; in a wheel, in the folder `bundled` next to this file.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from listing_vibes.errors import VibesError

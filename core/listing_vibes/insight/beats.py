@@ -4,8 +4,6 @@ The first page of the explorer and the slides of a report show these beats; a ma
 fewer of them.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Comparison of two rankings of the same test queries: metrics, paired differences, slices, and queries with other ranks."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The test queries on which two rankings differ most, each with its history and what both list first, by their rebuilt scorers."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress

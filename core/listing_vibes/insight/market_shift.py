@@ -1,7 +1,5 @@
 """Distribution shift: coverage of a market by a model, and the distance to its training markets, without encoding listings."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path

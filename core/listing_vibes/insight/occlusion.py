@@ -4,8 +4,6 @@ The rest is encoded like any listing of the space, so an explanation is exact fo
 (occlusion: Zeiler and Fergus 2014, arXiv 1311.2901).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path

@@ -4,8 +4,6 @@ A ridge regression predicts the number from a space's vectors, cross-validated. 
 attributes: the number itself would give the answer away.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A quiz that explains recall: which of a few listings did a visitor open next, beside the choices of the model and of popularity."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The ranks of the target of each test query by every scorer of an evaluation."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pandas as pd

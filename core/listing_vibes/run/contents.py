@@ -4,8 +4,6 @@ Opening a run compares the size of each file. A file of at most `MAX_HASHED_BYTE
 loaded, which takes about 1 ms per MB; larger files are only compared by size, so that a model of gigabytes starts as fast.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

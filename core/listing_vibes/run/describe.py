@@ -1,7 +1,5 @@
 """Descriptions of a run in sentences, and of ranked listings as a table: title, the first attributes, the score."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The files of `vibes evaluate`: the fitted blends in `serving.json`, and the schema of `metrics.json`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """Queries to a run: users and listings by id, and histories given as ids, events, tables or files."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real

@@ -1,7 +1,5 @@
 """Encoding of new listings, which are not in the market, in every space of a run."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace

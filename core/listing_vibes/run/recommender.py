@@ -4,8 +4,6 @@ The steps are: score, mask, one greedy pass for the rules, top k. Pages, command
 module, so that equal queries give equal lists.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import cached_property
 

@@ -1,7 +1,5 @@
 """A blend over a run: its features, prepared for lists."""
 
-from __future__ import annotations
-
 from functools import cached_property
 
 import numpy as np

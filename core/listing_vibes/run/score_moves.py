@@ -1,7 +1,5 @@
 """Changes of scores by rules: boosts that decay, style directions (the rule `dial`), and the similarity to unwanted listings."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,7 +1,5 @@
 """The scorers of a run: its model, its default ranking and untrained neighbors; and the fit of the default blend."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Embedding of a market: the vectors of every listing in every space, written into a run folder, and its default space."""
 
-from __future__ import annotations
-
 import platform
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress

@@ -1,7 +1,5 @@
 """Use of a model in another market: whether the market took part in its training, and the settings that follow."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from listing_vibes.errors import VibesError

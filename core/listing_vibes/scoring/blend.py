@@ -5,8 +5,6 @@ behavior"), fitted on validation queries with a Gaussian prior of weights from o
 the prior decides, with many the market. No library fits it with sampled candidates, weights of users and such a prior.
 """
 
-from __future__ import annotations
-
 import math
 import tomllib
 from collections.abc import Callable, Iterator, Mapping

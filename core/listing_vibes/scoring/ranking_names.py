@@ -3,8 +3,6 @@
 A baseline has its name in its class (`listing_vibes.scoring.baselines`), neighbors in `listing_vibes.scoring.neighbors.NEIGHBORS`.
 """
 
-from __future__ import annotations
-
 from listing_vibes.words import capitalize
 
 #: The order that lists have unless another blend is requested.

@@ -1,7 +1,5 @@
 """Lower scores of listings similar to unwanted ones, by the rule `not` or by unwanted events of a history."""
 
-from __future__ import annotations
-
 import numpy as np
 
 #: The penalty in standard deviations of a query's scores, per standard deviation of similarity to unwanted listings. No available log

@@ -8,8 +8,6 @@ turns the largest inner products into the nearest neighbors (Bachrach et al. 201
 The recall compared with exact search is measured on a sample of the queries, see `choose_index`.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator, Sequence
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """A collection of listings in Milvus: a file by `milvus-lite`, or a server by its URL."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

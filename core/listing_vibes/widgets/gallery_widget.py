@@ -1,7 +1,5 @@
 """The gallery of the explorer as a notebook widget."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

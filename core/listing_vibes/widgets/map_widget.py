@@ -1,7 +1,5 @@
 """The vibe map of the explorer as a notebook widget."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import anywidget

@@ -1,7 +1,5 @@
 """The attributes of a map's listings as histograms: a code per listing, and the condition that each bar stands for."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """What the script of a map asks for, in the explorer and in notebooks: groups, names, facets, and what sets a selection apart."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote

@@ -1,7 +1,5 @@
 """The colors of a listing's cover in words: bright or dark, colorful or muted, and tones."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

@@ -3,8 +3,6 @@
 UMAP (McInnes, Healy and Melville 2018, arXiv 1802.03426) and HDBSCAN (Campello, Moulavi and Sander 2013).
 """
 
-from __future__ import annotations
-
 import warnings
 
 import numpy as np

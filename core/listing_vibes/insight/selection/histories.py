@@ -1,7 +1,5 @@
 """Histories made by hand: as a parameter of a URL, and as the JSON that `vibes recommend --history` reads."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """The lists of a page of the explorer by its URL: one, or several side by side."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from urllib.parse import parse_qsl, urlsplit
 

@@ -1,7 +1,5 @@
 """Parameters of a list in a URL: its rules, its length, its blend."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Collection, Mapping
 from typing import TypeVar

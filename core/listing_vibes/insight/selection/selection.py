@@ -1,7 +1,5 @@
 """The definition of a list, with its rows and the equivalent Python code."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass, field
 from pprint import pformat

@@ -1,7 +1,5 @@
 """The first level of baselines, which any model has to beat: one class per file."""
 
-from __future__ import annotations
-
 import logging
 from abc import ABC, abstractmethod
 from typing import ClassVar, Self
