@@ -67,9 +67,8 @@ class LateInteraction:
         result = self._of_wanted(users, candidates, vectors, log, start, end, of)
         for query in np.unique(owner):
             scores = result[query]
-            if (
-                others is not None
-            ):  # The unit is the standard deviation over all listings, not over the candidates.
+            # The unit of a penalty is the standard deviation over all listings, not over the candidates.
+            if others is not None:
                 item = slice(query, query + 1)
                 scores = self._of_wanted(users[item], vectors, vectors, log, start[item], end[item])[0]
             result[query] -= unwanted_penalty(scores, vectors, rows[owner == query], others)
