@@ -319,13 +319,13 @@ def merged(content: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
     return values
 
 
-def changes(
+def compare_settings(
     given: Mapping[str, Any], stored: Mapping[str, Any], table: str = ""
 ) -> Iterator[tuple[str, Any, Any]]:
     """Yield the name, the value and the stored value of each setting of `given` that differs from `stored`, in tables by key."""
     for key, value in given.items():
         old = stored.get(key)
         if isinstance(value, Mapping):
-            yield from changes(value, old or {}, f"{table}{key}.")
+            yield from compare_settings(value, old or {}, f"{table}{key}.")
         elif value != old:
             yield f"{table}{key}", value, old

@@ -19,7 +19,7 @@ from listing_vibes.market.market import Market
 from listing_vibes.model.checkpoint import load_weights
 from listing_vibes.model.convert import load_pretrained
 from listing_vibes.model.model import ListingModel
-from listing_vibes.model.settings import Resolved, Settings, changes
+from listing_vibes.model.settings import Resolved, Settings, compare_settings
 from listing_vibes.model.variants import build_model
 from listing_vibes.model.variants.two_stage import TwoStageModel
 from listing_vibes.progress import Notice, Report, Stage, silent
@@ -182,7 +182,7 @@ def _initial_settings(job: Job, settings: Resolved) -> Resolved:
             f"{paths} changed since the training of {job.run} began; remove the folder and train again."
         )
     given = settings.given.model_dump(exclude_unset=True)
-    for name, requested, old in changes(given, manifest.settings.model_dump()):
+    for name, requested, old in compare_settings(given, manifest.settings.model_dump()):
         if requested not in ("auto", None):
             raise VibesError(
                 f"The interrupted training had {name} = {old}, not {requested}; resume it without that option."

@@ -22,7 +22,7 @@ from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
 from listing_vibes.market.market import Market
 from listing_vibes.model.model import ListingModel
-from listing_vibes.model.settings import Resolved, Settings, changes
+from listing_vibes.model.settings import Resolved, Settings, compare_settings
 from listing_vibes.run.contents import check_loaded
 from listing_vibes.run.engine import check_model, weights_digest
 from listing_vibes.run.manifest import Manifest
@@ -119,7 +119,7 @@ class WarmStart:
             changed = Resolved.of(settings, training=training)
             if changed.encoder_config() != settings.encoder_config():  # Item positions have weights.
                 requested["training"] = training
-        for name, value, stored in changes(requested, settings.model_dump() | {"encoder": sizes}):
+        for name, value, stored in compare_settings(requested, settings.model_dump() | {"encoder": sizes}):
             raise VibesError(
                 f"Option --init-from starts from the model of {self.run}, of which {name} is {stored!r}, not {value!r}; leave it out, "
                 "or train without --init-from."
