@@ -1,4 +1,7 @@
-"""`python -m tests.size`: the size of the project, by room: lines, statements, modules, long functions; settings, commands, options."""
+"""`python -m tests.size`: the size of the project.
+
+By room: lines, statements, modules, long functions. In all: lines of imports, names that occur twice, settings, commands, options.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,27 @@ def count(files: list[Path]) -> Counter[str]:
         total["modules"] += 1
         total["long functions"] += sum((node.end_lineno or 0) - node.lineno >= 60 for node in functions)
     return total
+
+
+def imports(files: list[Path]) -> int:
+    """Return how many lines the import statements take."""
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))]
+    return sum(
+        (node.end_lineno or node.lineno) - node.lineno + 1
+        for node in nodes
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    )
+
+
+def repeated(names: list[str]) -> list[str]:
+    """Return the names that occur more than once, sorted."""
+    return sorted(name for name, number in Counter(names).items() if number > 1)
+
+
+def classes(files: list[Path]) -> list[str]:
+    """Return the names of the public classes of modules."""
+    nodes = [node for file in files for node in ast.parse(file.read_text(encoding="utf-8")).body]
+    return [node.name for node in nodes if isinstance(node, ast.ClassDef) and not node.name.startswith("_")]
 
 
 def commands() -> tuple[int, int]:
@@ -83,6 +107,16 @@ def main() -> None:
             print(
                 f"{name:38}{total['lines']:8,}{total['statements']:12,}{total['modules']:9}{total['long functions']:15}"
             )
+    python = tracked("core/*.py", "app/*.py")
+    lines = count(python)["lines"]
+    long = [file.name for file in python if len(file.read_text(encoding="utf-8").splitlines()) > 400]
+    files = repeated([file.name for file in python if not file.name.startswith("__")])
+    names = repeated(classes(python))
+    print(
+        f"imports {imports(python):,} lines, {imports(python) / lines:.1%}; over 400 lines: {long or 'none'}"
+    )
+    print(f"{len(files)} file names occur twice: {', '.join(files)}")
+    print(f"{len(names)} class names are defined twice: {', '.join(names)}")
     web = sum(
         len(file.read_text(encoding="utf-8").splitlines())
         for file in tracked("core/*.js", "core/*.css", "app/*.js", "app/*.css")
