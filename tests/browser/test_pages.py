@@ -38,7 +38,6 @@ PATHS = [
     "/compare?part=queries",
     "/compare?part=ablation",
     "/compare?part=photos",
-    "/compare?part=game",
 ]
 
 

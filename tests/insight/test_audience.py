@@ -14,7 +14,6 @@ from listing_vibes.features.reduce import spherical_kmeans
 from listing_vibes.insight.audience import Audience, recent_lists
 from listing_vibes.insight.personas import personas
 from listing_vibes.insight.probes import attributes_without, probe, probe_run
-from listing_vibes.insight.quiz import CHOICES, quiz
 from listing_vibes.market.market import Market
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
@@ -119,26 +118,6 @@ def test_groups_are_found_and_never_empty():
     assert len(center) == 3 and [len(set(group[first : first + 20])) for first in (0, 20, 40)] == [1, 1, 1]
     group, center = spherical_kmeans(np.ones((5, 2)) / np.sqrt(2), 4)
     assert len(center) == 1 and group.tolist() == [0] * 5
-
-
-@pytest.mark.slow
-def test_a_round_holds_the_next_listing_and_five_that_were_not_seen(trained):
-    rounds = quiz(trained, rounds=4, seed=3)
-    assert rounds == quiz(trained, rounds=4, seed=3) != quiz(trained, rounds=4, seed=4)
-    assert len({item.user for item in rounds}) == len(rounds) == 4
-    for item in rounds:
-        assert len(set(item.choices)) == CHOICES and not set(item.choices) & set(item.history)
-        number, log = trained.user_number[item.user], trained.log
-        later = [trained.listing_ids[row] for row in log.listing[log.start[number] : log.start[number + 1]]]
-        at = later.index(item.history[-1])
-        assert item.choices[item.answer] in later[at:]
-        assert 0 <= item.model < CHOICES and 0 <= item.popularity < CHOICES
-
-
-def test_a_market_without_events_has_nothing_to_guess(tmp_path):
-    run = embed_run(paint_market(tmp_path / "market", listings=8, users=0), tmp_path / "run")
-    with pytest.raises(VibesError, match="no events"):
-        quiz(Run.open(run))
 
 
 N = 200

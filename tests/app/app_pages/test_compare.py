@@ -14,7 +14,6 @@ from listing_vibes.ablation.table import COLUMNS
 from listing_vibes.evaluation.run_evaluation import evaluate_run
 from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.insight.probes import probe_run
-from listing_vibes.insight.quiz import quiz
 from listing_vibes.insight.rankings import load_rankings
 from listing_vibes_app.app_pages.compare import queries as compare_queries
 from listing_vibes_app.view.formats import ordinal
@@ -232,27 +231,3 @@ def test_photos_predict_the_main_number_or_another_one(show, bare, trained, tmp_
     assert page.query_params == {"part": "photos", "probe": "built_year"}
     assert "without “part=photos”" in texts(show("compare", bare, part="photos"))
     assert "a probe needs 20" in texts(show("compare", trained, part="photos", probe="price"))
-
-
-def test_the_model_is_beaten_or_not_round_by_round(show, trained, eventless):
-    assert "without “part=game”" in texts(show("compare", eventless, part="game"))
-    rounds = quiz(Run.open(trained))
-    page = show("compare", trained, part="game")
-    history, choices = components(page)
-    # No photo leads out of the game but a choice.
-    assert [card["id"] for card in history["cards"]] == list(rounds[0].history)
-    assert not any(card["href"] for card in history["cards"])
-    guesses = [card["href"].split("guesses=")[1].split("&")[0] for card in choices["cards"]]
-    assert [card["id"] for card in choices["cards"]] == list(rounds[0].choices) and guesses == [*"012345"]
-    page = show("compare", trained, part="game", guesses=str(rounds[0].answer), view="answer")
-    assert "You are right." in texts(page)
-    assert [card["id"] for card in components(page)[0]["cards"] if card["tone"] == "hit"] == [
-        rounds[0].choices[rounds[0].answer]
-    ]
-    click(page, "See the result" if len(rounds) == 1 else "Next round")
-    page = show("compare", trained, part="game", guesses="".join(str(item.model) for item in rounds))
-    right = sum(item.model == item.answer for item in rounds)
-    assert [one.value for one in page.metric][:2] == [
-        f"{right} of {len(rounds)}"
-    ] * 2 and "This is recall" in texts(page)
-    assert not show("compare", trained, part="game", guesses="9").error

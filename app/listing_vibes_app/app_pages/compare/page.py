@@ -4,7 +4,6 @@ import streamlit as st
 
 from listing_vibes.ablation.table import read_ablation
 from listing_vibes_app.app_pages.compare.ablation import show_ablation
-from listing_vibes_app.app_pages.compare.game import show_game
 from listing_vibes_app.app_pages.compare.probes import show_probes
 from listing_vibes_app.app_pages.compare.queries import show_queries
 from listing_vibes_app.app_pages.compare.runs import two_runs
@@ -17,7 +16,6 @@ PARTS = {
     "ablation": "Each part's worth",
     "runs": "Two runs",
     "photos": "What photos know",
-    "game": "Beat the model",
 }
 
 
@@ -25,8 +23,7 @@ def page() -> None:
     """Draw the page."""
     opened = current_run()
     st.title("Compare", anchor=False)
-    lacks = {"photos": not opened.view.has_photos, "game": not opened.view.has_events}
-    parts = {name: label for name, label in PARTS.items() if not lacks.get(name)}
+    parts = {name: label for name, label in PARTS.items() if name != "photos" or opened.view.has_photos}
     match switch("Compare", "part", parts, "queries", label_visibility="collapsed"):
         case "runs":
             two_runs(opened)
@@ -34,8 +31,6 @@ def page() -> None:
             parts_of_the_method(opened)
         case "photos":
             show_probes(opened)
-        case "game":
-            show_game(opened)
         case _:
             show_queries(opened)
 
