@@ -11,7 +11,7 @@ from listing_vibes import __version__
 
 project, release = "Listing Vibes", __version__
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["research", "_build", "reference/generated/rules.md"]
+exclude_patterns = ["_build", "reference/generated/rules.md"]
 html_theme, html_title = "furo", "Listing Vibes"
 myst_heading_anchors = 3
 nb_execution_mode = "off"

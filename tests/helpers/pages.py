@@ -9,9 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "assets" / "docs"
 PAGES = [
     ROOT / "README.md",
-    *sorted(
-        page for page in DOCS.rglob("*.md") if not {"research", "generated"} & {*page.relative_to(DOCS).parts}
-    ),
+    *sorted(page for page in DOCS.rglob("*.md") if "generated" not in page.relative_to(DOCS).parts),
 ]
 #: Those that speak of the present: a changelog names what is gone as well.
 NOW = [page for page in PAGES if page.name != "changelog.md"]

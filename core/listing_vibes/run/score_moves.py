@@ -29,7 +29,7 @@ MOST = 10.0
 #: Shrinkage of the covariance of a space toward a multiple of the identity: 1 leaves the difference of the two means. In the
 #: model's space a few directions have most of the variance (the price, the district), and 0.5 recovers a planted style
 #: best; photos have more dimensions than listings. See
-#: `assets/docs/research/2026-11-30-figures.md`.
+#: `assets/docs/research.md`.
 SHRUNK = {"model": 0.5, "photos": 1.0, "attributes": 1.0}
 FARTHEST = 4.0  # standard deviations
 

@@ -288,7 +288,7 @@ def default_space(
     which was fitted on the market's validation queries. With fewer than `QUERIES` of them a model of another market is, if its
     `coverage` of the market is at least `COVERAGE`; else the attributes, if a listing has at least `ATTRIBUTES` of them on average;
     then the photos, if at least `PHOTOS` of the listings have one. How these three were chosen, on eight towns, the demo and a
-    market of houses, is in `assets/docs/research/2026-11-30-default-space.md`.
+    market of houses, is in `assets/docs/research.md`.
 
     Args:
         spaces: vectors (L, d) by space; a row of zeros is a listing without a vector.

@@ -3,7 +3,7 @@
 import numpy as np
 
 #: The penalty in standard deviations of a query's scores, per standard deviation of similarity to unwanted listings. No available log
-#: has unwanted events to learn from, so it was chosen by its cost in recall, see `assets/docs/research/2026-11-30-figures.md`.
+#: has unwanted events to learn from, so it was chosen by its cost in recall, see `assets/docs/research.md`.
 NOT = 0.3
 #: Cosines in memory at a time, since a user may have hidden very many listings.
 HELD = 16_000_000

@@ -18,7 +18,7 @@ from listing_vibes.market.durable import atomic_path, write_error
 #: Numbers of exact scores in memory at a time.
 HELD = 16_000_000
 #: Up to so many listings batches are searched exactly: an index is faster from fewer on, but saves less than a minute or two there;
-#: see assets/docs/research/2026-11-30-speed.md.
+#: see assets/docs/research.md.
 EXACT_TO = 50_000
 #: Numbers of a long row whose largest one is computed first.
 BLOCK = 512

@@ -5,7 +5,7 @@ otherwise EfficientNet-Lite0 (Tan & Le 2019, arXiv 1905.11946), whose ImageNet w
 
 On a CPU OpenVINO runs them where it is installed (`pip install 'listing-vibes[export]'`). Measured on photos of H&M at 288 x 288,
 one core of an AMD EPYC (Zen 5), CPU time per photo: in float32 8.3 ms, with all but the first blocks in bfloat16 5.8 ms.
-See assets/docs/research/2026-11-30-speed.md.
+See assets/docs/research.md.
 """
 
 import importlib.util
