@@ -8,13 +8,13 @@ from urllib.parse import unquote, urlencode
 import pandas as pd
 import streamlit as st
 
+from listing_vibes.insight.market_view import MarketView
 from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.widgets.scripts import GALLERY, GALLERY_HTML
 from listing_vibes_app.kit.component import component
 from listing_vibes_app.server.photos import LARGE, base_path, cover_url, photo_url
 from listing_vibes_app.server.runs import OpenRun, run_params
 from listing_vibes_app.view.formats import MISSING, count, plain, shorten
-from listing_vibes_app.view.market import MarketView
 from listing_vibes_app.view.photo_box import BOXES
 
 FACT = 60  # characters of a value on a card

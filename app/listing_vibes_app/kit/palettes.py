@@ -5,12 +5,12 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from listing_vibes.insight.market_view import MarketView
 from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.conditions import great_circle
 from listing_vibes.widgets.colors import UNKNOWN, Coloring, by_value
 from listing_vibes_app.view import formats
-from listing_vibes_app.view.market import MarketView
 
 CLUSTERS, PHOTOS, EVENTS = "#clusters", "#photos", "#events"  # choices that are not attributes
 FIFTHS = 5

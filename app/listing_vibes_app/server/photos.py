@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import streamlit as st
 
-from listing_vibes_app.view.market import MarketView
+from listing_vibes.insight.market_view import MarketView
 
 SMALL, LARGE = 320, 800
 SIZES = (SMALL, LARGE)

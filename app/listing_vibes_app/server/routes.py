@@ -4,12 +4,12 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from listing_vibes.insight.market_view import MarketView
 from listing_vibes.market.thumbnails import thumbnail
 from listing_vibes_app.server.boundary import catch_errors, text_response
 from listing_vibes_app.server.pages import NUMBER
 from listing_vibes_app.server.photos import SIZES, base_path
 from listing_vibes_app.server.runs import open_run, run_paths
-from listing_vibes_app.view.market import MarketView
 
 #: The file of a photo may change under the same URL, so browsers revalidate it by its ETag.
 _CACHE = "public, max-age=60"

@@ -5,7 +5,7 @@ import warnings
 
 from PIL import Image
 
-from listing_vibes_app.view.market import MarketView
+from listing_vibes.insight.market_view import MarketView
 
 #: Width to height of a photo box, by its CSS aspect ratio.
 BOXES = {"2 / 3": 2 / 3, "1 / 1": 1.0, "4 / 3": 4 / 3, "3 / 2": 3 / 2}

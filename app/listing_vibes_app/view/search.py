@@ -11,10 +11,10 @@ import pyarrow as pa
 from pyarrow import compute
 
 from listing_vibes.errors import printable
+from listing_vibes.insight.market_view import MarketView
 from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.words import words
 from listing_vibes_app.view import formats
-from listing_vibes_app.view.market import MarketView
 
 TITLE_WEIGHT = 3
 

@@ -20,6 +20,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.insight.audience import recent_lists
 from listing_vibes.insight.map.region import grid_places
 from listing_vibes.insight.map.vibe_map import place_among
+from listing_vibes.insight.market_view import MarketView
 from listing_vibes.insight.selection.params import Params
 from listing_vibes.market.market import Market
 from listing_vibes.market.thumbnails import preview
@@ -27,7 +28,6 @@ from listing_vibes.market.writer import write_market
 from listing_vibes.run.newcomers import Newcomers
 from listing_vibes_app.app_pages.cold.draft import cells_of, fields, read_draft
 from listing_vibes_app.app_pages.cold.launching import slider_range
-from listing_vibes_app.view.market import MarketView
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from browser.painted import embed_run, paint_market
 from listing_vibes import Run
 from listing_vibes.demo.shipped import bundled_run
 from listing_vibes.insight.explain import explain_similarity
+from listing_vibes.insight.market_view import MarketView
 from listing_vibes.insight.occlusion import compare_photos
 from listing_vibes.insight.selection.filters import Filters
 from listing_vibes.insight.selection.params import Params
@@ -21,7 +22,6 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
 from listing_vibes_app.app_pages.similar.filters import describe_filters
 from listing_vibes_app.app_pages.similar.matching import Match, match, same_and_different
-from listing_vibes_app.view.market import MarketView
 
 NAME = "Home {} by the *old* harbour"
 

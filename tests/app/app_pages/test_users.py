@@ -13,6 +13,7 @@ from helpers.blends import KNN, carried, fixed_blend
 from helpers.copies import change_settings
 from listing_vibes import Run
 from listing_vibes.insight.explain import explain
+from listing_vibes.insight.market_view import MarketView
 from listing_vibes.insight.selection.pages import as_of
 from listing_vibes.market.market import Market
 from listing_vibes.run.fits import save_fits
@@ -20,7 +21,6 @@ from listing_vibes.run.histories import events_at
 from listing_vibes_app.app_pages.users.history import later_listings
 from listing_vibes_app.app_pages.users.picker import find_users
 from listing_vibes_app.view.formats import ordinal
-from listing_vibes_app.view.market import MarketView
 
 FITS = [
     fixed_blend("recency", recent=5.0),

@@ -3,11 +3,11 @@
 import pandas as pd
 import pytest
 
+from listing_vibes.insight.market_view import MarketView
 from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
-from listing_vibes_app.view.market import MarketView
 from listing_vibes_app.view.search import SearchIndex
 
 

@@ -26,6 +26,7 @@ from helpers.driver import scan_once
 from helpers.pictures import encoded, png, text_bomb
 from listing_vibes import Run
 from listing_vibes.insight.map.region import read_outline
+from listing_vibes.insight.market_view import MarketView
 from listing_vibes.insight.selection.filters import Filters
 from listing_vibes.insight.selection.histories import document
 from listing_vibes.insight.selection.params import Params
@@ -35,7 +36,6 @@ from listing_vibes_app.app_pages.cold.draft import draft_of, read_draft
 from listing_vibes_app.app_pages.similar.filters import describe_filters
 from listing_vibes_app.app_pages.simulate import history
 from listing_vibes_app.server.runs import OpenRun
-from listing_vibes_app.view.market import MarketView
 from listing_vibes_app.view.photo_box import photo_box
 
 MAIN = Path(listing_vibes_app.__file__).with_name("main.py")

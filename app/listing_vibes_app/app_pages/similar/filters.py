@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from listing_vibes.cache import cached_per_object
+from listing_vibes.insight.market_view import MarketView
 from listing_vibes.insight.selection.filters import NAMES, Filters, choices, has_dates, has_place, values
 from listing_vibes.market.amounts import price
 from listing_vibes.market.attribute_types import Attribute
@@ -16,7 +17,6 @@ from listing_vibes_app.server.params import hold, link, set_params
 from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view import formats
 from listing_vibes_app.view.formats import FIELD, count, plain
-from listing_vibes_app.view.market import MarketView
 
 RADII = {1.0: "1 km", 3.0: "3 km", 10.0: "10 km", 50.0: "50 km"}
 

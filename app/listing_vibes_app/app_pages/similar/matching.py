@@ -7,10 +7,10 @@ from typing import Literal
 
 import numpy as np
 
+from listing_vibes.insight.market_view import MarketView
 from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.run.conditions import great_circle
 from listing_vibes_app.view import formats
-from listing_vibes_app.view.market import MarketView
 
 Verdict = Literal["same", "close", "different", "unknown"]
 NEAR = 0.1  # numbers within a tenth of each other are close

@@ -8,13 +8,13 @@ import numpy as np
 import streamlit as st
 
 from listing_vibes.insight.days import market_days
+from listing_vibes.insight.market_view import MarketView
 from listing_vibes.market.log import DAY
 from listing_vibes_app.kit.days import NAME, event_slider, read_day
 from listing_vibes_app.kit.gallery import Card, gallery, listing_card
 from listing_vibes_app.server.params import hold, link, set_params
 from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view import formats
-from listing_vibes_app.view.market import MarketView
 
 BEFORE, AFTER = 50, 20  # events shown around the moment; a model uses at most 50 events
 EVENT_HELP = "The recommendations know the history up to this event; later events are held out."

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from listing_vibes.insight.market_view import MarketView
 from listing_vibes.run.run import Run
 from listing_vibes_app.kit.controls import any_user, search_box
 from listing_vibes_app.kit.empty import empty
@@ -11,7 +12,6 @@ from listing_vibes_app.kit.people import people_table
 from listing_vibes_app.server.params import bind, link, set_params
 from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view.formats import count, moment
-from listing_vibes_app.view.market import MarketView
 
 ROWS = 200
 

@@ -1,5 +1,6 @@
-"""The display view of a market: titles, photos, values with labels and units."""
+"""What people read of a market: titles, photos, and values with labels and units; a missing value is "—"."""
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,17 +11,74 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import printable
-from listing_vibes.market.amounts import display_unit, years_of
+from listing_vibes.market.amounts import MISSING, display_unit, is_currency, number, with_unit, years_of
 from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
-from listing_vibes.market.titles import is_code
-from listing_vibes_app.view import formats
+from listing_vibes.market.titles import identity, is_code
+from listing_vibes.words import capitalize
 
 HEADLINE = 3  # attributes on a card
 LONG_TEXT = 400
 _ID = re.compile(r"\d{7,}|[0-9a-f-]{16,}", re.IGNORECASE)  # six digits may be a postal code
+
+
+def place(latitude: float, longitude: float) -> str:
+    """Format coordinates with two decimals (about a kilometer) and hemispheres instead of signs."""
+    if not (math.isfinite(latitude) and math.isfinite(longitude)):
+        return MISSING
+    north, east = "N" if latitude >= 0 else "S", "E" if longitude >= 0 else "W"
+    return f"{abs(latitude):.2f}° {north}, {abs(longitude):.2f}° {east}"
+
+
+def distance(kilometers: float) -> str:
+    """Format a distance, in meters below one kilometer."""
+    if not math.isfinite(kilometers):
+        return MISSING
+    if kilometers < 0.995:
+        return f"{round(kilometers * 1000, -1):.0f} m"
+    return f"{kilometers:.1f} km" if kilometers < 10 else f"{kilometers:,.0f} km"
+
+
+def duration(seconds: float) -> str:
+    """Format a duration: `45 s`, `3 min`, `1 h 5 min`."""
+    if not math.isfinite(seconds):
+        return MISSING
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    return f"{hours:,} h {rest} min" if rest else f"{hours:,} h"
+
+
+def ordinal(number: int) -> str:
+    """Format an ordinal: `1st`, `22nd`, `113th`."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number:,}{ending}"
+
+
+def moment(nanoseconds: int, clock: bool = False) -> str:
+    """Format a UTC moment as a day, with the time of day if `clock`."""
+    when = pd.Timestamp(nanoseconds, unit="ns", tz="UTC")
+    day = f"{when.day} {when:%b %Y}"
+    return f"{day}, {when:%H:%M}" if clock else day
+
+
+def words(name: str) -> str:
+    """Format a name in the data for display: `add_to_cart` becomes `Add to cart`."""
+    return capitalize(printable(name.replace("_", " ")))
+
+
+def shorten(text: str, length: int) -> str:
+    """Return the first `length` characters for display, cut at a word, with an ellipsis."""
+    text = printable(text[: 8 * length])
+    if len(text) <= length:
+        return text
+    cut = text[: length - 1]
+    return (cut.rsplit(" ", 1)[0] if " " in cut[length // 2 :] else cut).rstrip(" ,;.–-") + "…"
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,13 +117,11 @@ class MarketView:
     def title(self, row: int) -> str:
         """Return the listing's title, or a name from its id."""
         called = self.market.title_text(row)
-        return (
-            formats.identity(self.ids[row], "Listing", row) if called is None else formats.shorten(called, 90)
-        )
+        return identity(self.ids[row], "Listing", row) if called is None else shorten(called, 90)
 
     def user_name(self, row: int) -> str:
         """Return the display name of a user."""
-        return formats.identity(self.log.users[row], "User", row)
+        return identity(self.log.users[row], "User", row)
 
     # photos
 
@@ -108,17 +164,17 @@ class MarketView:
     def write(self, attribute: Attribute, value: Any) -> str:
         """Format a value of an attribute for display; "—" if it is missing."""
         if value is None or (isinstance(value, float) and value != value):
-            return formats.MISSING
+            return MISSING
         match attribute.shown_as:
             case "number":
-                return formats.number(float(value), self.unit(attribute), grouped=not self.is_year(attribute))
+                return number(float(value), self.unit(attribute), grouped=not self.is_year(attribute))
             case "flag":
                 return "Yes" if value else "No"
             case "multi":
                 return printable(", ".join(value)) if value else "None"
             case "place":
-                return formats.place(*value)
-        return formats.with_unit(formats.shorten(self.word(attribute, value), LONG_TEXT), attribute.unit)
+                return place(*value)
+        return with_unit(shorten(self.word(attribute, value), LONG_TEXT), attribute.unit)
 
     def word(self, attribute: Attribute, value: object) -> str:
         """Format a value of a category or text for display; an id is shown as its rank by frequency."""
@@ -158,7 +214,7 @@ class MarketView:
     @cached_property
     def headline(self) -> list[Attribute]:
         """The attributes of a card: a price first, then short ones that most listings have, then codes if too few remain."""
-        priced = [item for item in self.attributes if formats.is_currency(self.unit(item))][:1]
+        priced = [item for item in self.attributes if is_currency(self.unit(item))][:1]
         available = {
             item.name: float(self.market.listings[item.name].notna().mean())
             for item in self.attributes
