@@ -11,6 +11,7 @@ from helpers.newcomers import Shop
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.result import differences_frame, results_frame, slices_frames
 from listing_vibes.evaluation.run_evaluation import better_blend, evaluate, evaluate_run
+from listing_vibes.insight.comparison import compare
 from listing_vibes.insight.rankings import load_rankings, rankers
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
@@ -137,6 +138,26 @@ def test_fewer_baselines_or_users_never_replace_a_fuller_evaluation(trained, tmp
         assert rankers(load_rankings(Run.open(path))) == full.names
         assert Run.open(path).metrics["users"] == len(full.users)
     assert len(notices) == 2 and "saved evaluation with more baselines" in notices[0].text
+
+
+def test_of_two_samples_the_larger_one_stays(trained, tmp_path):
+    path = copied(trained, tmp_path).path
+    for users, saved in ((8, 8), (3, 8), (10, 10)):
+        evaluate(path, baselines="none", users=users)
+        assert Run.open(path).metrics["users"] == saved
+
+
+def test_a_p_value_is_the_same_in_a_comparison_and_in_the_evaluation(trained, tmp_path):
+    run = copied(trained, tmp_path)
+    found = evaluate(run.path, baselines="none")
+    for name in found.names[1:]:
+        (compared, measured) = (
+            compare(run.path, run.path, other=name).differences[metric]
+            if metric
+            else found.differences[f"default ranking - {name}"]["recall@30"]
+            for metric in ("recall@30", "")
+        )
+        assert compared == pytest.approx(measured)
 
 
 @pytest.mark.slow

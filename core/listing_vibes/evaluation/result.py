@@ -1,10 +1,11 @@
 """The result of an evaluation: ranks, and computed from them means, intervals, differences and slices."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -95,6 +96,7 @@ class EvaluationRequest(BaseModel):
     Attributes:
         t1, t2: the split, in the time of the log; None in leave-one-out.
         test_until: the moment of the last test query; later events are not part of the test.
+        users: the size of a sample of users; None for all.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -107,10 +109,14 @@ class EvaluationRequest(BaseModel):
     t2: int | None = None
     test_until: int | None = None
 
-    @property
-    def fullness(self) -> tuple[bool, int]:
-        """Return a sort key of the extent: all users above a sample, more baselines above fewer."""
-        return self.users is None, ("none", "fast", "all").index(self.baselines)
+    def is_smaller_than(self, other: "EvaluationRequest") -> bool:
+        """Return whether it has fewer baselines or users than the request `other`."""
+        levels = get_args(Baselines)
+        size, other_size = (
+            (-levels.index(request.baselines), math.inf if request.users is None else request.users)
+            for request in (self, other)
+        )
+        return any(part < other_part for part, other_part in zip(size, other_size, strict=True))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

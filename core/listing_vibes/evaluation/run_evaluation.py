@@ -133,7 +133,7 @@ def evaluate_run(
         protocol=split.protocol,
         history_hidden=queries.masked,
         baselines=baselines,
-        users=users,
+        users=users if DRAWN in notes else None,
         t1=split.t1,
         t2=split.t2,
         test_until=int(split.test.at.max()) if split.t2 is not None and len(split.test) else None,

@@ -27,7 +27,7 @@ def save_metrics(run: Run, evaluation: Evaluation) -> bool:
     request = evaluation.request
     with only_writer(run.path, "vibes evaluate", ".measuring", wait=True):
         saved = saved_request(run)
-        if request is not None and saved is not None and request.fullness < saved.fullness:
+        if request is not None and saved is not None and request.is_smaller_than(saved):
             return False
         with building(run.path, RESULTS) as built:
             frame = evaluation.queries_frame(run.market, evaluation.names[0]).drop(columns="rank")

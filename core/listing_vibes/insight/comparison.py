@@ -1,6 +1,7 @@
 """Comparison of two rankings of the same test queries: metrics, paired differences, slices, and queries with other ranks."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ class Comparison:
         alone: number of queries of the first only, and of the second only.
         other_candidates: number of shared queries with different numbers of candidates.
         t1: the end of training on the market, from which weeks are counted, in nanoseconds; None: no weeks.
+        others: (Q,) ranks by the other rankings of the run, if both rankings are of the same one.
+        seed: the seed of intervals and tests.
     """
 
     queries: pd.DataFrame
@@ -43,6 +46,8 @@ class Comparison:
     alone: tuple[int, int]
     other_candidates: int
     t1: int | None = None
+    others: Mapping[str, np.ndarray] = field(default_factory=dict)
+    seed: int = 0
 
     @property
     def users(self) -> int:
@@ -56,8 +61,13 @@ class Comparison:
 
     @cached_property
     def differences(self) -> dict[str, Estimate]:
-        """Return by metric: value, low, high and `p_value` of the paired difference, as in `vibes evaluate`."""
-        return with_holm([self._ranked.differences([SIDES])[PAIR]])[0]
+        """Return by metric: value, low, high and p-values of the paired difference, as in `vibes evaluate`.
+
+        `p_holm` is corrected for the comparisons of the first ranking with all others of the run.
+        """
+        pairs = [SIDES, *((FIRST, name) for name in self.others)]
+        ranked = replace(self._ranked, ranks={**self._ranked.ranks, **self.others})
+        return with_holm([*ranked.differences(pairs).values()])[0]
 
     @cached_property
     def slices(self) -> dict[str, dict[str, Any]]:
@@ -91,7 +101,7 @@ class Comparison:
     def measures(self) -> pd.DataFrame:
         """Return every measure of both rankings and their difference as text: `measure, first, second, difference, 95 % interval, p`."""
         rows = [
-            _row("measure", metric, self.results, metric, difference, "p_value")
+            _row("measure", metric, self.results, metric, difference, "p_holm")
             for metric, difference in self.differences.items()
         ]
         return pd.DataFrame(rows)
@@ -144,7 +154,7 @@ class Comparison:
     @cached_property
     def _ranked(self) -> RankedQueries:
         ranks = {side: self.queries[side].to_numpy() for side in SIDES}
-        return RankedQueries(self.queries[C.USER].to_numpy(str), ranks)
+        return RankedQueries(self.queries[C.USER].to_numpy(str), ranks, self.seed)
 
     def _examples(self, side: str) -> pd.DataFrame:
         """Return the queries with the largest gain of one side."""
@@ -176,7 +186,7 @@ def compare(
 ) -> Comparison:
     """Compare two evaluated runs on their shared test queries; the function behind `vibes compare`.
 
-    >>> compare(run, run, other="popularity").differences["recall@30"]["p_value"] <= 1
+    >>> compare(run, run, other="popularity").differences["recall@30"]["p_holm"] <= 1
     True
 
     Args:
@@ -194,7 +204,12 @@ def compare(
         for run, frame, name in zip(runs, frames, (ranking, other), strict=True)
     ]
     require_same_protocol(*runs)
-    return compared(frames[0], frames[1], (names[0], names[1]), runs[0].trained_until)
+    result = compared(frames[0], frames[1], (names[0], names[1]), runs[0].trained_until)
+    if runs[0].path != runs[1].path:
+        return result
+    left = {name: frames[0].drop_duplicates(KEY)[RANK + name].to_numpy() for name in rankers(frames[0])}
+    others = {name: ranks for name, ranks in left.items() if name not in {chosen for _, chosen in names}}
+    return replace(result, others=others, seed=runs[0].manifest.settings.seed)
 
 
 def compared(

@@ -144,7 +144,7 @@ def _difference(comparison: Comparison) -> str:
         None if part is None else 100 * part for part in map(main.get, ("value", "low", "high"))
     )
     span = "one user" if low is None else f"{low:+.1f} to {high:+.1f}"
-    return f"{value:+.1f} points ({span}, p {write_p(main['p_value'])})"
+    return f"{value:+.1f} points ({span}, p {write_p(main['p_holm'])})"
 
 
 def _lists(name: str, run: str, scorer: str, queries: pd.DataFrame) -> list[list[str] | str]:
