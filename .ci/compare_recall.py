@@ -13,5 +13,7 @@ for ranking in sorted(new.keys() & stored.keys()):
     value, before = new[ranking]["recall@30"]["value"], stored[ranking]["recall@30"]
     is_inside = before["low"] <= value <= before["high"]
     failures += not is_inside
-    print(f"{ranking}: {value:.3f}, stored {before['value']:.3f} ({before['low']:.3f} to {before['high']:.3f})")
+    print(
+        f"{ranking}: {value:.3f}, stored {before['value']:.3f} ({before['low']:.3f} to {before['high']:.3f})"
+    )
 sys.exit(1 if failures or not new.keys() & stored.keys() else 0)
