@@ -100,7 +100,7 @@ def test_an_unknown_text_encoder_is_refused():
 
 def attributes_of(folder, **columns):
     """(L, d) the attribute space of a market of this table."""
-    market = Market.from_frames(pd.DataFrame({"listing_id": list("abcdef"), **columns}), path=folder)
+    market = Market.from_frames(pd.DataFrame({"listing_id": list("abcdef"), **columns})).save(folder)
     featurizer = fit(market, None)
     return attribute_vectors(featurizer, featurizer.transform(market, None))
 

@@ -117,8 +117,8 @@ def test_a_fingerprint_is_that_of_the_tables_which_the_object_holds(tiny_market,
     table.iloc[:-1].to_parquet(path / "listings.parquet", index=False)
     assert market.fingerprint == again.fingerprint != Market.open(path).fingerprint
     homes = pd.DataFrame({"listing_id": [str(n) for n in range(20)], "rooms": [1, 2] * 10, "rent": range(20)})
-    market = Market.from_frames(homes, path=tmp_path / "homes")
-    Market.from_frames(homes.assign(rent=5.0), path=tmp_path / "homes", overwrite=True)
+    market = Market.from_frames(homes).save(tmp_path / "homes")
+    Market.from_frames(homes.assign(rent=5.0)).save(tmp_path / "homes", overwrite=True)
     embed_market(market, tmp_path / "run", None)  # a run has the fingerprint of what it was made of
     assert Run.open(tmp_path / "run").market_changed and not Run.open(tmp_path / "run", market).market_changed
 

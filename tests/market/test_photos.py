@@ -200,6 +200,7 @@ def gallery(tmp_path: Path) -> Path:
     folder = tmp_path / "market"
     (folder / "photos").mkdir(parents=True)
     Image.linear_gradient("L").resize((900, 600)).convert("RGB").save(folder / "photos" / "a.jpg")
+    (folder / "listings.csv").touch()
     return folder
 
 

@@ -103,6 +103,8 @@ def test_caches_lie_next_to_a_market_or_run_and_never_in_what_ships(tmp_path, mo
     market, run = tmp_path / "market", tmp_path / "run"
     for folder in (market, run):
         folder.mkdir()
+    assert market_cache(market).is_relative_to(user_cache)  # photos of a market in memory
+    (market / "listings.csv").touch()
     assert market_cache(market) == writable_cache(market) == market / ".cache" and run_cache(run) == run
     cached = [market_cache(DEMO), writable_cache(DEMO), run_cache(DEMO / "run"), run_cache(MODELS / "homes")]
     assert all(folder.is_relative_to(user_cache) for folder in cached) and len({*cached}) == 3

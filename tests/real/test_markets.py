@@ -167,7 +167,7 @@ def test_a_town_is_compared_by_the_model_until_half_of_its_columns_have_other_na
 
 def test_houses_with_photos_are_compared_by_their_attributes(real_data: Path, tmp_path):
     homes = pd.read_csv(real_data / "houses" / "houses.csv").rename(columns={"item_id": "listing_id"})
-    market = Market.from_frames(homes, path=tmp_path / "market", attributes={"zipcode": "category"})
+    market = Market.from_frames(homes, attributes={"zipcode": "category"}).save(tmp_path / "market")
     assert chosen(market, photos=True) == "attributes"
 
 

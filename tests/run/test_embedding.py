@@ -155,7 +155,7 @@ def test_a_second_writer_is_refused_and_a_reader_is_not(words, written, tmp_path
 def test_a_market_whose_events_have_one_moment_is_embedded(tmp_path):
     homes = pd.DataFrame({C.LISTING: ["a", "b", "c"], "rooms": [1, 2, 3]})
     events = pd.DataFrame({C.USER: "u", C.LISTING: homes[C.LISTING], C.TIMESTAMP: "2024-03-01"})
-    embed_market(Market.from_frames(homes, events, path=tmp_path / "market"), tmp_path / "run", None)
+    embed_market(Market.from_frames(homes, events).save(tmp_path / "market"), tmp_path / "run", None)
     run = Run.open(tmp_path / "run")
     assert run.similar("a", 2)[C.LISTING].tolist() == ["b", "c"] and len(run.recommend("u", 3)) == 0
 

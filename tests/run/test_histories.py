@@ -85,7 +85,7 @@ def numbered(trained, tmp_path_factory) -> Run:
     events["listing_id"] = events["listing_id"].str.removeprefix("home-").astype(int)
     events["user_id"] = 1000 + events["user_id"].str.removeprefix("user-").astype(int)
     events.loc[events["user_id"] == events["user_id"].min(), "user_id"] = 7
-    market = Market.from_frames(homes, events, config=trained.market.config, path=folder / "market")
+    market = Market.from_frames(homes, events, config=trained.market.config).save(folder / "market")
     embed_market(market, folder / "run", None, trained.path)
     return Run.open(folder / "run", market)
 

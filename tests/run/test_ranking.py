@@ -83,7 +83,7 @@ def test_listings_are_of_one_group_where_all_attributes_are_equal_or_missing(tmp
     rng = np.random.default_rng(1)
     cells = [[None if one == 3 else f"v{one}" for one in rng.integers(0, 4, 60)] for _ in range(3)]
     table = pd.DataFrame({"listing_id": range(60), "kind": cells[0], "town": cells[1], "host": cells[2]})
-    market = Market.from_frames(table, path=tmp_path / "m")
+    market = Market.from_frames(table).save(tmp_path / "m")
     names = ("kind", "town", "host")
     for same in (names[:1], names[:2], names):
         region = Groups.of(Rules(same=same), market).region
@@ -136,7 +136,7 @@ EVENTS = [("c", 1), ("c", 2), ("b", 3), ("b", 400), ("e", 3), ("a", 400), ("a", 
 
 
 def run_over(folder, listings: pd.DataFrame, events: pd.DataFrame | None) -> Run:
-    market = Market.from_frames(listings, events, path=folder / "market")
+    market = Market.from_frames(listings, events).save(folder / "market")
     embed_market(market, folder / "run", None)
     return Run.open(folder / "run")
 
@@ -227,7 +227,7 @@ def market(tmp_path_factory):
         }
     )
     events = pd.DataFrame({"user_id": ["u"], "listing_id": ["new"], "timestamp": ["2025-01-31"]})
-    return Market.from_frames(listings, events, path=tmp_path_factory.mktemp("boosts") / "market")
+    return Market.from_frames(listings, events).save(tmp_path_factory.mktemp("boosts") / "market")
 
 
 def test_new_and_near_listings_gain_and_half_is_left_after_the_age_or_distance(market):

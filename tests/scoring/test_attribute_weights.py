@@ -41,7 +41,7 @@ def market_where_cities_matter(folder, users: int) -> Market:
         )
     ]  # fmt: skip
     columns = ["user_id", "listing_id", "timestamp"]
-    return Market.from_frames(frame, pd.DataFrame(events, columns=columns), path=folder)
+    return Market.from_frames(frame, pd.DataFrame(events, columns=columns)).save(folder)
 
 
 def test_a_match_that_events_share_gets_a_high_weight_and_neighbors_by_it_a_higher_recall(tmp_path):
@@ -75,7 +75,7 @@ def test_listings_of_a_market_whose_attribute_is_worth_nothing_still_have_vector
             "timestamp": pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.permutation(3600), unit="h"),
         }
     )
-    market = Market.from_frames(listings, events, path=tmp_path / "colors")
+    market = Market.from_frames(listings, events).save(tmp_path / "colors")
     log, catalogue = EventLog.from_market(market), Catalogue.of(market)
     space = weighted_attributes(market, log, make_split(log, catalogue), catalogue, {}, 0)
     assert space is not None and np.abs(space.vectors()).any(axis=1).all()

@@ -41,8 +41,8 @@ def towns(tmp_path_factory):
         one = opened[name]
         one.config.model_copy(update={"name": title}).save(one.path / "market.toml")
         opened[name] = Market.open(one.path)
-    opened["b"] = Market.from_frames(
-        listings, other.events, path=root / "b", config=config.model_dump(), overwrite=True
+    opened["b"] = Market.from_frames(listings, other.events, config=config.model_dump()).save(
+        root / "b", overwrite=True
     )
     return opened
 

@@ -164,7 +164,7 @@ def test_a_market_without_anything_to_learn_is_refused(tmp_path, quick, listings
     table = pd.DataFrame({"listing_id": list(listings), "price": range(len(listings))})
     users = ["u"] * len(events) if len(set(events)) < 2 else list("uvw")
     log = pd.DataFrame({"user_id": users, "listing_id": list(events), "position": range(len(events))})
-    market = Market.from_frames(table, log if events else None, path=tmp_path / "market")
+    market = Market.from_frames(table, log if events else None).save(tmp_path / "market")
     with pytest.raises(VibesError, match=reason):
         train(market, tmp_path / "run", quick, None)
     assert not (tmp_path / "run" / "run.toml").exists()

@@ -29,11 +29,17 @@ def user_cache() -> Path:
 
 
 def market_cache(market: Path) -> Path:
-    """Return `.cache` in the folder of a market; for a market that ships, a folder in `user_cache()` named by its location.
+    """Return `.cache` in the folder of a market; for a market that ships, or one in memory with its photos in a folder, a folder in
+    `user_cache()` named by its location.
 
     What ships stays read-only: an installed package may belong to another user, and a clone is under version control.
     """
-    return _elsewhere(market, "markets") if _is_shipped(market) else Path(market) / ".cache"
+    from listing_vibes.market.io import (
+        table_files,
+    )  # it imports pandas, which a command without a market does not need
+
+    elsewhere = _is_shipped(market) or not table_files(Path(market), "listings")
+    return _elsewhere(market, "markets") if elsewhere else Path(market) / ".cache"
 
 
 def run_cache(run: Path) -> Path:

@@ -1,7 +1,6 @@
-"""Tables in memory: converted to what a market folder can store, and a temporary folder for them."""
+"""Tables in memory: converted to what a market folder can store."""
 
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,8 @@ from listing_vibes.market.tables import require
 
 #: Columns that may be the index of a frame, as after `set_index`.
 KEYS = (C.LISTING, C.USER)
-_FOLDERS: list[tempfile.TemporaryDirectory[str]] = []
+#: The name of a market that exists in memory only, and its folder in messages where it has no photos.
+IN_MEMORY = "market in memory"
 
 
 def source_of(name: str) -> Path:
@@ -123,9 +123,3 @@ def photo_paths(photos: pd.DataFrame, root: Path | str | None) -> tuple[pd.DataF
     inside = {name: Path(os.path.relpath(file, folder)).as_posix() for name, file in files.items()}
     paths = photos[C.PATH].map(lambda name: inside.get(str(name), name), na_action="ignore")
     return photos.assign(**{C.PATH: paths}), Path(folder)
-
-
-def temporary_folder() -> Path:
-    """Return a folder for a market that is removed when Python exits."""
-    _FOLDERS.append(tempfile.TemporaryDirectory(prefix="listing-vibes-", ignore_cleanup_errors=True))
-    return Path(_FOLDERS[-1].name) / "market"

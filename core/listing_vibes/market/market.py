@@ -15,7 +15,7 @@ from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.fingerprint import file_stamps, fingerprint_of
-from listing_vibes.market.frames import as_table, config_of, photo_paths, source_of, temporary_folder
+from listing_vibes.market.frames import IN_MEMORY, as_table, config_of, photo_paths, source_of
 from listing_vibes.market.io import TABLES, find_table, read_header, read_table
 from listing_vibes.market.tables import (
     NEEDED,
@@ -39,7 +39,7 @@ _LOAD = "_load_events"
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Market:
-    """A market folder, read and validated.
+    """Three validated tables: those of a folder (`open`), or frames in memory (`from_frames`), which `save` writes to a folder.
 
     `listings` has a RangeIndex; the row of a listing is its number everywhere else. Excluded columns are gone.
     `photos` is sorted by listing and position, `events` by user and time; both may be empty.
@@ -54,6 +54,7 @@ class Market:
     attributes: list[Attribute]
     issues: list[Issue] = field(default_factory=list)
     tables_in: Path | None = None  # see `tables`
+    frames: Mapping[str, pd.DataFrame] | None = None  # the tables as given, by name, of a market in memory
     #: Stamps of the files that it was read from; None: it was built in memory, as by `dataclasses.replace`.
     stamps: list[Any] | None = field(default=None, init=False)
 
@@ -116,12 +117,10 @@ class Market:
         photos: Any = None,
         *,
         photo_root: Path | str | None = None,
-        path: Path | str | None = None,
         config: MarketConfig | Mapping[str, Any] | Path | str | None = None,
-        overwrite: bool = False,
         **keys: Any,
     ) -> "Market":
-        """Return a market of three pandas frames, validated as a folder's tables are; an invalid one is not written.
+        """Return a market of three pandas frames in memory, validated as a folder's tables are; nothing is written.
 
         >>> homes = pd.DataFrame({"listing_id": [11, 12, 13], "rooms": [2, 2, 4], "rent": [800, 750, 1600]})
         >>> clicks = pd.DataFrame({"user_id": [1, 1], "listing_id": [11, 12], "timestamp": ["2024-05-01", "2024-05-02"]})
@@ -132,35 +131,91 @@ class Market:
             listings: `listing_id` (text or number), and maybe `published_at`, `expires_at`, `description`, `latitude`,
                 `longitude` and attributes.
             events: `user_id`, `listing_id`, `timestamp` or `position`, and maybe `action` and `duration_s`.
-            photos: `listing_id`, `path`, and maybe `position`. The files are copied into the market.
+            photos: `listing_id`, `path`, and maybe `position`. The files stay where they are.
             photo_root: folder that paths of photos are relative to; default: the current one.
-            path: folder to write the market to. Without it the market lies in
-                a temporary folder that is removed when Python ends: enough for a notebook. A run that is to be
-                opened later needs a permanent folder, and photos are embedded again for each new folder.
             config: what `market.toml` says: a mapping, its file, or its keys one by one as `keys` (`name`, `currency`,
                 `title`, `attributes`, `actions`, `unwanted`, `excluded`, `note`).
-            overwrite: replace the market in `path`, tables and `market.toml`, atomically; photo files that the new market
-                does not have stay.
 
         Raises:
-            VibesError: a table cannot be used (messages call it "listings frame" and so on), an unknown key, no photo
-                at the path in `photos`, a folder with a market but without `overwrite`, or a folder with other content.
+            VibesError: a table cannot be used (messages call it "listings frame" and so on), an unknown key, or no photo
+                at the path in `photos`.
         """
         described = config_of(config, **keys)
         given = {"listings": listings, "photos": photos, "events": events}
         frames = {name: as_table(frame, name) for name, frame in given.items() if frame is not None}
-        root = None
+        root = Path(IN_MEMORY)
         if "photos" in frames:
             frames["photos"], root = photo_paths(frames["photos"], photo_root)
-        folder = temporary_folder() if path is None else Path(path)
         sources = {name: source_of(name) for name in frames}
         raw_tables = {sources[name]: frame for name, frame in frames.items()}
-        with replacing(folder, overwrite, "Market.from_frames"):
-            market = cls._validate(folder, described, sources, raw_tables.__getitem__)
-            write_market(
-                folder, described, frames["listings"], frames.get("photos"), frames.get("events"), root
+        market = cls._validate(root, described, sources, raw_tables.__getitem__)
+        return replace(market, frames=frames)
+
+    def save(self, folder: Path | str, overwrite: bool = False) -> "Market":
+        """Write the market to a folder: its tables as they were given, `market.toml`, photos, and files of vectors.
+
+        A market in memory is that of the folder from then on.
+
+        >>> homes = pd.DataFrame({"listing_id": ["a", "b"], "price": [900, 700]})
+        >>> Market.from_frames(homes, name="Two homes").save(folder / "homes").path.name
+        'homes'
+
+        Args:
+            overwrite: replace the market in `folder`, tables and `market.toml`, atomically; photo files that this market
+                does not have stay.
+
+        Returns:
+            the market of the folder.
+
+        Raises:
+            VibesError: the folder holds a market and `overwrite` is False, holds other content, or cannot be written.
+        """
+        folder = Path(folder)
+        listings, photos, events = (self.raw_table(name) for name in TABLES)
+        if listings is None:
+            raise VibesError(
+                f"{self.name} has no tables that could be written; open it from its folder or from frames."
             )
-            return market._with_stamps(file_stamps(folder))
+        with replacing(folder, overwrite, "Market.save"):
+            vectors = [setting.path for setting in self.config.vectors.values() if setting.path]
+            write_market(folder, self.config, listings, photos, events, self.path, vectors)
+            stamps = file_stamps(folder)
+        self.names.store_key(folder)
+        if self.is_stored:
+            return Market.open(folder)
+        object.__setattr__(self, "path", folder)
+        object.__setattr__(self, "frames", None)
+        for name in ("fingerprint", "names"):
+            vars(self).pop(name, None)
+        return self._with_stamps(stamps)
+
+    @property
+    def is_stored(self) -> bool:
+        """True where the market is that of a folder, False where it exists in memory only."""
+        return self.frames is None
+
+    def table_name(self, name: str) -> str:
+        """Return what messages call the table `name`: its file, or the frame that it was given as."""
+        source = find_table(self.tables, name) if self.is_stored else source_of(name)
+        return name if source is None else source.name
+
+    def raw_table(self, name: str) -> pd.DataFrame | None:
+        """Return the table `name` as it was given, with excluded columns and users' ids; None where there is none.
+
+        Raises:
+            VibesError: its file cannot be read.
+        """
+        if self.frames is not None:
+            return self.frames.get(name)
+        source = find_table(self.tables, name)
+        return None if source is None else read_table(source)
+
+    def raw_columns(self, name: str) -> list[str]:
+        """Return the columns of the table `name` as it was given; none where there is no such table."""
+        if self.frames is not None:
+            return list(self.frames[name].columns) if name in self.frames else []
+        source = find_table(self.tables, name)
+        return [] if source is None else list(map(str, read_header(source).columns))
 
     @classmethod
     def _validate(
@@ -182,7 +237,7 @@ class Market:
             rows, photo_issues = photos_table(load_table(sources["photos"]), sources["photos"], index)
             photos = rows.reset_index(drop=True)
             issues += photo_issues
-        names = UserNames(path, config.privacy.users == "hashed")
+        names = UserNames(path if load_table is read_table else None, config.privacy.users == "hashed")
         source = sources.get("events")
 
         def load_events() -> dict[str, Any]:
@@ -269,7 +324,7 @@ class Market:
     @property
     def name(self) -> str:
         """The market's configured name, or that of its folder."""
-        return printable(self.config.name or self.path.resolve().name)
+        return printable(self.config.name or (self.path.resolve().name if self.is_stored else IN_MEMORY))
 
     @cached_property
     def timed(self) -> bool:
@@ -284,7 +339,7 @@ class Market:
     @cached_property
     def names(self) -> UserNames:
         """Return the names under which users are shown; a market with hashed users shows hashes."""
-        return UserNames(self.path, self.config.privacy.users == "hashed")
+        return UserNames(self.path if self.is_stored else None, self.config.privacy.users == "hashed")
 
     @cached_property
     def listing_row(self) -> dict[str, int]:

@@ -7,7 +7,6 @@ import pandas as pd
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.io import find_table, read_table
 from listing_vibes.market.market import Market
 from listing_vibes.market.values import as_ids
 
@@ -15,7 +14,7 @@ from listing_vibes.market.values import as_ids
 def precomputed_vectors(market: Market, name: str, complete: bool = True) -> np.ndarray | None:
     """Return the vectors (L, d) float32 of `[vectors.NAME]` in `market.toml`, L2-normalized, in the order of `market.listings`.
 
-    A row is zero where a listing has none. None: the market has no folder, as for a new listing that is not in a table yet.
+    A row is zero where a listing has none. None: the market has no tables, as for a new listing that is not in a table yet.
 
     Args:
         complete: require a row in an `.npy` file for each listing of the table; a refreshed market has more listings.
@@ -23,22 +22,22 @@ def precomputed_vectors(market: Market, name: str, complete: bool = True) -> np.
     Raises:
         VibesError: there is no such file or column, or it does not hold finite vectors of one width, one for each row of the table.
     """
-    source = find_table(market.tables, "listings")
-    if source is None:
+    table = market.raw_table("listings")
+    if table is None:
         return None
-    table = read_table(source)
+    source = market.table_name("listings")
     setting, key = market.config.vectors[name], f"[vectors.{name}] of {market.tables / 'market.toml'}"
     if setting.path:
         vectors = _of_file(market, setting.path, key)
         if len(vectors) > len(table) or (complete and len(vectors) < len(table)):
             raise VibesError(
-                f"{key}: {setting.path} has {len(vectors):,} rows for the {len(table):,} listings of {source.name}; write one row for "
+                f"{key}: {setting.path} has {len(vectors):,} rows for the {len(table):,} listings of {source}; write one row for "
                 "each listing, in the order of the table."
             )
     elif setting.column in table:
         vectors = _of_column(table[setting.column], f"{key}: column {setting.column}")
     else:
-        raise VibesError(f"{key}: {source.name} has no column {setting.column}; correct its name.")
+        raise VibesError(f"{key}: {source} has no column {setting.column}; correct its name.")
     bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     if len(bad):
         raise VibesError(

@@ -12,7 +12,6 @@ from listing_vibes.errors import VibesError, escaped
 from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import Forbidding
-from listing_vibes.market.io import find_table, read_header
 from listing_vibes.market.leaks import leaks_by_counts, leaks_by_name, leaks_by_text
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
@@ -136,9 +135,8 @@ def profile(market: Market, most_photos: int = MOST_PHOTOS, report: Report = sil
     issues = [*market.issues, *photo_issues, *_vector_issues(market)]
     if events is not None and events.repeated:
         message = "repeats user, listing and time of an earlier event; kept"
-        issues.append(Issue(_file(market, "events"), "", 0, "", message, events.repeated))
-    source = find_table(market.tables, "listings")
-    columns = [] if source is None else read_header(source).columns
+        issues.append(Issue(market.table_name("events"), "", 0, "", message, events.repeated))
+    columns = market.raw_columns("listings")
     attributes = [
         AttributeProfile(
             name=item.name,
@@ -166,11 +164,6 @@ def profile(market: Market, most_photos: int = MOST_PHOTOS, report: Report = sil
         leaks=_leaks(market, log),
         issues=[str(issue) for issue in issues],
     )
-
-
-def _file(market: Market, table: str) -> str:
-    source = find_table(market.tables, table)
-    return source.name if source is not None else table
 
 
 def _profile_events(market: Market, log: EventLog) -> EventsProfile:
@@ -240,7 +233,7 @@ def _profile_photos(market: Market, most: int, report: Report) -> tuple[PhotosPr
         outside=outside,
         broken=len(reasons) - missing - outside,
     )
-    source = _file(market, "photos")
+    source = market.table_name("photos")
     return photos, [
         Issue(source, C.PATH, 0, paths[rows.index[0]], f"{problem}; the photo is skipped", len(rows))
         for problem, rows in reasons.groupby(reasons, sort=False)

@@ -16,6 +16,7 @@ from listing_vibes.errors import VibesError
 #: The environment variable of the key, for those who do not store it next to the tables.
 VARIABLE, FILE = "LISTING_VIBES_USER_KEY", ".user-key"
 LEAST_KEY = 16  # characters
+_PROCESS_KEY = secrets.token_hex(32)  # of markets in memory
 
 
 class UserNames:
@@ -23,11 +24,15 @@ class UserNames:
 
     The tables hold the ids themselves. All readers of `Market` (page, command, service, lists, tables of queries, Python) see
     names: the ids, or with `[privacy] users = "hashed"` in `market.toml` the first 80 bits of their HMAC-SHA256 (RFC 2104). The
-    key is that of the environment variable `LISTING_VIBES_USER_KEY`, else a random one in the market's folder.
+    key is that of the environment variable `LISTING_VIBES_USER_KEY`, else a random one in the market's folder, or of this process for a
+    market in memory.
+
+    Args:
+        market: the market's folder; None: it is in memory.
     """
 
-    def __init__(self, market: Path, hashed: bool) -> None:
-        self.market, self.hashed = Path(market), hashed
+    def __init__(self, market: Path | None, hashed: bool) -> None:
+        self.market, self.hashed = market, hashed
 
     def shown(self, users: pd.Series) -> pd.Series:
         """Return the names of ids (n,) str; missing ids stay missing.
@@ -49,33 +54,41 @@ class UserNames:
 
     @cached_property
     def _key(self) -> bytes:
-        key, where = os.environ.get(VARIABLE), f"The environment variable {VARIABLE}"
-        if not key:
-            key, where = self._key_of_file(), str(self.market / FILE)
+        key, where = os.environ.get(VARIABLE, ""), f"The environment variable {VARIABLE}"
+        if not key and self.market is None:
+            key = _PROCESS_KEY
+        elif not key and self.market:
+            key, where = _key_of_file(self.market), str(self.market / FILE)
         if len(key) < LEAST_KEY:
             raise VibesError(
                 f"{where} holds a key of {len(key)} characters; give {LEAST_KEY} or more, at random."
             )
         return key.encode()
 
-    def _key_of_file(self) -> str:
-        """Return the key next to the tables; the first process that needs it creates it."""
-        path = self.market / FILE
-        try:
-            if not path.exists():
-                self.market.mkdir(parents=True, exist_ok=True)
-                new = path.with_name(f"{FILE}-{secrets.token_hex(8)}")
-                with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-                    stream.write(secrets.token_hex(32))
-                with suppress(FileExistsError):
-                    os.link(new, path)  # never replaces a key that another process created concurrently
-                new.unlink()
-            return path.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not text"
-            raise VibesError(
-                f"The key that hashes user ids cannot be read or created at {path} ({reason}); set {VARIABLE}."
-            ) from error
+    def store_key(self, folder: Path) -> None:
+        """Store the key in the folder of a market that is saved, unless the folder or the environment has one."""
+        if self.hashed and not os.environ.get(VARIABLE):
+            _key_of_file(folder, self._key.decode())
+
+
+def _key_of_file(market: Path, new_key: str = "") -> str:
+    """Return the key next to the tables; the first process that needs it creates it, as `new_key` or at random."""
+    path = market / FILE
+    try:
+        if not path.exists():
+            market.mkdir(parents=True, exist_ok=True)
+            new = path.with_name(f"{FILE}-{secrets.token_hex(8)}")
+            with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+                stream.write(new_key or secrets.token_hex(32))
+            with suppress(FileExistsError):
+                os.link(new, path)  # never replaces a key that another process created concurrently
+            new.unlink()
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise VibesError(
+            f"The key that hashes user ids cannot be read or created at {path} ({reason}); set {VARIABLE}."
+        ) from error
 
 
 class NumberedUsers(Mapping[str, int]):

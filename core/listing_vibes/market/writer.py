@@ -3,7 +3,7 @@
 import filecmp
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
@@ -75,6 +75,7 @@ def write_market(
     photos: pd.DataFrame | None = None,
     events: pd.DataFrame | None = None,
     photo_root: Photos | None = None,
+    other_files: Sequence[str] = (),
 ) -> None:
     """Write a market folder, replacing an existing market; photo files are copied from `photo_root / path` to `path / path`.
 
@@ -86,6 +87,7 @@ def write_market(
     Args:
         config: None: an existing `market.toml` stays.
         photo_root: a folder, or a function that writes photo files to the folder that is its argument.
+        other_files: paths of other files that are copied from `photo_root`, such as vectors.
 
     Raises:
         VibesError: the disk is full, the folder cannot be written, or a photo folder in it is a link that leaves it.
@@ -99,7 +101,9 @@ def write_market(
             if callable(photo_root):
                 photo_root(built)
             elif photos is not None and photo_root is not None and C.PATH in photos:
-                _copy_photos(photos[C.PATH].dropna().astype("str").unique(), Path(photo_root), built, path)
+                _copy_files(photos[C.PATH].dropna().astype("str").unique(), photo_root, built, path)
+            if other_files and isinstance(photo_root, Path):
+                _copy_files(other_files, photo_root, built, path)
             for name, table in zip(TABLES, (listings, photos, events), strict=True):
                 if table is None:
                     (built / f"{name}{ABSENT}").touch()
@@ -170,8 +174,8 @@ def _check_inside(target: Path, path: Path) -> None:
         )
 
 
-def _copy_photos(names: list[str], root: Path, built: Path, path: Path) -> None:
-    """Copy photo files that are missing or different in the market."""
+def _copy_files(names: Sequence[str], root: Path, built: Path, path: Path) -> None:
+    """Copy files that are missing or different in the market."""
     for name in names:
         source, target, existing = root / name, built / name, path / name
         if not may_be_photo(name) or not source.is_file():

@@ -16,7 +16,6 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.attribute_types import Attribute, type_of
 from listing_vibes.market.columns import MAX_COORDINATE
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.io import find_table, read_header, read_table
 from listing_vibes.market.log import DAY
 from listing_vibes.market.market import Market
 from listing_vibes.market.moments import moment_in_log
@@ -210,13 +209,12 @@ def read_column(market: Market, given: str, rule: str) -> pd.Series:
         return market.listings[attribute.name]
     reserved = {C.LISTING, C.PUBLISHED, C.EXPIRES, C.LATITUDE, C.LONGITUDE}
     reserved |= {attribute.name for attribute in market.attributes}
-    source = find_table(market.tables, "listings")
-    others = [] if source is None else [name for name in read_header(source).columns if name not in reserved]
-    if source is None or given not in others:
+    others = [name for name in market.raw_columns("listings") if name not in reserved]
+    raw = market.raw_table("listings") if given in others else None
+    if raw is None:
         raise VibesError(
             f"{rule} names '{given}', which is not an attribute with one value per listing; "
             f"give one of: {', '.join([*(item.name for item in single), *others])}."
         )
-    raw = read_table(source)
     by_id = pd.Series(as_ids(raw[given]).to_numpy(), index=as_ids(raw[C.LISTING]))
     return by_id.reindex(market.listings[C.LISTING]).reset_index(drop=True)

@@ -60,7 +60,8 @@ def check_markets(markets: Sequence[Market], settings: Settings) -> None:
         VibesError: a market is named twice, or a setting is only for one market.
     """
     for number, market in enumerate(markets):
-        if market.path.resolve() in [other.path.resolve() for other in markets[:number]]:
+        others = [other.path.resolve() for other in markets[:number] if other.is_stored]
+        if market.is_stored and market.path.resolve() in others:
             raise VibesError(f"{market.path} is there twice; name each market once.")
     if settings.training.recent_days:
         raise VibesError(

@@ -100,7 +100,7 @@ def test_the_shift_is_the_total_variation_with_a_chi_square_test(tmp_path):
     then = rng.choice(4, 300, p=[0.4, 0.3, 0.2, 0.1])
     now = rng.choice(4, 100, p=[0.2, 0.6, 0, 0.2])
     table = pd.DataFrame({"listing_id": range(400), "color": [colors[one] for one in (*then, *now)]})
-    market = Market.from_frames(table, path=tmp_path / "m")
+    market = Market.from_frames(table).save(tmp_path / "m")
     seen = seen_of(market, np.arange(300))
 
     def check(rows, limits=LIMITS):

@@ -76,7 +76,7 @@ def download(
 
     >>> homes = pd.DataFrame({"listing_id": ["a", "b"], "price": [900, 700]})
     >>> photos = pd.DataFrame({"listing_id": ["a"], "url": ["http://127.0.0.1/a.jpg"]})
-    >>> shop = Market.from_frames(homes, photos=photos, path=folder / "shop")
+    >>> shop = Market.from_frames(homes, photos=photos).save(folder / "shop")
     >>> result, failures = download(shop, {"per_host": 4})
     >>> result.named, result.fetched, failures.name  # addresses of this machine need `private` in the limits
     (1, 0, 'photos-failed.csv')
@@ -96,6 +96,10 @@ def download(
         VibesError: no photo has a URL, another process is downloading, the folder cannot be written, or a limit
             is unknown.
     """
+    if isinstance(market, Market) and not market.is_stored:
+        raise VibesError(
+            f"{market.name} has no folder to fetch photos into; write it to one with market.save(folder)."
+        )
     path = market.path if isinstance(market, Market) else Path(market)
     limits = validate(Limits, limits or {}, "The limits of a download")
     opened = Market.open(path, events_too=False)
