@@ -22,6 +22,10 @@ from listing_vibes.search.index import ExactIndex
 LISTINGS, QUERIES, K = 1500, 5, 12
 
 
+#: The standard deviations of scores and of cosines that diversity compares in.
+SCORE_UNIT, COSINE_UNIT = 0.3, 0.5
+
+
 def by_definition(scores, allowed, seller, most, pins, k, vectors, diversity) -> list[int]:
     """Return the rows of one list: pins first, then by score and row, at most so many of one seller."""
     order = np.lexsort((np.arange(len(scores)), -scores))
@@ -41,7 +45,7 @@ def by_definition(scores, allowed, seller, most, pins, k, vectors, diversity) ->
             for row in pool
         ]
         worth = [
-            float((1 - diversity) * scores[row]) - diversity * near
+            float((1 - diversity) * scores[row] / SCORE_UNIT) - diversity / COSINE_UNIT * near
             for row, near in zip(pool, like, strict=True)
         ]
         pinned = [row for row in pool if row in pins]
@@ -69,8 +73,8 @@ def test_a_list_is_that_of_the_plain_definition(most, more):
     index = ExactIndex(vectors)
     for search, given in ((search_scores, scores), (index.search, queries)):
         region = kind if more.get("same") else None
-        ranker = CandidateRanker(search, rules, vectors, region, seller, pins)
-        rows, worth = ranker.rank(given, requests, allowed)
+        ranker = CandidateRanker(search, rules, vectors, region, seller, pins, COSINE_UNIT)
+        rows, worth = ranker.rank(given, requests, allowed, np.full((QUERIES, 1), SCORE_UNIT))
         for line, row in enumerate(region_of):
             mine = allowed & (kind == kind[row]) if more.get("same") else allowed.copy()
             mine[banned[owner == line]] = False

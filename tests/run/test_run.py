@@ -13,8 +13,9 @@ import pytest
 import tomli_w
 
 from browser.painted import embed_run, paint_market, train_run
+from helpers.blends import fixed_blend
 from helpers.commands import vibes
-from helpers.copies import copied
+from helpers.copies import change_settings, copied
 from helpers.serving import app_of, serving
 from listing_vibes.errors import NotThere, VibesError, VibesWarning
 from listing_vibes.evaluation.run_evaluation import blends_of, evaluate_run
@@ -96,6 +97,29 @@ def test_a_run_opens_without_its_market_and_says_so_when_it_changed(trained, tmp
     assert len(gone.similar(gone.listing_ids[0], 5)) == 5
     with pytest.raises(VibesError, match="no longer at"):
         gone.market  # noqa: B018
+
+
+def test_a_market_and_its_run_may_be_moved_together(trained, tmp_path):
+    market = tmp_path / "before" / "market"
+    shutil.copytree(trained.market.path, market)
+    embed_market(Market.open(market), tmp_path / "before" / "runs" / "run", None, trained.path)
+    user = trained.log.users[3]
+    before = Run.open(tmp_path / "before" / "runs" / "run").recommend(user, 5)
+    shutil.move(tmp_path / "before", tmp_path / "after")
+    run = Run.open(tmp_path / "after" / "runs" / "run")
+    assert run.has_market and run.market.path.resolve() == (tmp_path / "after" / "market").resolve()
+    pd.testing.assert_frame_equal(run.recommend(user, 5), before)
+    shutil.move(tmp_path / "after" / "market", tmp_path / "elsewhere")
+    assert not Run.open(run.path).has_market
+
+
+def test_a_run_whose_blend_is_damaged_is_refused_in_one_sentence(trained, tmp_path):
+    run = copied(trained, tmp_path)
+    change_settings(run.path, blend=fixed_blend(attributes=0.5))
+    text = (run.path / "run.toml").read_text(encoding="utf-8")
+    assert text.count("attributes = 1.0") == 1
+    (run.path / "run.toml").write_text(text.replace("attributes = 1.0", "attributez = 1.0"), encoding="utf-8")
+    assert "feature 'attributes'" in vibes("recommend", run.path, trained.log.users[3], check=2).stderr
 
 
 def test_a_listing_without_a_photo_has_no_neighbors_by_photos(tmp_path):

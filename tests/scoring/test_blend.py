@@ -64,6 +64,31 @@ def test_scores_are_the_weighted_sum_of_features_with_the_mean_for_a_missing_sco
     assert (scores[:, :4] == -np.inf).all()
 
 
+@pytest.mark.parametrize("weight", [-1.2, -0.0, 0.0, 0.001])
+def test_no_weight_recommends_a_listing_without_a_score_in_the_first_feature(setting, weight):
+    log, split, _ = setting
+    batch, features = (
+        split.test.take(slice(0, 9)),
+        {"photos": Noise(log.listings, closed=4), "ids": Noise(log.listings, seed=6)},
+    )
+    weights = BlendWeights(weights={"photos": weight, "ids": 1.0}, scales={"photos": 0.2, "ids": 1.0})
+    scores = Blend(weights, features).score(batch)
+    assert (scores[:, :4] == -np.inf).all() and np.isfinite(scores[:, 4:]).all()
+    expected = features["photos"].values[4:] * weights.factor("photos") + features["ids"].values[
+        4:
+    ] * weights.factor("ids")
+    np.testing.assert_allclose(scores[0, 4:], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"scales": {}}, {"scales": {"model": 0.0}}, {"weights": {"model": float("nan")}}, {"weights": {}}],
+)
+def test_weights_without_a_scale_are_refused(changes):
+    with pytest.raises(ValueError, match="the blend 'default ranking' has no"):
+        BlendWeights(**{"weights": {"model": 1.0}, "scales": {"model": 1.0}} | changes)
+
+
 def test_age_is_that_at_the_moment_and_the_mean_for_an_unknown_date():
     since = np.array([0, 10 * DAY, 40 * DAY, np.iinfo(np.int64).min])
     found = log_age(since, np.array([20 * DAY]))

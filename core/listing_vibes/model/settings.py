@@ -1,5 +1,6 @@
 """Settings of a model and its training: `--config FILE`, and the table `[settings]` of a run's `run.toml`."""
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -165,6 +166,17 @@ class BlendWeights(Forbidding):
     queries: int = Field(0, ge=0, description="the number of validation queries")
     ids: str = Field("", description='the id model of the feature "ids"')
     id_settings: dict[str, float] = Field(default_factory=dict, description="its settings")
+
+    @model_validator(mode="after")
+    def _has_scales(self) -> "BlendWeights":
+        for feature in self.weights:
+            if not 0 < self.scales.get(feature, 0.0) < math.inf or not math.isfinite(self.weights[feature]):
+                raise ValueError(
+                    f"the blend '{self.name}' has no scale above 0 or no finite weight for its feature '{feature}'"
+                )
+        if not self.weights:
+            raise ValueError(f"the blend '{self.name}' has no features")
+        return self
 
     def factor(self, feature: str) -> np.float32:
         """Return the factor of a feature's values.

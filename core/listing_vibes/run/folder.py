@@ -192,7 +192,12 @@ class RunFolder:
 
     @property
     def _market_path(self) -> Path:
-        return self.folder / self.manifest.market  # An absolute path stays unchanged.
+        """Return the path of the market: as stored, or at the same place relative to a run that was moved together with it."""
+        stored = self.folder / self.manifest.market  # An absolute path stays unchanged.
+        if not os.path.isdir(stored) and self.manifest.market_from_run:
+            moved = self.path.resolve() / self.manifest.market_from_run
+            return moved if os.path.isdir(moved) else stored
+        return stored
 
     @property
     def has_market(self) -> bool:

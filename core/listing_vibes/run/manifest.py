@@ -52,6 +52,9 @@ class Manifest(Forbidding):
 
     format: int = RUN_FORMAT
     market: str  # path of the market, absolute or relative to the run folder; "" = a model without a market
+    market_from_run: str = (
+        ""  # its path relative to the run folder when the run was written; "" = not recorded
+    )
     market_name: str
     fingerprint: str
     trained_on: str = ""  # fingerprint of the market of the training; "" = no model

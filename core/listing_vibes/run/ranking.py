@@ -16,6 +16,7 @@ import numpy as np
 from listing_vibes.market.splits import Queries
 from listing_vibes.run.rules import Rules
 from listing_vibes.scoring.blend import Blend
+from listing_vibes.scoring.deviations import product_deviations
 from listing_vibes.scoring.neighbors import VectorNeighbors
 from listing_vibes.scoring.scorer import VectorScorer
 from listing_vibes.search.approximate import choose_index
@@ -99,6 +100,7 @@ class CandidateRanker:
 
     Attributes:
         vectors: (L, d) the vectors that diversity compares.
+        cosine_unit: their `cosine_deviation`, the unit of diversity's cosines.
         region: (L,) codes; a list contains only listings with the code of its `Requests.region_of`. None for any listing.
         seller: (L,) codes that `at_most` counts, -1 if missing. None without a limit.
         pins: (n,) rows of the first listings, in order, if they are allowed in the list.
@@ -110,11 +112,17 @@ class CandidateRanker:
     region: np.ndarray | None
     seller: np.ndarray | None
     pins: np.ndarray
+    cosine_unit: float = 1.0
 
     def rank(
-        self, queries: np.ndarray, requests: Requests, allowed: np.ndarray
+        self, queries: np.ndarray, requests: Requests, allowed: np.ndarray, unit: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return rows and scores (B, k) of the lists for `queries` (B, ...) among the listings `allowed` (L,)."""
+        """Return rows and scores (B, k) of the lists for `queries` (B, ...) among the listings `allowed` (L,).
+
+        Args:
+            unit: (B, 1) the standard deviation of each query's scores, the unit of scores in diversity; None for 1.
+        """
+        unit = np.ones((len(queries), 1)) if unit is None else unit
         lists = Lists.empty(len(queries), requests.k)
         bans = np.unique(requests.owner * len(allowed) + requests.banned)
         numbers = self.vectors.shape[1] if self.rules.diversity else 1  # numbers per candidate
@@ -127,7 +135,9 @@ class CandidateRanker:
                 for subset in np.split(group, range(step, len(group), step)):
                     rows, scores, pinned = self._candidates(queries[subset], members, min(pool, size))
                     free = (rows >= 0) & ~np.isin(subset[:, None] * len(allowed) + rows, bans)
-                    chosen, complete = self._choose(rows, scores, free, requested, requests.k, pinned)
+                    chosen, complete = self._choose(
+                        rows, scores, free, requested, requests.k, pinned, unit[subset]
+                    )
                     width = chosen.shape[1]
                     lists.rows[subset, :width] = _columns(rows, chosen, -1)
                     lists.scores[subset, :width] = _columns(scores, chosen, 0)
@@ -173,7 +183,14 @@ class CandidateRanker:
         return np.hstack([first[0], rows]), np.hstack([first[1], scores]), len(pins)
 
     def _choose(
-        self, rows: np.ndarray, scores: np.ndarray, free: np.ndarray, requested: int, k: int, pinned: int
+        self,
+        rows: np.ndarray,
+        scores: np.ndarray,
+        free: np.ndarray,
+        requested: int,
+        k: int,
+        pinned: int,
+        unit: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the chosen columns (b, at most k) of the candidates (b, p), -1 if there are fewer, and (b,) whether no candidate
         outside the pool could be in the list.
@@ -191,11 +208,12 @@ class CandidateRanker:
             candidates = np.take_along_axis(rows, column, 1)
             order = diversify(
                 np.take(self.vectors, candidates, axis=0),
-                np.take_along_axis(scores, column, 1),
+                np.take_along_axis(scores, column, 1) / np.where(unit > 0, unit, 1),
                 is_free,
                 k,
                 self.rules.diversity,
                 column < pinned,
+                self.cosine_unit,
             )
             return _columns(column, order, -1), complete
         return np.where(is_free, column, -1)[:, :k], complete
@@ -220,21 +238,25 @@ def diversify(
     k: int,
     diversity: float,
     is_pin: np.ndarray | None = None,
+    cosine_unit: float = 1.0,
 ) -> np.ndarray:
     """Return the positions (b, k) of m candidates by maximal marginal relevance (Carbonell and Goldstein 1998), -1 if none is left.
 
+    Scores and cosines are both compared in standard deviations, so that the trade-off is the same under every blend.
+
     Args:
         vectors: (b, m, d) float32, L2-normalized.
-        scores: (b, m), best first.
+        scores: (b, m), best first, in standard deviations of the query's scores.
         is_free: (b, m) bool, which of them may be chosen.
         diversity: from 0 (score only) to 1 (dissimilarity only).
         is_pin: (b, m) bool, which come first, in order.
+        cosine_unit: the standard deviation of cosines.
     """
     count, m = scores.shape
     picks, line = np.full((count, k), -1), np.arange(count)
     nearest, left = np.full((count, m), -1.0), is_free.copy()
     for turn in range(min(k, m)):
-        worth = (1 - diversity) * scores - (diversity * nearest if turn else 0)
+        worth = (1 - diversity) * scores - (diversity / cosine_unit * nearest if turn else 0)
         # (b,) The first of equal candidates is chosen.
         choice = np.where(left, worth, -np.inf).argmax(axis=1)
         if is_pin is not None and (pins_left := left & is_pin).any():
@@ -299,3 +321,8 @@ class Candidates:
                 columns.append(parts[-1] @ mean)
         columns += [np.ones(len(batch), np.float32)] * self._has_gain
         return np.column_stack([*parts, *columns]).astype(np.float32)
+
+    def deviations(self, vectors: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """Return the standard deviations (B, 1) of the scores of `query_vectors` (B, d) over the listings `known` (L,)."""
+        assert self.index is not None
+        return product_deviations(vectors, self.index.parts, known)

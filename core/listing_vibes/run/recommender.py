@@ -29,6 +29,7 @@ from listing_vibes.run.rules import PINNED, RULED, Rules
 from listing_vibes.run.run_blend import MOMENTS, RunBlend
 from listing_vibes.run.score_moves import ScoreMoves
 from listing_vibes.scoring.blend import ALONE, Blend
+from listing_vibes.scoring.deviations import cosine_deviation, deviations, product_deviations
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.neighbors import encode_untrained
 from listing_vibes.scoring.ranking import Scorer
@@ -87,10 +88,11 @@ class Recommender:
         vectors = self.run.vectors(self.space)
         requests = Requests(rows, rows, np.arange(len(rows)), at, self._length(k))
         if self._index is not None:
-            return self._rank(self._index.search, vectors[rows], requests)
-        return self._rank_scores(
-            lambda part: self.moves.add_to(vectors[rows[part]] @ vectors.T, at), len(rows), requests
-        )
+            unit = (
+                product_deviations(vectors[rows], [vectors], self._has_vector) if self._needs_unit else None
+            )
+            return self._rank(self._index.search, vectors[rows], requests, unit)
+        return self._rank_scores(lambda part: vectors[rows[part]] @ vectors.T, len(rows), requests)
 
     def recommend(
         self, log: EventLog, start: np.ndarray, end: np.ndarray, at: int, k: int | None = None
@@ -129,12 +131,12 @@ class Recommender:
             owner = np.repeat(np.arange(len(start)), end - start)
         requests = Requests(newest, banned, owner, at, self._length(k))
         if candidates is not None and candidates.index is not None:
-            given = candidates.query_vectors(self._blend(vectors, log), queries)
-            return self._rank(candidates.index.search, given, requests)
+            users = candidates.query_vectors(self._blend(vectors, log), queries)
+            unit = candidates.deviations(users, self._has_vector) if self._needs_unit else None
+            return self._rank(candidates.index.search, users, requests, unit)
 
         def score(part: np.ndarray) -> np.ndarray:
-            scores = self._blend(vectors[part], log).score(queries.take(part))
-            return self.moves.add_to(scores, at)
+            return self._blend(vectors[part], log).score(queries.take(part))
 
         return self._rank_scores(score, len(start), requests)
 
@@ -143,20 +145,39 @@ class Recommender:
         moment, none = self.run.counted_at(at), np.zeros(0, np.int64)
         order, recent = _popular_cache(self.run).get(moment, lambda: popular_order(self.run, moment))
         requests = Requests(None, none, none, at, k)
-        lists = self._rank_scores(lambda _: self.moves.add_to(order[None], at), 1, requests)
+        lists = self._rank_scores(lambda _: order[None], 1, requests)
         return lists._replace(scores=np.where(lists.rows >= 0, recent[lists.rows], 0))
 
     def _rank_scores(
         self, score: Callable[[np.ndarray], np.ndarray], count: int, requests: Requests
     ) -> Lists:
-        """Return `count` lists by the scores (b, L) of every listing, for b lists at a time."""
+        """Return `count` lists by the scores (b, L) of every listing, for b lists at a time, and by the rules that change these."""
         lists, step = Lists.empty(count, requests.k), max(1, HELD // max(len(self._has_vector), 1))
         for part in np.split(np.arange(count), range(step, count, step)):
-            lists.put(part, self._rank(search_scores, score(part), requests.take(part)))
+            scores = score(part)
+            unit = deviations(scores, self._has_vector) if self._needs_unit else None
+            scores = self.moves.add_to(scores, requests.at, unit)
+            lists.put(part, self._rank(search_scores, scores, requests.take(part), unit))
         return lists
 
-    def _rank(self, search: Search, queries: np.ndarray, requests: Requests) -> Lists:
-        """Return lists under the rules; with `fill`, short lists are filled up under fewer and fewer rules."""
+    @property
+    def _needs_unit(self) -> bool:
+        """Return whether a rule is measured in standard deviations of each query's scores."""
+        return self.moves.any or self.rules.diversity > 0
+
+    @cached_property
+    def _cosine_unit(self) -> float:
+        """Return the standard deviation of the cosines in the space."""
+        return cosine_deviation(self.run.vectors(self.space), self._has_vector)
+
+    def _rank(
+        self, search: Search, queries: np.ndarray, requests: Requests, unit: np.ndarray | None = None
+    ) -> Lists:
+        """Return lists under the rules; with `fill`, short lists are filled up under fewer and fewer rules.
+
+        Args:
+            unit: (B, 1) the standard deviation of each query's scores, if a rule needs it.
+        """
         lists = Lists.empty(len(queries), requests.k)
         for reason, rules in self.rules.stages():
             short = np.flatnonzero(lists.rows[:, -1] < 0)
@@ -171,9 +192,11 @@ class Recommender:
                 region=self.groups.region if rules.same else None,
                 seller=self.groups.seller,
                 pins=self.pins if rules.pin else self.pins[:0],
+                cosine_unit=self._cosine_unit if rules.diversity else 1.0,
             )
             allowed = self.eligible(requests.at, rules.where == self.rules.where)
-            rows, scores = ranker.rank(queries[short], missing, allowed)
+            unit_of_short = None if unit is None else unit[short]
+            rows, scores = ranker.rank(queries[short], missing, allowed, unit_of_short)
             rank = has.sum(axis=1)[:, None] + np.arange(requests.k)  # (b, k)
             line, column = np.nonzero((rows >= 0) & (rank < requests.k))
             to = short[line], rank[line, column]

@@ -16,6 +16,7 @@ from listing_vibes.run.conditions import KILOMETERS, LOCATION, NUMBER, measure_d
 from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run_blend import MOMENTS
+from listing_vibes.scoring.deviations import deviations
 from listing_vibes.scoring.unwanted import NOT, likeness
 
 BOOST = re.compile(
@@ -52,13 +53,12 @@ class ScoreMoves:
         """Whether the rules change any scores."""
         return bool(self._boosts or self._dials or len(self._unlike))
 
-    def add_to(self, scores: np.ndarray, at: int | None) -> np.ndarray:
-        """Return the scores (b, L) plus the gains at a moment, in standard deviations of each query's scores."""
+    def add_to(self, scores: np.ndarray, at: int | None, unit: np.ndarray | None = None) -> np.ndarray:
+        """Return the scores (b, L) plus the gains at a moment, in standard deviations `unit` (b, 1) of each query's scores."""
         if not self.any:
             return scores
-        finite = np.isfinite(scores) & self.run.index(self.space).known
-        spread = np.std(scores, axis=1, where=finite, keepdims=True, dtype=np.float64)  # (b, 1)
-        return np.asarray(scores + (spread * self.gain(at)).astype(np.float32))
+        unit = deviations(scores, self.run.index(self.space).known) if unit is None else unit
+        return np.asarray(scores + (unit * self.gain(at)).astype(np.float32))
 
     def gain(self, at: int | None) -> np.ndarray:
         """Return the gains (L,) float32 of all boosts and dials at a moment, minus the losses by unlike listings."""

@@ -1,5 +1,6 @@
 """Embedding of a market: the vectors of every listing in every space, written into a run folder, and its default space."""
 
+import os
 import platform
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
@@ -173,9 +174,9 @@ def embed_market(
         before = held.enter_context(reading(run))
         if not (run / "run.toml").is_file():
             forget(run)
-            return seal(run, _embed(market, run, photos, source, before, report, model_run))
+            return seal(run, _embed(market, run, run, photos, source, before, report, model_run))
         with building(run) as built:
-            manifest = _embed(market, built, photos, source, before, report, model_run)
+            manifest = _embed(market, run, built, photos, source, before, report, model_run)
             other = weights_digest(built) != weights_digest(before)
             publish(run, built, manifest, embedded=True, other_model=other)
         sweep(run)
@@ -184,6 +185,7 @@ def embed_market(
 
 def _embed(
     market: Market,
+    run: Path,
     out: Path,
     photos: PhotoVectors | None,
     source: Path | None,
@@ -191,7 +193,7 @@ def _embed(
     report: Report,
     model_run: Path | None,
 ) -> Manifest:
-    """Fill the folder `out` with the model of the run `model_run`, which lies in `source`, and return its manifest.
+    """Fill the folder `out` of the run `run` with the model of `model_run`, which lies in `source`, and return its manifest.
 
     `before` is the folder of the earlier version of the run.
     """
@@ -231,6 +233,7 @@ def _embed(
     report(Notice(default.sentence))
     return Manifest(
         market=str(market.path.resolve()),
+        market_from_run=os.path.relpath(market.path.resolve(), run.resolve()),
         market_name=market.name,
         fingerprint=market.fingerprint,
         photo_encoder=photos.encoder if photos is not None else "",

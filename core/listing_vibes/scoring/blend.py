@@ -65,8 +65,8 @@ def log_age(since: np.ndarray, at: np.ndarray) -> np.ndarray:
 class Blend:
     """A scorer: the sum of weight x feature / scale, in the unit of the first feature.
 
-    A listing without a score in a feature (no photo, or cold for an id model) gets the feature's mean of the query, except in the
-    first feature, whose `-inf` stays: that listing cannot be recommended.
+    A listing without a score in a feature (no photo, or cold for an id model) gets the feature's mean of the query. Without a score
+    in the first feature it cannot be recommended, whatever the weight of that feature is.
     """
 
     weights: BlendWeights
@@ -79,19 +79,25 @@ class Blend:
         return self.weights.name
 
     def score(self, batch: Queries) -> np.ndarray:
-        """Return scores (B, L) float32."""
-        parts = self.parts(batch)
-        _, scores = next(parts)
-        for _, part in parts:
-            scores += part
-        scores += self.gain(batch.at)
-        return scores
+        """Return scores (B, L) float32, `-inf` without a score in the first feature."""
+        total, missing = np.zeros((), np.float32), None
+        for name, scorer in self.scorers.items():
+            scores = np.asarray(scorer.score(batch))
+            column = filled(scores) * self.weights.factor(name)
+            if missing is None:
+                missing = scores == -np.inf
+                total = column
+            else:
+                total += column
+        total += self.gain(batch.at)
+        if missing is not None:
+            total[missing] = -np.inf
+        return total
 
     def parts(self, batch: Queries) -> Iterator[tuple[str, np.ndarray]]:
         """Yield each feature that depends on histories with its part of the scores, (B, L) float32."""
-        for number, (name, scorer) in enumerate(self.scorers.items()):
-            scores = np.asarray(scorer.score(batch))
-            yield name, (filled(scores) if number else scores) * self.weights.factor(name)
+        for name, scorer in self.scorers.items():
+            yield name, filled(np.asarray(scorer.score(batch))) * self.weights.factor(name)
 
     def gain(self, at: np.ndarray) -> np.ndarray | np.float32:
         """Return the part of scores that is the same for all users at the moments `at` (B,): (B, L) float32, or (1, L) of one moment."""
@@ -110,7 +116,7 @@ class Blend:
 
 def filled(scores: np.ndarray) -> np.ndarray:
     """Return scores (B, L) with the row's mean in place of missing ones (`-inf`)."""
-    valid = np.isfinite(scores)
+    valid = scores != -np.inf
     if valid.all():
         return scores
     count = np.maximum(valid.sum(axis=1, keepdims=True), 1)

@@ -1,5 +1,6 @@
 """`vibes train` as a recipe: load -> resolve -> fit features -> build -> optimize -> weigh the blend -> write."""
 
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -230,6 +231,9 @@ def _manifest(job: Job, settings: Resolved, parts: list[TrainingData]) -> Manife
     ]
     return Manifest(
         market=str(job.markets[0].path.resolve()) if job.single else "",
+        market_from_run=os.path.relpath(job.markets[0].path.resolve(), job.run.resolve())
+        if job.single
+        else "",
         market_name=", ".join(market.name for market in job.markets),
         fingerprint=fingerprint,
         trained_on=fingerprint,
