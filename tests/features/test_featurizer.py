@@ -216,7 +216,9 @@ def test_whitening_equalizes_the_variances_and_shrinkage_tempers_it(vectors, mon
         assert np.linalg.norm(out, axis=1).mean() == pytest.approx(1, abs=1e-5)
         return out.std(axis=0).max() / out.std(axis=0).min()
 
+    default = reduce.SHRINKAGE
     assert ratio(0.0, True) == pytest.approx(1, abs=1e-3)
+    assert 1.1 < ratio(default, True) < ratio(default, False)
     assert 1.1 < ratio(0.1, True) < ratio(0.5, True) < ratio(0.1, False)
 
 

@@ -103,7 +103,7 @@ def test_an_evaluation_belongs_to_a_model(trained, tmp_path):
     publish(5)
     embed_market(market, path, None, path)  # the same model
     assert Run.open(path).metrics == {"results": {}, "queries": 5}
-    embed_market(market, path, None)  # none
+    embed_market(market, path, None, drop_model=True)
     run = Run.open(path)
     assert run.metrics is None and evaluated.metrics is not None  # a run that is open keeps its own
     publish(6)  # an evaluation that was overtaken

@@ -9,12 +9,16 @@ import pytest
 from listing_vibes.features.content_spaces import AttributeSpace, attribute_vectors
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
-from listing_vibes.market.splits import Catalogue, make_split
+from listing_vibes.market.splits import Catalogue, make_split, next_listing
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.newcomers import encode_attributes
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
-from listing_vibes.scoring.attribute_weights import fit_attribute_weights, weighted_attributes
+from listing_vibes.scoring.attribute_weights import (
+    fit_attribute_weights,
+    sampled_features,
+    weighted_attributes,
+)
 from listing_vibes.scoring.neighbors import VectorNeighbors
 from listing_vibes.scoring.tuning import recall
 
@@ -59,6 +63,21 @@ def test_a_match_that_events_share_gets_a_high_weight_and_neighbors_by_it_a_high
     assert reached(weights) > reached({}) + 0.05
     one = replace(split, train=split.train & (log.user == 0))
     assert fit_attribute_weights(space, log, one, catalogue)["city"] < weights["city"]
+
+
+def test_a_target_is_not_among_its_own_negatives(tmp_path):
+    market = market_where_cities_matter(tmp_path / "market", users=60)
+    log, catalogue = EventLog.from_market(market), Catalogue.of(market)
+    space, split = AttributeSpace.of(market, {}), make_split(log, catalogue)
+    queries = next_listing(log, catalogue, log.before, split.train)
+    sampled = [*sampled_features(space, log, split, catalogue, queries, np.random.default_rng(0))]
+    features, valid = (
+        np.concatenate(part) for part in zip(*sampled, strict=True)
+    )  # (Q, 1 + C, F), (Q, 1 + C)
+    # No two listings have the same city, color and price, so that only the target has its features.
+    assert not market.listings.duplicated(["city", "color", "price"]).any()
+    is_target = np.isclose(features[:, 1:], features[:, :1], atol=1e-6).all(axis=2)
+    assert valid[:, 0].all() and is_target.any() and not (is_target & valid[:, 1:]).any()
 
 
 def test_listings_of_a_market_whose_attribute_is_worth_nothing_still_have_vectors(tmp_path):

@@ -1,6 +1,7 @@
 """`listing_vibes.train`: the run that the command writes, of one market or of several, and at work in another."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
+from helpers.commands import vibes
 from helpers.small_market import generate
 from listing_vibes import Market, Run, VibesError, evaluate, train
 from listing_vibes.insight.explain import explain_similarity
@@ -58,6 +60,24 @@ def test_runs_over_markets_called_alike_have_names_of_their_own():
     paths = [Path(name) for name in ("a/oslo", "a/oslo-3", "b/oslo", "c/oslo", "b/oslo-3")]
     names = folder_names([SimpleNamespace(path=path) for path in paths])
     assert names == ["oslo", "oslo-3", "oslo-4", "oslo-5", "oslo-3-5"]
+
+
+@pytest.mark.slow
+def test_the_command_names_the_kept_step_and_what_the_markets_share(towns, tmp_path):
+    homes = towns["a"]
+    frame = homes.listings[["listing_id", "price"]].assign(
+        **{f"gear{n}": [f"{n} {row % 4}" for row in range(len(homes.listings))] for n in range(3)}
+    )
+    bikes = Market.from_frames(frame, homes.events, path=tmp_path / "bikes")
+    (tmp_path / "few.toml").write_text(
+        'preset = "tiny"\n[encoder]\nlayers = 1\nwidth = 32\nheads = 2\nffn = 64\n'
+        "[training]\nbatch = 16\nmax_steps = 4\nwarmup = 2\nvalidate_every = 2"
+    )
+    done = vibes("train", homes.path, bikes.path, tmp_path / "run", "--config", tmp_path / "few.toml")
+    kept = re.findall(r"kept: step (\d+)", done.stderr)[-1]
+    assert f"with the weights of step {kept}" in done.stderr and int(kept) > 0
+    assert "share 1 attribute: `price`" in done.stderr
+    assert f"{bikes.name} shares 1 of its 4" in done.stderr
 
 
 @pytest.mark.slow

@@ -21,14 +21,13 @@ def test_values_become_settings_that_differ_from_the_defaults():
 
 @pytest.fixture
 def few_steps(monkeypatch):
-    """Trainings of a few steps, with two seeds."""
+    """Trainings of a few steps."""
 
     def train_briefly(market, run, settings, train=tune_module.train, **options):
         training = settings.get("training", {}) | {"max_steps": 6, "warmup": 2}
         return train(market, run, settings | {"training": training}, **options)
 
     monkeypatch.setattr(tune_module, "train", train_briefly)
-    monkeypatch.setattr(tune_module, "SEEDS", 2)
 
 
 @pytest.mark.slow
@@ -53,7 +52,10 @@ def test_a_search_continues_and_never_trains_twice(tiny_market, tmp_path):
     )
     trained = [stage for stage in stages if stage.startswith(("trial", "defaults", "best"))]
     assert trained[0] == "trial 2 of 2" and "trial 1 of 2" not in trained
-    assert set(trained[1:]) <= {"defaults, seed 1", "best trial, seed 1"}
+    # The seed of the search, by which the best trial was chosen, does not confirm it.
+    confirmed = {f"{name}, seed {seed}" for name in ("defaults", "best trial") for seed in (1, 2, 3)}
+    same = tuned.settings == {} and tuned.best == tuned.default  # the defaults were the best trial
+    assert set(trained[1:]) == ({name for name in confirmed if "defaults" in name} if same else confirmed)
     assert len(tuned.trials) == 2 and tuned.trials["recall"].between(0, 1).all()
     assert tuned.best[0] > tuned.default[0] or not tuned.settings
     assert Settings.of(out / "settings.toml") == Settings.of(tuned.settings)

@@ -127,11 +127,11 @@ def measure_variant(folder: Path) -> None:
         market, photos = CONTROLS[job.control](market, photos)
     log, catalogue = EventLog.from_market(market), Catalogue.of(market)
     if job.baseline is None:
-        from listing_vibes.training.checkpoints import can_resume
+        from listing_vibes.training.checkpoints import has_checkpoint
         from listing_vibes.training.train import train
 
         if not (folder / RUN / "run.toml").is_file():  # a finished run is not changed
-            train(market, folder / RUN, settings, photos, can_resume(folder / RUN))
+            train(market, folder / RUN, settings, photos, has_checkpoint(folder / RUN))
         run = Run.open(folder / RUN, market)
         settings = run.manifest.settings
     split = make_split(log, catalogue, settings.split.protocol, settings.split.t1, settings.split.t2)

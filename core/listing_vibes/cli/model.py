@@ -40,6 +40,8 @@ def train(
         raise VibesError(
             f"{run} is the only folder or a market; name the run's folder last: `vibes train MARKET RUN`."
         )
+    from listing_vibes.run.manifest import Manifest
+
     with needs("Training"):
         from listing_vibes.training.api import train as train_run
 
@@ -53,12 +55,14 @@ def train(
         shown = runs[0].path
         each = f" It has a run over each market in {shown.parent}." if len(runs) > 1 else ""
         measure = "" if everything else f" Measure it with `vibes evaluate {shown}`."
-        steps = f"with the weights of step {runs[0].manifest.steps}"
+        steps = f"with the weights of step {Manifest.load(run).steps}"
         typer.echo(f"Wrote the run {run}, {steps}.{each}{measure}", err=True)
 
 
-EMBED_MODEL = "use the model of this run, or an included model (homes, demo)"
-PHOTOS = "embed photos; default: if there is no --model, or the model reads photos"
+EMBED_MODEL = "use the model of this run, or an included model (homes, demo); default: the one that RUN has"
+NO_MODEL = "give up the model that RUN has"
+UNDO = "go back to the version of RUN that the last `vibes embed` replaced"
+PHOTOS = "embed photos; default: if there is no model, or it reads photos"
 Photos = Annotated[bool | None, typer.Option("--photos/--no-photos", help=PHOTOS)]
 
 
@@ -67,19 +71,29 @@ def embed(
     market: options.MarketPath,
     run: options.RunPath,
     model: Annotated[Path | None, typer.Option(metavar="RUN", help=EMBED_MODEL)] = None,
+    no_model: Annotated[bool, typer.Option("--no-model", help=NO_MODEL)] = False,
+    undo: Annotated[bool, typer.Option("--undo", help=UNDO)] = False,
     photos: Photos = None,
     encoder: options.Encoder = "auto",
     weights: options.Weights = None,
 ) -> None:
-    """Embed a market's listings without training, with the model of another run or in the untrained spaces."""
+    """Embed a market's listings without training, with a model that exists or in the untrained spaces."""
     from listing_vibes.features.photos.trainable import trained_weights
     from listing_vibes.features.photos.vectors import report_broken_photos
+    from listing_vibes.market.durable import only_writer
     from listing_vibes.market.market import Market
-    from listing_vibes.run.manifest import Manifest, named_model
-    from listing_vibes.run.spaces import embed_market
-    from listing_vibes.run.versions import reading
+    from listing_vibes.run.manifest import Manifest
+    from listing_vibes.run.spaces import embed_market, model_to_embed
+    from listing_vibes.run.versions import reading, undo_embedding
 
-    opened, model = Market.open(market), None if model is None else named_model(model)
+    if undo:
+        with only_writer(run, "vibes embed"):
+            version = undo_embedding(run).version
+        typer.echo(f"{run} is at version {version} again.", err=True)
+        return
+    if model is not None and no_model:
+        raise VibesError("Options --model and --no-model exclude each other; give one of them.")
+    opened, model = Market.open(market), model_to_embed(run, model, no_model)
     if model is not None:
         with reading(model) as folder:
             stored = Manifest.load(folder).photo_encoder
@@ -89,7 +103,7 @@ def embed(
     vectors = None if photos is False else photo_vectors(opened, encoder, weights)
     with progress_bar() as progress:
         report_broken_photos(opened.path, vectors, progress)
-        embed_market(opened, run, vectors, model, progress)
+        embed_market(opened, run, vectors, model, progress, no_model)
     without = photos is False and len(opened.photos)
     left_out = " Photos are not embedded; --photos embeds them." if without else ""
     typer.echo(f"Wrote the run {run}; look at it with `vibes explore {run}`.{left_out}", err=True)
@@ -182,7 +196,7 @@ def tune(
     market: options.MarketPath,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="folder of the search and of settings.toml")],
     trials: Annotated[
-        int, typer.Option(min=2, help="trainings to search with, before four that confirm")
+        int, typer.Option(min=2, help="trainings to search with, before six with other seeds that confirm")
     ] = 20,
 ) -> None:
     """Search for better settings by validation recall, and write them for --config; an interrupted search continues."""

@@ -31,6 +31,7 @@ from listing_vibes.features.several_markets import (
     comparable_attributes,
     keep_common_values,
     rank_attribute,
+    sharing_sentence,
 )
 from listing_vibes.features.texts.vectors import TextVectors, distinct_texts
 from listing_vibes.features.tokens.tabular import Tokens, tokenise
@@ -42,7 +43,7 @@ from listing_vibes.market.documents import write_json
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
-from listing_vibes.progress import Report, silent
+from listing_vibes.progress import Notice, Report, silent
 
 DIGEST_SIZE = 16  # bytes; the probability of a collision among 10^9 listings is 10^-21
 
@@ -145,6 +146,7 @@ class Featurizer:
         within, attributes, frames = None, markets[0].attributes, [markets[0].listings]
         if len(markets) > 1:
             shared = common_attributes(markets)
+            report(Notice(sharing_sentence(shared, markets)))
             within = MarketRanks.unfitted(shared)
             attributes = comparable_attributes(shared, markets)
             frames = [_rank(market, shared, within) for market in markets]

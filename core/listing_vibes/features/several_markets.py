@@ -21,6 +21,7 @@ from listing_vibes.market.attribute_types import Attribute, type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import Forbidding
 from listing_vibes.market.market import Market
+from listing_vibes.words import count
 
 #: Number of quantiles that are stored; ranks between them are interpolated.
 STEPS = 200
@@ -95,7 +96,7 @@ def common_attributes(markets: Sequence[Market]) -> list[Attribute]:
         VibesError: a market shares none, or an attribute has two types.
     """
     values: dict[str, tuple[Attribute, Market]] = {}
-    count: Counter[str] = Counter()
+    owners: Counter[str] = Counter()
     for market in markets:
         for attribute in market.attributes:
             name = market.config.shared_name(attribute.name)
@@ -105,14 +106,31 @@ def common_attributes(markets: Sequence[Market]) -> list[Attribute]:
                     f"Attribute '{attribute.name}' is a {attribute.kind} in {market.path} but a {item.kind} in {where.path}; give "
                     f"both the same kind under [attributes.{attribute.name}] in market.toml, or exclude one."
                 )
-            count[name] += 1
+            owners[name] += 1
     for market in markets:
-        if all(count[market.config.shared_name(attribute.name)] < 2 for attribute in market.attributes):
+        if all(owners[market.config.shared_name(attribute.name)] < 2 for attribute in market.attributes):
             raise VibesError(
                 f"{market.path} shares no attribute with the other markets; give one of its columns their name by same_as under "
                 "[attributes.COLUMN] in its market.toml."
             )
-    return [item for name, (item, _) in values.items() if count[name] > 1]
+    return [item for name, (item, _) in values.items() if owners[name] > 1]
+
+
+def sharing_sentence(shared: Sequence[Attribute], markets: Sequence[Market]) -> str:
+    """Return what the markets of one training share, and how to share more where one shares less than half of its attributes."""
+    names = {attribute.name for attribute in shared}
+    listed = ", ".join(f"`{name}`" for name in sorted(names))
+    parts = [f"The markets share {count(len(names), 'attribute')}: {listed}; the model reads no other."]
+    for market in markets:
+        others = [
+            item.name for item in market.attributes if market.config.shared_name(item.name) not in names
+        ]
+        if 2 * len(others) > len(market.attributes):
+            parts.append(
+                f"{market.name} shares {len(market.attributes) - len(others)} of its {len(market.attributes)}; train it alone, or give "
+                f"`{others[0]}` the name of a column of another market by same_as in its market.toml."
+            )
+    return " ".join(parts)
 
 
 def comparable_attributes(shared: Sequence[Attribute], markets: Sequence[Market]) -> list[Attribute]:

@@ -112,7 +112,7 @@ def damaged(path: Path, reason: object) -> VibesError:
         reason = " ".join(str(reason).split())[:200] or type(reason).__name__
     return VibesError(
         f"{path} is damaged ({reason}); copy the run again from an intact one, or embed it again with "
-        "`vibes embed MARKET RUN --model RUN`."
+        "`vibes embed MARKET RUN`."
     )
 
 

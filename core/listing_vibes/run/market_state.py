@@ -57,5 +57,4 @@ def market_of_run(run: RunFolder) -> Market:
 
 
 def _embed_again(run: RunFolder) -> str:
-    model = f" --model {run.path}" if run.has_model else ""
-    return f"vibes embed {run.market_on_disk.path} {run.path}{model}"
+    return f"vibes embed {run.market_on_disk.path} {run.path}"

@@ -152,24 +152,40 @@ def library_versions() -> dict[str, str]:
     return values
 
 
+def model_to_embed(run: Path, model: Path | str | None, drop_model: bool = False) -> Path | None:
+    """Return the run folder of the model with which `run` is embedded: the `model` that is named, else the one that `run` has.
+
+    Args:
+        drop_model: give up the model that `run` has.
+    """
+    if model is not None:
+        return named_model(model)
+    with reading(run) as folder:
+        return run if not drop_model and (folder / MODEL[0]).is_file() else None
+
+
 def embed_market(
     market: Market,
     run: Path,
     photos: PhotoVectors | None,
     model_run: Path | None = None,
     report: Report = silent,
+    drop_model: bool = False,
 ) -> Manifest:
-    """Write `run` as a run over `market`, without a model or with the model of `model_run`, which is not trained again.
+    """Write `run` as a run over `market`, with the model of `model_run` or else the one that it has; no model is trained.
 
     Listings whose content is embedded in `model_run` or in an earlier version of `run` are not encoded again. An existing run is
     replaced by publishing a new version once it is complete; evaluation results of another model are no longer current.
 
+    Args:
+        drop_model: give up the model that `run` has.
+
     Raises:
         VibesError: `model_run` has no model or another photo encoder than the market, or another process writes `run`.
     """
-    model_run = None if model_run is None else named_model(model_run)
     with only_writer(run, "vibes embed"), ExitStack() as held:
         sweep(run)
+        model_run = model_to_embed(run, model_run, drop_model)
         source = None if model_run is None else held.enter_context(reading(model_run))
         before = held.enter_context(reading(run))
         if not (run / "run.toml").is_file():
@@ -219,6 +235,10 @@ def _embed(
             prior = model.attribute_weights
             share = None if transfer.learned else coverage(market, engine.featurizer, transfer)
         origin = {"trained_on": trained_on, "encoded_by": engine.precision, "carried": transfer}
+        if (
+            transfer is None and model.markets is None
+        ):  # The training is that of this market, which a refit repeats.
+            origin["steps"] = model.steps
     log, catalogue = EventLog.from_market(market), Catalogue.of(market)
     split = None
     if log.is_positive.any():

@@ -66,6 +66,8 @@ class Stamp(BaseModel):
     version: Number = 0  # number of the folder; 0 = the run folder itself
     made: Number = 0  # number of the last state that was trained or embedded
     model: Number = 0  # number of the last state with a new model; for results, that of the evaluated model
+    last: Number = 0  # greatest number ever published, where it is not this one
+    before: Stamp | None = None  # the state that this embedding replaced
 
     @model_validator(mode="after")
     def _check_order(self) -> Stamp:
@@ -194,7 +196,28 @@ def publish(
     before, version = stamp_of(run), _next_version(run, STATES)
     made, model = version if embedded else before.made, version if other_model else before.model
     seal(built, manifest)
-    _publish(run, built, Stamp(base=before.base, version=version, made=made, model=model), STATES)
+    replaced = before.model_copy(update={"before": None}) if embedded else None
+    stamp = Stamp(base=before.base, version=version, made=made, model=model, before=replaced)
+    _publish(run, built, stamp, STATES)
+
+
+def undo_embedding(run: Path) -> Stamp:
+    """Make the state current that the last embedding of a run replaced, and return its stamp; needs the run's `only_writer`.
+
+    A refresh is not undone: the sources would not send its rows again.
+
+    Raises:
+        VibesError: the current state is not one that was embedded over another one.
+    """
+    stamp = stamp_of(run)
+    if stamp.before is None or not folder_of(run, stamp.before.version).is_dir():
+        reason = (
+            "was refreshed since" if stamp.made < stamp.version and stamp.made else "has no earlier version"
+        )
+        raise VibesError(f"{run} {reason}, so no embedding can be undone; embed the market again.")
+    before = stamp.before.model_copy(update={"last": stamp.version})
+    write_text(run / STATES.pointer, before.model_dump_json())
+    return before
 
 
 def publish_results(run: Path, built: Path, of: Stamp) -> None:
@@ -204,7 +227,8 @@ def publish_results(run: Path, built: Path, of: Stamp) -> None:
 
 def _next_version(run: Path, series: Series) -> int:
     numbers = [int(folder.name) for folder in folders_of(run, series)]
-    return max([stamp_of(run, series).version, *numbers]) + 1
+    stamp = stamp_of(run, series)
+    return max([stamp.version, stamp.last, *numbers]) + 1
 
 
 def _publish(run: Path, built: Path, stamp: Stamp, series: Series) -> None:
@@ -220,6 +244,8 @@ def sweep(run: Path, series: Series = STATES) -> None:
     stamp = stamp_of(run, series)
     published = [folder for folder in folders_of(run, series) if int(folder.name) <= stamp.version]
     needed = {*published[-KEEP:], folder_of(run, stamp.made, series)}
+    if stamp.before is not None:
+        needed |= {folder_of(run, number, series) for number in (stamp.before.version, stamp.before.made)}
     for folder in folders_of(run, series):
         if folder not in needed:
             remove(folder)

@@ -75,7 +75,7 @@ def fit_attribute_weights(
         chosen[rows[rng.integers(len(rows), size=EVENTS)]] = True
     queries = next_listing(log, catalogue, log.before, chosen).sample(QUERIES, rng)
     if len(queries):
-        batches = list(_batches(space, log, split, catalogue, queries, rng))
+        batches = list(sampled_features(space, log, split, catalogue, queries, rng))
         features, valid = (np.concatenate(part) for part in zip(*batches, strict=True))
         share = user_shares(queries.user)  # (Q,)
         mean = np.append(start, np.zeros(features.shape[2] - len(names)))
@@ -96,7 +96,7 @@ def weights_in_words(market: Market, weights: Mapping[str, float]) -> str:
     return ", ".join(f"{weights[name]:.1f} x {labels.get(name, name)}" for name in greatest)
 
 
-def _batches(
+def sampled_features(
     space: AttributeSpace,
     log: EventLog,
     split: Split,

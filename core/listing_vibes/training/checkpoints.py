@@ -1,7 +1,6 @@
 """Checkpoints of a training, every so many steps, every minute and before a signal ends it; and the log of its steps."""
 
 import json
-import shutil
 import signal
 import threading
 import time
@@ -131,9 +130,6 @@ class Checkpoints:
         signal.raise_signal(number)
 
 
-def can_resume(run: Path) -> bool:
-    """Return whether a stopped training has a checkpoint; the folder of one without is removed, so that it can start again."""
-    resume = (run / ".training" / "run.toml").is_file()
-    if not resume and run.exists():
-        shutil.rmtree(run)
-    return resume
+def has_checkpoint(run: Path) -> bool:
+    """Return whether a training in the folder `run` was stopped and can be resumed."""
+    return (run / ".training" / "run.toml").is_file()

@@ -22,15 +22,16 @@ from listing_vibes.model.settings import Settings
 from listing_vibes.progress import Notice, Report, Stage, shown
 from listing_vibes.tables import render_table
 from listing_vibes.training.api import MarketLike, train
-from listing_vibes.training.checkpoints import can_resume
+from listing_vibes.training.checkpoints import has_checkpoint
 
 if TYPE_CHECKING:
     import optuna
 
 #: Settings of the table [training] that are tried.
 TRAINING = ("learning_rate", "temperature", "positives", "max_listings", "late_interaction", "recency_days")
-#: Seeds of the defaults and of the best trial, whose means decide: the best of many trials is partly luck.
-SEEDS = 3
+#: The seed of the trials, and those whose means decide between the defaults and the best trial. The best of many trials is partly luck
+#: with its own seed, so that this one does not count.
+SEARCHED, CONFIRMING = 0, (1, 2, 3)
 JOURNAL, SETTINGS, TRIALS = "trials.journal", "settings.toml", "trials"
 CRITERION = "validation smooth recall@30"  # in a run's train.jsonl
 
@@ -46,8 +47,8 @@ class Tuned:
     best: tuple[float, float]  # of the best trial
 
     def text(self) -> str:
-        """Return the trials as a table, and what three seeds say."""
-        head = f"{SEEDS} seeds, smooth validation recall@30"
+        """Return the trials as a table, and what the confirming seeds say."""
+        head = f"{len(CONFIRMING)} other seeds, smooth validation recall@30"
         means = " and ".join(
             f"{name} {mean:.3f} (±{deviation:.3f})"
             for name, (mean, deviation) in {"defaults": self.default, "best trial": self.best}.items()
@@ -62,12 +63,12 @@ def tune(market: MarketLike, out: Path | str, trials: int = 20, progress: Report
 
     The first trial has the defaults, the others are proposed by a tree-structured Parzen estimator (Bergstra et al. 2011,
     "Algorithms for hyper-parameter optimization"). A trial is judged by smooth recall@30 of the model on validation queries, never
-    on test queries. Then the defaults and the best trial are trained with further seeds, and the better mean decides.
+    on test queries. Then the defaults and the best trial are trained with other seeds than that of the search, and the better mean decides.
 
     Args:
         market: a market, or its folder.
         out: the folder of the search: its journal, and `settings.toml` for `vibes train --config`.
-        trials: the number of trainings to search with; four more compare the best one with the defaults.
+        trials: the number of trainings to search with; six more compare the best one with the defaults.
         progress: called with each update of `listing_vibes.progress`, or True for a bar on stderr.
 
     Raises:
@@ -93,18 +94,19 @@ class _Search:
         first = len(_completed(study))
         for number in range(first, trials):
             if number > first:
-                left = (trials - number + 2 * SEEDS - 2) * (time.monotonic() - started) / (number - first)
+                remaining = trials - number + 2 * len(CONFIRMING)
+                left = remaining * (time.monotonic() - started) / (number - first)
                 self.report(
                     Notice(f"{trials - number} trials left, about {left / 60:.0f} min with further seeds")
                 )
             trial = study.ask(distributions())
-            study.tell(trial, self.measure(trial.params, 0, f"trial {number + 1} of {trials}"))
+            study.tell(trial, self.measure(trial.params, SEARCHED, f"trial {number + 1} of {trials}"))
         completed = _completed(study)
         best = max(completed, key=lambda trial: trial.value or 0.0)
         compared = {"defaults": completed[0].params, "best trial": best.params}
         means = {}
         for name, params in compared.items():
-            recalls = [self.measure(params, seed, f"{name}, seed {seed}") for seed in range(SEEDS)]
+            recalls = [self.measure(params, seed, f"{name}, seed {seed}") for seed in CONFIRMING]
             means[name] = (float(np.mean(recalls)), float(np.std(recalls, ddof=1)))
         chosen = settings_of(best.params) if means["best trial"][0] > means["defaults"][0] else {}
         write_text(self.out / SETTINGS, tomli_w.dumps(chosen))
@@ -143,7 +145,7 @@ class _Search:
         if not outcome.is_file():
             self.report(Stage(name))
             if not (run / "run.toml").is_file():
-                train(self.market, run, settings, resume=can_resume(run), progress=self.report)
+                train(self.market, run, settings, resume=has_checkpoint(run), progress=self.report)
             lines = (run / "train.jsonl").read_text(encoding="utf-8").splitlines()
             recalls = [json.loads(line).get(CRITERION) for line in lines]
             valid = [recall for recall in recalls if recall is not None]
