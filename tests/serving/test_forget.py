@@ -1,11 +1,13 @@
 """Forgetting users: no file has them any more, nothing else changes, and after any interruption the same command completes it."""
 
+import bz2
 import gzip
 import os
 import shutil
+import sqlite3
 import tempfile
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +24,19 @@ from listing_vibes.errors import NotThere, VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.durable import only_writer, scratch_folder
 from listing_vibes.market.market import Market
-from listing_vibes.market.user_names import UserNames
+from listing_vibes.market.user_names import VARIABLE, UserNames, hashed_name
+from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.run.versions import lease_current, stamp_of
 from listing_vibes.serving import forget as module
-from listing_vibes.serving.forget import UsersToForget, forget, remove_rows
+from listing_vibes.serving.events import append_events
+from listing_vibes.serving.forget import forget
+from listing_vibes.serving.impressions import ImpressionLog, Maker, impression_row
 from listing_vibes.serving.refresh import refresher as loop
 from listing_vibes.serving.refresh.refresher import Refresher
 from listing_vibes.serving.refresh.sources import FileSource
+from listing_vibes.serving.user_rows import UsersToForget, keys_of, remove_rows
 
 GONE, STAYS = ["u003", "u005"], "u004"
 
@@ -174,22 +180,106 @@ def test_lists_and_queries_of_a_trained_run(trained, tmp_path):
     assert opened.recommend(gone)["fallback"].all()
 
 
-def test_a_journal_of_an_earlier_release_that_names_them_is_named(run, tmp_path):
-    journal = tmp_path / "live" / "events-20250101-0a.jsonl"
-    journal.parent.mkdir()
-    journal.write_text(f'{{"user_id": "{STAYS}"}}\n{{"user_id": "{GONE[0]}"}}\n')
-    with pytest.raises(VibesError, match="is a journal of"):
-        forget(run.path, GONE, [tmp_path / "live"])
-    assert traces(tmp_path, GONE[0]) == ["live/events-20250101-0a.jsonl"]
-    assert forget(run.path, ["u006"], [tmp_path / "live"]).rows
+def record(place: Path, user: str, hash_users: bool, key: str = "") -> None:
+    """Record a response and a posted event of a user, as `vibes serve` does."""
+    with pytest.MonkeyPatch.context() as patch:
+        if key:
+            patch.setenv(VARIABLE, key)
+        log = ImpressionLog(place, hash_users)
+        log.append([impression_row("r", user, None, Rules(), [Maker("run", 0, "model")], ["L1"], [1.0])])
+        if not hash_users:
+            append_events(log.database, [[{C.USER: user, C.LISTING: "L1"}]])
+        log.database.close()
 
 
-def users_of(folder: Path, *users: str, hashed: bool = False) -> UsersToForget:
-    return UsersToForget(users, UserNames(folder, hashed))
+ROWS = {"csv": b"USER_ID,x\n%b,1\nz,2\n", "tsv": b" user_id\tx\n%b\t1\nz\t2\n"}
+LINES = b'{"user_id": "%b"}\n{"user_id": "z"}\n{"step": 1}\n'
+
+
+def write_everywhere(folder: Path, run: Run, user: str) -> Path:
+    """Write a user into every kind of place that the product writes or reads; return the folder of a run with hashed users."""
+    hashed = folder / "elsewhere"
+    shutil.copytree(run.market.path, hashed / "market")
+    with (hashed / "market" / "market.toml").open("a") as stream:
+        stream.write('\n[privacy]\nusers = "hashed"\n')
+    embed_market(Market.open(hashed / "market"), hashed / "run", None)
+    name = UserNames(hashed / "market", True).of(user)
+    (hashed / "run" / "measured" / "000001").mkdir(parents=True)
+    pd.DataFrame({C.USER: [name, "z"]}).to_parquet(hashed / "run" / "measured" / "000001" / "queries.parquet")
+    pd.DataFrame({C.USER: [name, "z"], "rank": 1}).to_csv(folder / "lists.csv", index=False)
+    record(folder / "plain", user, False)
+    record(folder / "deep" / "shown", user, True)  # with a key in its folder
+    record(folder / "names" / "shop.data", user, True)
+    record(folder / "names" / "x.db", user, False)
+    record(folder / "env", user, True, "k" * 32)
+    record(folder / "twice", name, True)  # a service that is called with hashes
+    record(
+        folder / "both", user, True
+    )  # recorded with the key of the file, forgotten with one of the environment
+    tables = folder / "tables"
+    tables.mkdir()
+    for ending, text in ROWS.items():
+        (tables / f"a.{ending}").write_bytes(text % user.encode())
+        (tables / f"A.{ending.upper()}").write_bytes(text % user.encode())
+        (tables / f"a.{ending}.bz2").write_bytes(bz2.compress(text % user.encode()))
+    (tables / "events-20250101-0a.jsonl").write_bytes(LINES % user.encode())
+    (tables / "b.jsonl.gz").write_bytes(gzip.compress(LINES % user.encode()))
+    kinds = (pa.string(), pa.binary(), pa.string_view(), pa.dictionary(pa.int32(), pa.string()))
+    for number, kind in enumerate(kinds):
+        pq.write_table(pa.table({C.USER: pa.array([user, "z"]).cast(kind)}), tables / f"t{number}.PARQUET")
+    pq.write_table(pa.table({C.USER: [user, "z"]}), tables / "part-0")
+    (folder / "target").mkdir()
+    (tables / "a.csv").rename(folder / "target" / "linked.csv")
+    (folder / "links").mkdir()
+    (folder / "links" / "to").symlink_to(folder / "target")
+    return hashed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("given", ["id", "hash"])
+def test_no_byte_of_any_kind_of_place_names_a_user_any_more(run, tmp_path, monkeypatch, given):
+    user, folder = GONE[0], tmp_path / "places"
+    hashed = write_everywhere(folder, run, user)
+    keys = [file.read_text() for file in tmp_path.rglob(".user-key")] + ["k" * 32]
+    names = {user} | {hashed_name(user, key.encode()) for key in keys}
+    names |= {hashed_name(name, key.encode()) for name in names for key in keys}
+    first, others = (run.path, [folder]) if given == "id" else (hashed / "run", [folder, run.path])
+    name = user if given == "id" else UserNames(hashed / "market", True).of(user)
+    del run
+    assert len(keys) >= 5 and all(traces(tmp_path, word) for word in (user, name))
+    monkeypatch.setenv(VARIABLE, "k" * 32)
+    done = forget(first, [name], others)
+    assert [(word, path) for word in names for path in traces(tmp_path, word)] == []
+    assert done.inspected["database"] >= 7 and done.inspected["run"] == 2
+    assert done.inspected["key"] == len(keys)
+    assert traces(folder, STAYS) and b'"z"' in (folder / "tables" / "events-20250101-0a.jsonl").read_bytes()
+
+
+@pytest.mark.slow
+def test_what_cannot_be_inspected_or_rewritten_is_named_and_all_else_is_removed(run, tmp_path, monkeypatch):
+    places = {name: tmp_path / name for name in ("key", "page.html", "b.csv", "other.db", "a.npz")}
+    record(places["key"], GONE[0], True, "k" * 32)  # of a key that is not at hand
+    places["page.html"].write_text(f"<b>{GONE[0]}</b>")
+    places["b.csv"].write_bytes("user_id\nu003\n".encode("utf-16"))
+    np.savez_compressed(places["a.npz"], users=np.array([GONE[0]]))
+    with closing(sqlite3.connect(places["other.db"])) as database:
+        database.execute("CREATE TABLE people (user_id TEXT)")
+    run.market.path.joinpath("linked").symlink_to(tmp_path)
+    path = run.path
+    del run
+    for place in places.values():
+        with pytest.raises(VibesError, match=str(place)):
+            forget(path, GONE, [place])
+    with pytest.raises(VibesError, match="linked leads out"):
+        forget(path, GONE)
+    (tmp_path / "all" / "market" / "linked").unlink()
+    assert traces(tmp_path / "all", GONE[0]) == []
+    monkeypatch.setenv(VARIABLE, "k" * 32)
+    assert forget(path, [GONE[0]], [places["key"]]).rows
 
 
 def test_a_parquet_file_loses_rows_and_values_of_dictionaries_and_keeps_types_and_mode(tmp_path):
-    path, who = tmp_path / "t.parquet", users_of(tmp_path, "gone-1", "never")
+    path, who = tmp_path / "t.parquet", UsersToForget(["gone-1", "never"])
     users = pa.array(["a-1", "gone-1", "a-1", "gone-1", "b-1", None]).dictionary_encode()
     table = pa.table(
         {C.USER: users, "n": pa.array([1, 2, 3, 4, 5, 6], pa.int8()), "s": [[1], [2], [3], [], None, [6]]}
@@ -206,18 +296,19 @@ def test_a_parquet_file_loses_rows_and_values_of_dictionaries_and_keeps_types_an
     assert remove_rows(path, who) == 0 and path.stat().st_mtime_ns == written  # not written again
     large = 10**16 + 1
     pq.write_table(pa.table({C.USER: [large, None, large + 2]}), path)
-    assert remove_rows(path, users_of(tmp_path, str(large))) == 1
+    assert remove_rows(path, UsersToForget([str(large)])) == 1
     assert pq.read_table(path)[C.USER].to_pylist() == [None, large + 2]
 
 
 def test_every_other_row_of_a_csv_stays_and_users_are_found_by_id_and_by_hash(tmp_path):
     for name, pack, unpack in (("t.csv", bytes, bytes), ("t.csv.gz", gzip.compress, gzip.decompress)):
         (tmp_path / name).write_bytes(pack(b"user_id,note\n12.0,a\n3.0,\n12.0,NA\n"))
-        assert remove_rows(tmp_path / name, users_of(tmp_path, "12")) == 2
+        assert remove_rows(tmp_path / name, UsersToForget(["12"])) == 2
         assert unpack((tmp_path / name).read_bytes()) == b"user_id,note\n3.0,\n"
     hashes = [UserNames(tmp_path, True).of(user) for user in ("a", "gone", "b")]
     for given_user in ("gone", hashes[1]):
-        who = users_of(tmp_path, given_user, hashed=True)
+        who = UsersToForget([given_user], keys_of([tmp_path / ".user-key"]))
+        who.add_ids(["a", "gone", "b"])
         for users in (["a", "gone", "b"], hashes):
             assert who.rows_in(pd.Series(users)).tolist() == [False, True, False]
         assert who.found == {given_user}

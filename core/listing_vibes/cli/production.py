@@ -174,7 +174,7 @@ def refresh(
         raise VibesError(failed[0])
 
 
-ALSO = "another run, a folder of lists, a table, or a service's database; repeatable"
+ALSO = "another run, a folder with anything that may name them, a table, or a service's database; repeatable"
 Also = Annotated[list[str] | None, typer.Option(metavar="PLACE", help=ALSO)]
 Forgotten = Annotated[list[str], typer.Argument(metavar="USER...", help="user ids")]
 
@@ -192,7 +192,11 @@ def forget(run: options.RunPath, users: Forgotten, also: Also = None) -> None:
         f"`vibes train MARKET NEW --refit {place}` trains them again without these users."
         for place in done.runs
     ]
-    typer.echo("\n".join([*lines, "Copies, backups and the sources of `vibes refresh` are not changed."]))
+    typer.echo(
+        "\n".join(
+            [*lines, done.summary, "Copies, backups and the sources of `vibes refresh` are not changed."]
+        )
+    )
 
 
 Other = Annotated[Path | None, typer.Argument(metavar="[OTHER]", help="a second run", show_default=False)]

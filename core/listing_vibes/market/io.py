@@ -3,11 +3,13 @@
 Small files can hold tables of many gigabytes, so their size is estimated before reading.
 """
 
+import bz2
 import csv
 import gzip
+import lzma
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,8 @@ TABLES = ("listings", "photos", "events")
 #: The first characters of a text that a spreadsheet would run as a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 TABLE_SUFFIXES = (".parquet", ".csv", ".csv.gz")
+#: Functions that open compressed text.
+OPENERS: Mapping[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 #: Default limit in gigabytes, without the environment variable.
 LIMIT_VARIABLE, DEFAULT_GB = "LISTING_VIBES_TABLE_GB", 8.0
 #: Overhead of a cell in bytes, in addition to its text: as read, as text or number, and as validated.
@@ -185,7 +189,7 @@ def without_categories(table: pd.DataFrame) -> pd.DataFrame:
 
 def csv_header(path: Path) -> tuple[list[str], str]:
     """Return the column names and the separator of a CSV: a semicolon or a tab where its header has no comma, else a comma."""
-    open_text: Any = gzip.open if path.suffix == ".gz" else open
+    open_text: Any = OPENERS.get(path.suffix.lower(), open)
     with open_text(path, "rt", encoding="utf-8-sig", newline="") as stream:
         line = stream.readline()
         while line.count('"') % 2 and (more := stream.readline()):  # a quoted line break

@@ -3,6 +3,7 @@
 import base64
 import hmac
 import os
+import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -17,6 +18,14 @@ from listing_vibes.errors import VibesError
 VARIABLE, FILE = "LISTING_VIBES_USER_KEY", ".user-key"
 LEAST_KEY = 16  # characters
 _PROCESS_KEY = secrets.token_hex(32)  # of markets in memory
+#: A name that may be a hash of `hashed_name`.
+HASHED = re.compile(r"u-[a-z2-7]{16}")
+
+
+def hashed_name(user: str, key: bytes) -> str:
+    """Return the name of an id under a key: the first 80 bits of its HMAC-SHA256."""
+    digest = hmac.digest(key, user.encode("utf-8", "surrogatepass"), "sha256")[:10]
+    return "u-" + base64.b32encode(digest).decode().lower()
 
 
 class UserNames:
@@ -47,10 +56,7 @@ class UserNames:
 
     def of(self, user: str) -> str:
         """Return the name of an id."""
-        if not self.hashed:
-            return user
-        digest = hmac.digest(self._key, user.encode("utf-8", "surrogatepass"), "sha256")[:10]
-        return "u-" + base64.b32encode(digest).decode().lower()
+        return hashed_name(user, self._key) if self.hashed else user
 
     @cached_property
     def _key(self) -> bytes:

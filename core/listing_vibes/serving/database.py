@@ -157,6 +157,12 @@ class Database:
                 connection.execute(state_table.insert(), {"name": name, "value": value})
             return current or value
 
+    def state_names(self, prefix: str) -> list[str]:
+        """Return the names of stored values that begin with a prefix."""
+        with self.read() as connection:
+            names = connection.scalars(sql.select(state_table.c.name))
+            return [name for name in names if name.startswith(prefix)]
+
     @property
     def identity(self) -> str:
         """Return the id of this database, which differs from that of a database recreated at the same place."""

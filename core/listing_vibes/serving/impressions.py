@@ -20,6 +20,8 @@ from listing_vibes.serving.database import Database, impressions_table
 from listing_vibes.serving.events import read_events
 
 ARMS = ("A", "B")
+#: Start of the name of a stored value that states a key which hashed users, followed by the hash of "".
+KEY_STATE = "user-key "
 #: Seconds that a write waits for other writers.
 WRITE_S = 0.5
 #: Columns of the table of impressions. `position` counts from 1; it is missing for a response without listings. `arm` is the arm of an
@@ -83,7 +85,9 @@ class ImpressionLog:
                 f"Option --hash-users needs a key where --impressions is a database of a server; set {VARIABLE}."
             )
         self.names = UserNames((self.database.path or Path()).parent, hash_users)
-        self.names.of("user")  # raises now if the key is invalid
+        name = self.names.of("")  # raises now if the key is invalid
+        if hash_users:  # `vibes forget` says if it has not this key
+            self.database.begin_state(f"{KEY_STATE}{name}", "")
 
     def append(self, impressions: Sequence[Mapping[str, Any]]) -> list[None]:
         """Commit responses, see `impression_row`, in one transaction; return None for each.
