@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import gettempdir
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from listing_vibes.errors import NotThere, VibesError
 from listing_vibes.market.durable import copy_file, only_writer, sweep_left
@@ -34,7 +34,7 @@ PATIENCE_S = 30.0
 WAIT_S = 300.0
 #: Problems that the error of a removal that is not complete shows.
 SHOWN = 3
-T = TypeVar("T")
+P, T = ParamSpec("P"), TypeVar("T")
 
 
 @dataclass
@@ -55,10 +55,10 @@ class Forgotten:
     inspected: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
-    def attempt(self, action: Callable[[], T]) -> T | None:
-        """Return the result of an action; note its error as a problem."""
+    def attempt(self, action: Callable[P, T], *args: P.args, **options: P.kwargs) -> T | None:
+        """Return the result of a function; note its error as a problem."""
         try:
-            return action()
+            return action(*args, **options)
         except VibesError as error:
             self.problems.append(str(error))
             return None
@@ -157,13 +157,13 @@ def _forget_in_places(
     """Rewrite tables without the users, delete their rows in databases, and note what cannot be inspected or rewritten."""
     for table in inventory.tables:
         # The file itself rather than a link to it is replaced.
-        if rows := done.attempt(lambda table=table: remove_rows(table.resolve(), who)):
+        if rows := done.attempt(remove_rows, table.resolve(), who):
             done.rows[str(table.resolve())] = rows
     for database in databases:
-        if rows := done.attempt(lambda place=database: remove_from_database(place, who)):
+        if rows := done.attempt(remove_from_database, database, who):
             done.rows[shown_place(database)] = rows
     for path in inventory.others:
-        if done.attempt(lambda path=path: names_users(path, who)):
+        if done.attempt(names_users, path, who):
             done.problems.append(
                 f"{path} names these users and is not a table; remove it or write it again, and run the same command again."
             )

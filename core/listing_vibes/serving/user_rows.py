@@ -175,7 +175,8 @@ def database_users(place: str) -> list[str]:
                 f"{path} is a database of another program with a column {named}; remove the users there."
             )
     with _opened(place) as database:
-        return database.users()
+        users: list[str] = database.users()
+        return users
 
 
 def remove_from_database(place: str, who: UsersToForget) -> int:
@@ -191,7 +192,7 @@ def remove_from_database(place: str, who: UsersToForget) -> int:
     if not users:
         return 0
     with _opened(place) as database:
-        count = database.delete_users(theirs)
+        count: int = database.delete_users(theirs)
         known = {hashed_name("", key) for key in who.keys}
         if {name.removeprefix(KEY_STATE) for name in database.state_names(KEY_STATE)} - known:
             raise VibesError(
