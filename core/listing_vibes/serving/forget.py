@@ -34,7 +34,8 @@ PATIENCE_S = 30.0
 WAIT_S = 300.0
 #: Problems that the error of a removal that is not complete shows.
 SHOWN = 3
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass
