@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from pydantic import BaseModel, ConfigDict
+from safetensors import SafetensorError
 from tests.faults.dying import die_before, renames
 
 from listing_vibes.errors import VibesError
@@ -222,3 +223,13 @@ def test_invalid_toml_is_one_sentence(tmp_path, content):
     for read, path in ((read_json, tmp_path), (read_toml, tmp_path / "none.toml")):
         with pytest.raises(VibesError, match="check the path"):
             read(path, "check the path")
+
+
+def test_an_error_of_a_library_that_is_not_of_python_says_that_the_disk_is_full(tmp_path):
+    def write() -> None:
+        with atomic_path(tmp_path / "a.safetensors"):
+            raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    with pytest.raises(VibesError, match="disk is full"):
+        write()
+    assert list(tmp_path.iterdir()) == []

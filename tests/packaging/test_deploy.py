@@ -12,6 +12,7 @@ import time
 import tomllib
 import urllib.error
 import urllib.request
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pandas as pd
@@ -313,6 +314,25 @@ def test_the_images_libraries_are_locked_and_nothing_of_it_can_be_written():
         for word in line.split()[:-1]
     }
     assert "*" in ignored and copied <= {line.removeprefix("!") for line in ignored if line.startswith("!")}
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "assets/deploy/token", "assets/deploy/certificates/shop.example.com.key", "assets/deploy/.env", ".env",
+        "assets/demo/.user-key", "assets/demo/.cache/photos/vectors.sqlite", "core/.env.local",
+    ],
+)  # fmt: skip
+def test_no_secret_gets_into_the_image(file):
+    """The last pattern of `.dockerignore` that matches a file or a folder above it decides."""
+    is_ignored = False
+    for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines():
+        pattern = line.removeprefix("!").removeprefix("**/")
+        parts, anywhere = file.split("/"), line.removeprefix("!").startswith("**/")
+        names = parts if anywhere else ["/".join(parts[: end + 1]) for end in range(len(parts))]
+        if line and not line.startswith("#") and any(fnmatch(name, pattern) for name in names):
+            is_ignored = not line.startswith("!")
+    assert is_ignored
 
 
 def here(words: list[str], folder: Path, address: str) -> list[str]:

@@ -158,16 +158,17 @@ def refresh(
     stop = threading.Event()
     before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
-        for result in keep_fresh(run, sources, interval, stop, Limits() if download else None):
-            if isinstance(result, VibesError):
-                document, line = {"error": str(result)}, f"problem: {result}"
-            else:
-                document, line = asdict(result), status(result)
-                failed = result.problems if strict else result.problems[: result.unread]
-            if json_:
-                typer.echo(json.dumps(document))
-            else:
-                typer.echo(f"{datetime.now():%H:%M:%S} {printable(line)}", err=True)
+        with progress_bar() as progress:
+            for result in keep_fresh(run, sources, interval, stop, Limits() if download else None, progress):
+                if isinstance(result, VibesError):
+                    document, line = {"error": str(result)}, f"problem: {result}"
+                else:
+                    document, line = asdict(result), status(result)
+                    failed = result.problems if strict else result.problems[: result.unread]
+                if json_:
+                    typer.echo(json.dumps(document))
+                else:
+                    typer.echo(f"{datetime.now():%H:%M:%S} {printable(line)}", err=True)
     finally:
         signal.signal(signal.SIGTERM, before)
     if interval is None and failed:

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from listing_vibes.errors import VibesError, describe_os_error
 
 WRITING, LOCK = ".writing-", ".writer"
 SYNCED = 16  # files that are synced in parallel
+_OS_ERROR = re.compile(r"\(os error (\d{1,4})\)")
 _UNSYNCED = (errno.EINVAL, errno.ENOTSUP, errno.EROFS)  # the file system cannot sync
 
 
@@ -39,6 +41,10 @@ def atomic_path(target: Path, durable: bool = True) -> Iterator[Path]:
                 sync(target.parent)
         except OSError as error:
             raise write_error(target, error) from error
+        except Exception as error:
+            if code := _OS_ERROR.search(str(error)):  # of a library in Rust, such as safetensors
+                raise write_error(target, OSError(int(code[1]), os.strerror(int(code[1])))) from error
+            raise
 
 
 def sync(path: Path) -> None:

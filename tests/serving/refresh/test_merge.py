@@ -109,7 +109,7 @@ def test_a_file_that_was_read_before_an_embedding_brings_only_listings_that_are_
 def test_only_the_time_it_is_active_changes(market):
     ids, moment = market.listings[C.LISTING].iloc[:2], market.listings[C.EXPIRES][0].isoformat()
     table, changes = merged(market, pd.DataFrame({C.LISTING: ids, C.EXPIRES: [moment, "2024-01-05"]}))
-    assert not changes.changed and list(changes.tables) == ["listings"]
+    assert changes.changed == {ids[1]} and not changes.encoded and list(changes.tables) == ["listings"]
     assert table[C.EXPIRES][1] == pd.Timestamp("2024-01-05", tz="UTC")
 
 

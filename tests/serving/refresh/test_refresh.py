@@ -17,6 +17,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.durable import copy_file, only_writer
 from listing_vibes.market.market import Market
 from listing_vibes.market.values import no_garbage_collection
+from listing_vibes.progress import Counted
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.run.versions import stamp_of
@@ -190,6 +191,19 @@ def test_a_market_that_cannot_be_written_and_a_run_that_is_written_are_refused(s
     monkeypatch.setattr("listing_vibes.serving.refresh.market_tables.os.access", lambda *_: False)
     with pytest.raises(VibesError, match="cannot be written, and a refresh"):
         shop.refresh()
+
+
+@pytest.mark.slow
+def test_a_command_reports_its_progress_and_names_files_as_one_types_them(tmp_path, trained, monkeypatch):
+    run = copied(trained, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for number in range(2):  # the second one starts from a version
+        shop = Shop(Run.open(run.path), tmp_path / str(number))
+        shop.deliver("a", listings=new_listings(shop.market, 3 + number))
+        updates: list[object] = []
+        result = shop.refresher(report=updates.append).refresh()
+        assert result.wrote == ["market/listings.parquet"]
+        assert any(isinstance(update, Counted) for update in updates)
 
 
 @pytest.mark.slow

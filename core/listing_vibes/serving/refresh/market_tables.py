@@ -80,14 +80,14 @@ def update_market_folder(run: Run, replaced: Mapping[str, str]) -> list[str]:
     Raises:
         VibesError: a file was changed by something else, or the folder cannot be written.
     """
-    folder, tables, written = run.market_on_disk.path, run.market.tables, list[str]()
+    folder, tables, written = run.market_on_disk.path.resolve(), run.market.tables, list[str]()
     if not os.access(folder, os.W_OK):  # checked before anything is published
         raise VibesError(
             f"{folder} cannot be written, and a refresh brings the market's tables up to date, too; make the folder writable, "
             "or embed the run over a copy of it that is."
         )
     sweep_left(folder)
-    if tables == folder:
+    if tables.resolve() == folder:
         if run.market_changed:
             raise changed_market(run)
         return written
@@ -98,7 +98,7 @@ def update_market_folder(run: Run, replaced: Mapping[str, str]) -> list[str]:
     for name, digest in ours.items():
         if stored.get(name) != digest:
             copy_file(tables / name, folder / name)
-            written.append(str(folder / name))
+            written.append(shown_path(folder / name))
     for name in stored.keys() - ours.keys():  # such as the CSV file that a Parquet file replaces
         (folder / name).unlink(missing_ok=True)
     return written
@@ -110,13 +110,19 @@ def _digests(folder: Path) -> dict[str, str]:
     return {file.name: file_sha256(file) for file in files if file.is_file()}
 
 
+def shown_path(path: Path) -> str:
+    """Return a path as a user would type it: relative to the working directory if it is below it."""
+    path, here = path.resolve(), Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
 def _table(file: str) -> str:
     return file.partition(".")[0]
 
 
 def changed_market(run: Run) -> VibesError:
     """Return the error of a market whose tables something else changed."""
-    folder = run.market_on_disk.path
+    folder = shown_path(run.market_on_disk.path)
     return VibesError(
         f"The tables of {folder} were changed by something else since {run.path} was embedded or refreshed; "
         f"bring the run up to date with `vibes embed {folder} {run.path} --model {run.path}`."

@@ -28,7 +28,8 @@ class Changes:
     """The changes by new rows.
 
     Attributes:
-        new, changed: ids of new listings, and of listings with a changed value or photo.
+        new, changed: ids of new listings, and of listings with a changed value, photo, or time of being active.
+        encoded: whether vectors of existing listings change.
         users: users with new events; events: number of new events; waiting: those on unknown listings or in the future.
         photos_waiting: number of photos that could not be read or fetched and are tried again.
         taken: frames that could be read, with their table.
@@ -38,6 +39,7 @@ class Changes:
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     new: list[str] = field(default_factory=list)
     changed: set[str] = field(default_factory=set)
+    encoded: bool = False
     users: list[str] = field(default_factory=list)
     events: int = 0
     waiting: int = 0
@@ -81,7 +83,10 @@ def merge_listings(
         return
     had, content = table[: len(stored)], read.columns.difference([C.LISTING, C.PUBLISHED, C.EXPIRES])
     changes.new = table[C.LISTING][len(stored) :].tolist()
-    changes.changed = set(had[C.LISTING][_differs(stored[content], had[content])])
+    is_read = _differs(stored[content], had[content])
+    times = [name for name in (C.PUBLISHED, C.EXPIRES) if name in had]
+    changes.changed = set(had[C.LISTING][is_read | _differs(stored.reindex(columns=times), had[times])])
+    changes.encoded = bool(is_read.any())
     has_column = had.shape[1] > stored.shape[1]
     if changes.new or has_column or _differs(stored, had[stored.columns]).any():
         changes.tables["listings"] = _keep_unread_cells(table, raw, read, config)
@@ -155,6 +160,8 @@ def _holds_lists(column: pd.Series) -> bool:
 
 def _differs(item: pd.DataFrame, two: pd.DataFrame) -> np.ndarray:
     """Return which rows (n,) bool of two tables with the same columns differ."""
+    if not item.shape[1]:
+        return np.zeros(len(item), bool)
     texts = [name for name in item if item[name].dtype == object or item[name].dtype != two[name].dtype]
     hashes = []
     for table in (item, two):

@@ -76,6 +76,7 @@ def append_photos(market: Market, rows: pd.DataFrame, changes: Changes) -> None:
         rows = rows.assign(**{C.POSITION: first + rows.groupby(C.LISTING).cumcount()})
         table = table.astype({C.POSITION: "float64"})
     changes.changed |= set(rows[C.LISTING]) & set(market.listings[C.LISTING])
+    changes.encoded = True
     columns = [name for name in table.columns if name in rows]
     changes.tables["photos"] = pd.concat([table, rows[columns]], ignore_index=True)
 

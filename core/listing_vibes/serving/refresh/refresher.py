@@ -21,6 +21,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.download.limits import Limits
 from listing_vibes.market.durable import only_writer, sweep_left
 from listing_vibes.market.market import Market
+from listing_vibes.progress import Report, Update, silent
 from listing_vibes.run.engine import Engine, save_prepared
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import save_spaces, spaces_of, stored_vectors
@@ -80,6 +81,7 @@ class Refresher:
 
     Args:
         tick: called regularly during a refresh; may raise `Stopped`.
+        report: called with the progress of long steps.
         limits: limits for fetching new photos by URL; None: they are not fetched.
     """
 
@@ -89,8 +91,9 @@ class Refresher:
         sources: Mapping[str, Source],
         tick: Callable[[], None] = lambda: None,
         limits: Limits | None = None,
+        report: Report = silent,
     ) -> None:
-        self.path, self.sources, self.tick = path, dict(sources), tick
+        self.path, self.sources, self.tick, self._report = path, dict(sources), tick, report
         self._limits, self._is_first = limits, True
 
     def refresh(self, wait: float = 0.0) -> RefreshResult:
@@ -162,7 +165,7 @@ class Refresher:
             merge_events(run.market, config, frames["events"], changes)
         if changes.tables:
             was_active = run.catalogue.live(run.after_last_event)
-            encode = partial(self._encode, run) if changes.new or changes.changed else None
+            encode = partial(self._encode, run) if changes.new or changes.encoded else None
             with next_version(run, run.market, config, state, changes.tables, encode):
                 self.tick()
             published = Run.open(self.path)
@@ -184,7 +187,7 @@ class Refresher:
             save_prepared(built, engine.features, market.fingerprint)
         self.tick()
         attributes = AttributeSpace.of(market, run.manifest.attribute_weights) if market.attributes else None
-        spaces = spaces_of(market, photos, engine, lambda _: self.tick(), available, False, attributes)
+        spaces = spaces_of(market, photos, engine, self._progress, available, False, attributes)
         for space in set(run.spaces) - set(spaces):  # such as "photos" if no photo can be read any more
             vectors = np.zeros((len(market.listings), run.stored(space).shape[1]), np.float32)
             vectors[: len(run.listing_ids)] = run.stored(space)
@@ -202,7 +205,11 @@ class Refresher:
             return result
         from listing_vibes.features.photos.encoders import market_photos
 
-        return market_photos(market, name, trained_weights(run.folder, name), lambda _: self.tick())
+        return market_photos(market, name, trained_weights(run.folder, name), self._progress)
+
+    def _progress(self, update: Update) -> None:
+        self.tick()
+        self._report(update)
 
 
 #: File that a loop locks while it runs and whose modification time it updates every few seconds.
@@ -217,6 +224,7 @@ def keep_fresh(
     every: float | None,
     stop: threading.Event,
     limits: Limits | None = None,
+    report: Report = silent,
 ) -> Iterator[RefreshResult | VibesError]:
     """Poll the sources every `every` seconds (None: once) until `stop` is set, which also cancels a running refresh.
 
@@ -234,7 +242,7 @@ def keep_fresh(
         with suppress(OSError):
             os.utime(path / REFRESHING)
 
-    refresher = Refresher(path, sources, tick, limits)
+    refresher = Refresher(path, sources, tick, limits, report)
     is_first = True
     with only_writer(path, "vibes refresh", name=REFRESHING), suppress(Stopped):  # one loop per run
         while True:
