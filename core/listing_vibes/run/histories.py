@@ -204,6 +204,7 @@ def named_rows(run: RunFolder, ids: Sequence[str], rule: str) -> np.ndarray:
     Raises:
         VibesError: an id is not a listing of the run.
     """
+    ids = [id_text(item) or "" for item in ids]
     for item in ids:
         if item not in run.listing_row:
             raise VibesError(

@@ -1,7 +1,7 @@
 """Changes of scores by rules: boosts that decay, style directions (the rule `dial`), and the similarity to unwanted listings."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import takewhile
 from urllib.parse import quote, unquote
@@ -12,6 +12,7 @@ from listing_vibes.cache import Cache
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
+from listing_vibes.market.values import id_text
 from listing_vibes.run.conditions import KILOMETERS, LOCATION, NUMBER, measure_distance, read_location
 from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.rules import Rules
@@ -45,7 +46,8 @@ class ScoreMoves:
     def __init__(self, run: RunFolder, space: str, rules: Rules, unlike: np.ndarray) -> None:
         self.run, self.space, self._unlike = run, space, unlike
         self._boosts = [read_boost(run.market, text) for text in rules.boost]
-        self._dials = [dial for text in rules.dial if (dial := read_dial(text)).weight]
+        # Resolved now: lists are made in batches, which one unknown listing must not fail.
+        self._dials = [dial.resolve(run) for text in rules.dial if (dial := read_dial(text)).weight]
         self._gains: Cache[int | None, np.ndarray] = Cache(MOMENTS)
 
     @property
@@ -135,6 +137,22 @@ class Dial:
     more: tuple[str, ...]
     less: tuple[str, ...]
 
+    def resolve(self, run: RunFolder) -> "Dial":
+        """Return the dial with the ids as the tables of a run have them.
+
+        Raises:
+            VibesError: the run has no such space, or a listing is not in the run or has no vector in the space.
+        """
+        available = run.index(self.space).known
+        more, less = (tuple(id_text(item) or "" for item in ids) for ids in (self.more, self.less))
+        for item in (*more, *less):
+            if item not in run.listing_row or not available[run.listing_row[item]]:
+                raise VibesError(
+                    f"The dial '{self.name}' names '{item}', which is not a listing of {run.path} with a vector in the space "
+                    f"'{self.space}'; leave it out."
+                )
+        return replace(self, more=more, less=less)
+
     def __str__(self) -> str:
         sides = [f"+{quote(item, safe='')}" for item in self.more] + [
             f"-{quote(item, safe='')}" for item in self.less
@@ -175,12 +193,7 @@ def position(run: RunFolder, dial: Dial) -> np.ndarray:
         VibesError: the run has no such space, or a listing is not in the run or has no vector in the space.
     """
     vectors, available = run.vectors(dial.space), run.index(dial.space).known
-    for item in (*dial.more, *dial.less):
-        if item not in run.listing_row or not available[run.listing_row[item]]:
-            raise VibesError(
-                f"The dial '{dial.name}' names '{item}', which is not a listing of {run.path} with a vector in the space "
-                f"'{dial.space}'; leave it out."
-            )
+    dial = dial.resolve(run)
     points = vectors[available].astype(np.float64)
     mean = points.mean(axis=0)
     more, less = (

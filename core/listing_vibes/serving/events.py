@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.market.moments import moment_in_log
+from listing_vibes.market.moments import to_moments
 from listing_vibes.market.values import id_text
 from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.histories import Event, events_at
@@ -25,8 +25,11 @@ EVENT = (C.USER, C.LISTING, C.TIMESTAMP, C.ACTION, C.DURATION, "event_id", "requ
 MAX_USER_EVENTS = 1000
 #: Seconds that a client's clock may be ahead; seconds that a post waits for other writers.
 AHEAD_S, WRITE_S = 60, 4.0
+EARLIEST = pd.Timestamp("1678-01-01", tz="UTC")  # of 64-bit nanoseconds
+#: Maximum number of characters of a field.
+MAX_TEXT = 200
 #: Id of a user, a listing, an event or a response. PostgreSQL stores no text with a zero character.
-Id = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+Id = Annotated[str, Field(min_length=1, max_length=MAX_TEXT, pattern=r"^[^\x00]*$")]
 #: Duration of an event in seconds, 31 years at most: a far larger value is an error of the sender and overflows float32.
 Duration = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 
@@ -34,7 +37,7 @@ Duration = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 class PostedEvent(BaseModel):
     """One event: what a user did on a listing."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, str_max_length=MAX_TEXT)
 
     listing_id: Id
     user_id: Id | None = Field(
@@ -48,8 +51,12 @@ class PostedEvent(BaseModel):
     event_id: Id | None = Field(None, description="an event whose id is stored already is not stored again")
     request_id: Id | None = Field(None, description="of the response that showed the listing")
 
-    def row(self, market: Market) -> dict[str, Any]:
+    def row(self, actions: Sequence[str], at: pd.Timestamp | None) -> dict[str, Any]:
         """Return the columns of the event; an event without a time has no time column.
+
+        Args:
+            actions: those of the market.
+            at: the parsed `timestamp`; NaT: it is no moment.
 
         Raises:
             VibesError: the market has no such action, the time is invalid or in the future, or the event has no user.
@@ -62,17 +69,47 @@ class PostedEvent(BaseModel):
                     raise VibesError(f"{name} is empty; give an id.")
         if self.user_id is None and self.request_id is None:
             raise VibesError(f"{C.USER} is missing; give it, or the request_id of a response.")
-        if self.action is not None and self.action not in market.valid_actions:
-            available = ", ".join(market.valid_actions) or "none, so leave it out"
+        if self.action is not None and self.action not in actions:
+            available = ", ".join(actions) or "none, so leave it out"
             raise VibesError(f"action is '{self.action[:100]}'; this market has: {available}.")
         if self.timestamp is not None:
-            at = moment_in_log(self.timestamp, True, C.TIMESTAMP)
-            if at > time.time_ns() + AHEAD_S * 10**9:
-                raise VibesError(
-                    f"{C.TIMESTAMP} is '{self.timestamp[:40]}', in the future; give when it happened."
-                )
-            row[C.TIMESTAMP] = _as_text(at)
+            what = f"{C.TIMESTAMP} is '{self.timestamp[:40]}'"
+            if at is None or at is pd.NaT or at < EARLIEST:
+                raise VibesError(f"{what}; give a date from 1678 on, such as 2024-03-25T12:00, or now.")
+            if at.value > time.time_ns() + AHEAD_S * 10**9:
+                raise VibesError(f"{what}, in the future; give when it happened.")
+            row[C.TIMESTAMP] = at.isoformat()
         return row
+
+
+def event_rows(events: Sequence[PostedEvent], market: Market) -> list[dict[str, Any]]:
+    """Return the columns of the events of a post, see `PostedEvent.row`.
+
+    Raises:
+        VibesError: an event is invalid; the message has its number.
+    """
+    texts = pd.Series({n: event.timestamp for n, event in enumerate(events) if event.timestamp is not None})
+    moments, actions, rows = parse_moments(texts.astype("str")), market.valid_actions, []
+    for number, event in enumerate(events):
+        try:
+            rows.append(event.row(actions, moments.get(number)))
+        except VibesError as error:
+            raise VibesError(
+                f"Event {number + 1} of {len(events)}: {error}" if len(events) > 1 else str(error)
+            ) from error
+    return rows
+
+
+def parse_moments(texts: pd.Series) -> pd.Series:
+    """Return the UTC moments of texts, NaT for what is no moment: all at once, since a call of pandas takes milliseconds.
+
+    Numbers of one length are read together, since all numbers of a column get one unit.
+    """
+    texts = texts.str.strip()
+    texts = texts.mask(texts == "now", pd.Timestamp.now("UTC").isoformat())
+    lengths = texts.str.len().where(pd.to_numeric(texts, errors="coerce").notna(), 0)
+    parsed = [to_moments(part)[0] for _, part in texts.groupby(lengths)]
+    return pd.concat(parsed) if parsed else pd.Series(dtype="datetime64[ns, UTC]")
 
 
 class Accepted(BaseModel):
@@ -142,7 +179,7 @@ class EventLog:
         if C.TIMESTAMP in event:
             return event
         self._last_time = max(time.time_ns() // 1000 * 1000, self._last_time + 1000)
-        return {**event, C.TIMESTAMP: _as_text(self._last_time)}
+        return {**event, C.TIMESTAMP: pd.Timestamp(self._last_time, tz="UTC").isoformat()}
 
 
 def append_events(database: Database, posts: Sequence[Sequence[Mapping[str, Any]]]) -> list[list[str]]:
@@ -205,8 +242,3 @@ def join_history(
             available.add(key)
             fresh.append((at, Event(row.listing_id, action, row.duration_s)))
     return [event for _, event in sorted([*stored, *fresh], key=lambda item: item[0])] if fresh else []
-
-
-def _as_text(at: int) -> str:
-    """Return nanoseconds as text in ISO format."""
-    return str(pd.Timestamp(at, tz="UTC").isoformat())

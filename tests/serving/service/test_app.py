@@ -20,6 +20,7 @@ from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.run.versions import STATES
 from listing_vibes.serving.forget import forget
+from listing_vibes.serving.impressions import read_impressions
 from listing_vibes.serving.service.access import Access
 from listing_vibes.serving.service.lists import ListRequest, RunState
 from listing_vibes.serving.service.models import PostedHistory, RecommendQuery, SimilarQuery
@@ -215,6 +216,37 @@ def test_ids_may_have_slashes(tmp_path):
         assert (counts[path, "200"], counts[path, "404"]) == (2, 1)
         assert not any("SKU" in path for path, _ in counts)
         assert client.get("/recommend/a%2Fb").json()["fallback"] is True
+
+
+def test_ids_are_read_alike_in_paths_histories_rules_and_events(tmp_path):
+    table = pd.DataFrame({"listing_id": [1, 2, 3, 4], "price": [1.0, 2.0, 3.0, 4.0], "kind": [*"aabb"]})
+    events = pd.DataFrame({"user_id": [7], "listing_id": [1], "timestamp": ["2024-01-01"]})
+    market = Market.from_frames(table, events, path=tmp_path / "market")
+    embed_market(market, tmp_path / "run", None)
+    with serving(app_of(tmp_path / "run", tmp_path / "events")) as client:
+        for first, second in (
+            ("/similar/1", "/similar/1.0"), ("/recommend/7?pin=3", "/recommend/7.0?pin=3.0"),
+            ("/similar/1?block=2&dial=x+1+attributes+%2B3", "/similar/1.0?block=2.00&dial=x+1+attributes+%2B3.0"),
+        ):  # fmt: skip
+            lists = [client.get(path).json() for path in (first, second)]
+            assert lists[0]["results"] and lists[0] == lists[1] and "fallback" not in lists[1]
+        posted = client.post("/recommend", json={"history": ["1.0", {"listing_id": " 2.0 "}]}).json()
+        assert (
+            posted == client.post("/recommend", json={"history": ["1", "2"]}).json() and not posted["unknown"]
+        )
+        client.post("/events", json={"user_id": "7.0", "listing_id": "4.0"})
+        assert "4" not in {row["listing_id"] for row in client.get("/recommend/7").json()["results"]}
+
+
+def test_a_page_of_another_site_records_no_impression(trained, tmp_path):
+    with serving(app_of(trained.path, impressions=tmp_path)) as client:
+        for headers, is_recorded in (
+            ({}, True), ({"sec-fetch-site": "same-origin"}, True), ({"sec-fetch-site": "cross-site"}, False),
+            ({"origin": "https://elsewhere.example"}, False),
+        ):  # fmt: skip
+            response = client.get("/similar/home-0001?k=2", headers=headers)
+            assert len(response.json()["results"]) == 2 and ("request_id" in response.json()) == is_recorded
+    assert read_impressions(tmp_path)["request_id"].nunique() == 2
 
 
 def test_a_run_without_a_model_serves_neighbors(bare):

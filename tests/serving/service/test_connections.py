@@ -93,6 +93,36 @@ def is_closed(client: socket.socket) -> bool:
         return True
 
 
+UPGRADES = b"Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\nUpgrade: h2c\r\n"
+
+
+@pytest.mark.parametrize("sizes", [[10_000], [1] * 10_000, [150, 3, 10_000], [60, 40, 90, 10_000]])
+def test_an_offer_of_http_2_is_answered_by_http_1(port, sizes):
+    """As Java's client and `curl --http2` send it, in parts of any size; each connection has two such requests."""
+    chunked = POST + b"Transfer-Encoding: chunked\r\n" + UPGRADES.lower() + b"\r\n5\r\nhello\r\n0\r\n\r\n"
+    plain = POST + b"Content-Length: 2\r\n\r\n12"  # sent with the next one, without waiting for its response
+    with closing(connect(port)) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for sent, expected in (
+            (POST + UPGRADES + b"Content-Length: 20\r\n\r\n\r\nupgrade: of a text", [b"20"]), (chunked, [b"5"]),
+            (plain + plain + chunked.replace(b"upgrade: h2c", b"x: y"), [b"2", b"2", b"5"]),
+        ):  # fmt: skip
+            for size in sizes:
+                client.sendall(sent[:size])
+                sent = sent[size:]
+                if len(sizes) < 10:
+                    time.sleep(0.05)
+            received = b""
+            while received.count(b"\r\n\r\n") < len(expected) or not received.endswith(
+                b"\r\n\r\n" + expected[-1]
+            ):
+                part = client.recv(2**16)
+                assert part, received
+                received += part
+            bodies = [item.partition(b"HTTP/1.1")[0] for item in received.split(b"\r\n\r\n")[1:]]
+            assert bodies == expected and received.count(b"HTTP/1.1 200 OK") == len(expected)
+
+
 def test_the_oldest_half_open_connections_are_closed_for_new_ones(port):
     with ExitStack() as stack:
         rounds = []

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.security import HTTPBearer
@@ -18,7 +18,7 @@ from listing_vibes import __version__
 from listing_vibes.errors import NotThere, VibesError, printable, sentence_of
 from listing_vibes.market.documents import describe_problem
 from listing_vibes.serving.database import Busy
-from listing_vibes.serving.events import Accepted
+from listing_vibes.serving.events import MAX_TEXT, Accepted
 from listing_vibes.serving.service.access import Access, AccessMiddleware
 from listing_vibes.serving.service.limits import BodyLimit
 from listing_vibes.serving.service.metrics import Metrics, MetricsMiddleware
@@ -58,6 +58,12 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": Problem, "description": PROBLEMS[status]} for status in statuses}
 
 
+def is_own_page(request: Request) -> bool:
+    """Return whether a request may be recorded: a page of another site can make a browser request a list that nobody sees."""
+    access: Access = request.app.state.access
+    return access.allows_origin(request)
+
+
 def get_service(request: Request) -> Service:
     """Return the service of the application."""
     service: Service = request.app.state.service
@@ -66,6 +72,7 @@ def get_service(request: Request) -> Service:
 
 ServiceOf = Annotated[Service, Depends(get_service)]
 Nothing = Annotated[NoParameters, Query()]
+PathId = Annotated[str, Path(max_length=MAX_TEXT)]
 lists, events, operation = APIRouter(), APIRouter(), APIRouter()
 FOUND: dict[str, Any] = {"response_model_exclude_defaults": True, "responses": responses(404)}
 POSTED: dict[str, Any] = {"response_model_exclude_defaults": True, "responses": responses(403, 413)}
@@ -115,7 +122,7 @@ def make_app(
         responses=responses(*([401] if access.token else []), 421, 422, 500, 503),
         dependencies=[Depends(HTTPBearer(auto_error=False))] if access.token else [],
     )
-    app.state.service = service
+    app.state.service, app.state.access = service, access
     app.add_middleware(BodyLimit)
     app.add_middleware(AccessMiddleware, access=access)
     app.add_middleware(MetricsMiddleware, metrics=service.metrics)
@@ -128,18 +135,18 @@ def make_app(
 
 @lists.get("/similar/{listing_id:path}", **FOUND)
 async def similar(
-    request: Request, service: ServiceOf, listing_id: str, query: Annotated[SimilarQuery, Query()]
+    request: Request, service: ServiceOf, listing_id: PathId, query: Annotated[SimilarQuery, Query()]
 ) -> Results:
     """The listings nearest to one, best first, by the run's first space or by another one."""
-    return await unless_gone(request, service.make_list(query, listing_id))
+    return await unless_gone(request, service.make_list(query, listing_id, is_own_page(request)))
 
 
 @lists.get("/recommend/{user_id:path}", **FOUND)
 async def recommend_to_user(
-    request: Request, service: ServiceOf, user_id: str, query: Annotated[RecommendQuery, Query()]
+    request: Request, service: ServiceOf, user_id: PathId, query: Annotated[RecommendQuery, Query()]
 ) -> Results:
     """Listings for a user of the market: active at the moment `at`, and none of the user's history before it."""
-    return await unless_gone(request, service.make_list(query, user_id))
+    return await unless_gone(request, service.make_list(query, user_id, is_own_page(request)))
 
 
 @lists.post("/recommend", **POSTED)
@@ -170,7 +177,7 @@ async def health(service: ServiceOf, _: Nothing) -> Health:
     run = current.state.run
     return Health(
         status="ok",
-        run=str(run.path),
+        run=run.path.resolve().name,
         market=run.manifest.market_name,
         listings=len(run.listing_ids),
         spaces=run.spaces,
@@ -178,7 +185,7 @@ async def health(service: ServiceOf, _: Nothing) -> Health:
         version=run.version,
         market_changed=current.state.market_changed,
         opened=current.state.opened,
-        problem=current.problem or (other[1].problem if other else ""),
+        problem=service.without_paths(current.problem or (other[1].problem if other else "")),
         worker=os.getpid(),
     )
 
@@ -225,7 +232,8 @@ async def respond(request: Request, error: Exception) -> JSONResponse:
     text = "The service failed on this request; see its log for the reason."
     if isinstance(error, VibesError):
         status = 404 if isinstance(error, NotThere) else 503 if isinstance(error, Busy) else 422
-        headers, text = {"Retry-After": "1"} if status == 503 else None, sentence_of(error)
+        headers = {"Retry-After": "1"} if status == 503 else None
+        text = get_service(request).without_paths(sentence_of(error))
     elif isinstance(error, RequestValidationError):
         status, text = 422, describe_invalid(error.errors(), error.body)
     elif isinstance(error, HTTPException) and error.status_code == 400:  # FastAPI could not parse the body

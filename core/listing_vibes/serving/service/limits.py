@@ -5,6 +5,7 @@ uvicorn waits forever for an incomplete request, and at its limit of connections
 
 import asyncio
 import binascii
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,6 +29,8 @@ READ_S = 10.0  # time limit of a request's arrival, plus one second for each `RA
 RATE = 64 * 2**10
 WRITE_S = 30.0  # time limit for a client to read a response
 MAX_HEAD = 64 * 2**10  # maximum bytes of a request's first line and headers
+#: The header by which Java's client and `curl --http2` offer HTTP/2. The parser would take it for the end of HTTP, and drop the body.
+UPGRADE = re.compile(rb"\r\nupgrade[ \t]*:", re.IGNORECASE)
 BACKLOG = 1024  # maximum number of connections that wait to be accepted
 SPARE_FILES = 128  # file descriptors for the run, the databases and the logs
 #: Seconds after the stop signal after which connections of slow clients are closed.
@@ -136,6 +139,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._head, self._expects_head = b"", True  # bytes of the next request, none of which is parsed yet
         self.waiting_since, self._received = self.loop.time(), 0
         self._reads_head, self._has_request = True, False
         self._unread_since: float | None = None
@@ -183,6 +187,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self._timer = self.loop.call_later(1, self._close_if_late)
 
     def data_received(self, data: bytes) -> None:
+        if self._expects_head:  # the first line and the headers are parsed at once
+            self._unset_keepalive_if_required()
+            data, self._head = self._head + data, b""
+            head, end, body = data.partition(b"\r\n\r\n")
+            if not end and len(data) <= MAX_HEAD:
+                self._head = data
+                return
+            data = UPGRADE.sub(b"\r\nx-upgrade:", head) + end + body
         super().data_received(data)
         self._received += len(data)
         if self._reads_head and self._received > MAX_HEAD and not self.transport.is_closing():
@@ -190,7 +202,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self.waiting_since, self._received = self.loop.time(), 0
-        self._reads_head, self._has_request = True, False
+        self._expects_head, self._reads_head, self._has_request = False, True, False
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -198,7 +210,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        self._has_request = True
+        self._expects_head = self._has_request = True
         super().on_message_complete()
 
     def on_response_complete(self) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.explain import explain_ranked, explain_similarity
+from listing_vibes.market.values import id_text
 from listing_vibes.run.describe import explain_empty
 from listing_vibes.run.fits import NOTHING
 from listing_vibes.run.folder import no_such_listing
@@ -42,11 +43,12 @@ from listing_vibes.serving.service.models import (
 MAX_PARTS = 3
 
 
-class ListRequest(NamedTuple):
+@dataclass(frozen=True)
+class ListRequest:
     """A request for a list.
 
     Attributes:
-        subject: the query listing, or the user; for a posted history its user, if given.
+        subject: id of the query listing, or of the user; for a posted history of its user, if given; as the tables have ids.
         request_id: id of the recorded impression; empty: the list is not recorded.
         posted: the user's posted events, see `listing_vibes.serving.events.EventLog.read_users`.
     """
@@ -55,6 +57,9 @@ class ListRequest(NamedTuple):
     subject: str | None
     request_id: str = ""
     posted: Sequence[Any] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "subject", id_text(self.subject))
 
 
 class ServedList(NamedTuple):
@@ -129,12 +134,22 @@ class RunState:
             except VibesError as error:
                 answers[number] = error
         for group in groups.values():
-            lists = self._rank([query for _, query in group])
-            for (number, query), *row in zip(group, *lists, strict=True):
-                answers[number] = served = self._served_list(query, *row)
+            numbers, queries = zip(*group, strict=True)
+            answers |= zip(numbers, self._answer_group(queries, started), strict=True)
+        return [answers[number] for number in range(len(requests))]
+
+    def _answer_group(self, queries: Sequence[_Query], started: float) -> list[ServedList | Exception]:
+        """Return the lists of queries that share a call; if it fails, each query is answered alone, so only the bad one fails."""
+        try:
+            lists = [self._served_list(*row) for row in zip(queries, *self._rank(queries), strict=True)]
+            for query, served in zip(queries, lists, strict=True):
                 if query.request.query.explain and not query.is_fallback:
                     self._explain(query, served.results.results, started)
-        return [answers[number] for number in range(len(requests))]
+        except VibesError as error:
+            if len(queries) == 1:
+                return [error]
+            return [answer for query in queries for answer in self._answer_group([query], started)]
+        return [*lists]
 
     def embed(self, listing: PostedListing) -> Embeddings:
         """Return the vectors of a listing that the market does not have, and its neighbors."""
@@ -165,8 +180,9 @@ class RunState:
             if subject not in run.listing_row:
                 raise no_such_listing(subject, "this run")
             (row,) = run.rows_in([subject], space)
-            at = run.moment(query.at) if recommender.rules.needs_moment else None
-            return _Query(request, recommender, at, row)
+            is_dated = recommender.rules.needs_moment
+            at = run.moment(query.at) if is_dated or query.at is not None else None  # raises for no moment
+            return _Query(request, recommender, at if is_dated else None, row)
         if query.explain:
             run.needs_model()
         blend = self.blend if query.blend is None else query.blend or NOTHING

@@ -6,15 +6,22 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from listing_vibes.defaults import K
 from listing_vibes.market.documents import Forbidding
+from listing_vibes.market.values import id_text
 from listing_vibes.run.histories import Event
 from listing_vibes.run.rules import Rules, Texts
-from listing_vibes.serving.events import Duration, Id, PostedEvent
+from listing_vibes.serving.events import MAX_TEXT, Duration, Id, PostedEvent
 
 MAX_LISTINGS, MAX_EVENTS, MAX_PHOTOS, MAX_POSTED = 1000, 1000, 30, 1000
 #: Maximum number of values of one rule, and of `block`.
 MAX_RULES, MAX_BLOCKED = 20, 1000
+#: Maximum number of characters of a rule, such as a condition with many values, and of a moment.
+MAX_RULE, MAX_MOMENT = 10_000, 64
 #: JSON bodies have typed values; in a URL everything is text.
-BODY = ConfigDict(extra="forbid", strict=True, validate_by_name=False, validate_by_alias=True)
+BODY = ConfigDict(
+    extra="forbid", strict=True, validate_by_name=False, validate_by_alias=True, str_max_length=MAX_TEXT
+)
+MAX_BASE64 = 32 * 2**20  # the most characters of a photo, those of the largest body
+Name = Annotated[str, Field(max_length=MAX_TEXT)]
 
 
 class NoParameters(Forbidding):
@@ -24,10 +31,12 @@ class NoParameters(Forbidding):
 class ListQuery(Rules):
     """Parameters of lists: the rules and general options."""
 
-    model_config = ConfigDict(extra="forbid", validate_by_name=False, validate_by_alias=True)
+    model_config = ConfigDict(
+        extra="forbid", validate_by_name=False, validate_by_alias=True, str_max_length=MAX_RULE
+    )
 
     k: Annotated[int, Field(ge=1, le=MAX_LISTINGS, description="how many listings")] = K
-    at: str | int | None = Field(
+    at: Annotated[str, Field(max_length=MAX_MOMENT)] | int | None = Field(
         None,
         description="moment at which candidates are active: a date, now, or a position; default: after the last event",
     )
@@ -53,13 +62,13 @@ class ListQuery(Rules):
 class SimilarQuery(ListQuery):
     """Parameters of similar listings."""
 
-    space: str | None = Field(None, description="model, photos or attributes; default: the run's first")
+    space: Name | None = Field(None, description="model, photos or attributes; default: the run's first")
 
 
 class RecommendQuery(ListQuery):
     """Parameters of recommendations."""
 
-    blend: str | None = Field(
+    blend: Name | None = Field(
         None,
         description="blended into the model: recency, neighbors, ids, joined by +; nothing: the model only; default: the service's "
         "blend, else the run's default ranking",
@@ -79,7 +88,7 @@ class HistoryEvent(BaseModel):
 class PostedHistory(RecommendQuery):
     """A history, oldest event first; listings that are not in the run are left out and returned in `unknown`."""
 
-    model_config = BODY
+    model_config = BODY | ConfigDict(str_max_length=MAX_RULE)
 
     history: Annotated[list[HistoryEvent | Id], Field(max_length=MAX_EVENTS)] = Field(
         description="events, or ids of listings; empty: popular and recent listings"
@@ -93,7 +102,9 @@ class PostedHistory(RecommendQuery):
     def events(self) -> list[Event]:
         """Return the events of the history."""
         return [
-            Event(item) if isinstance(item, str) else Event(item.listing_id, item.action, item.duration_s)
+            Event(id_text(item) or "")
+            if isinstance(item, str)
+            else Event(id_text(item.listing_id) or "", item.action, item.duration_s)
             for item in self.history
         ]
 
@@ -107,10 +118,10 @@ class PostedListing(BaseModel):
         default_factory=dict,
         description="values by the name of an attribute; a location is latitude and longitude",
     )
-    photos: Annotated[list[str], Field(max_length=MAX_PHOTOS)] = Field(
-        default_factory=list, description="image files in base64, the cover first"
+    photos: Annotated[list[Annotated[str, Field(max_length=MAX_BASE64)]], Field(max_length=MAX_PHOTOS)] = (
+        Field(default_factory=list, description="image files in base64, the cover first")
     )
-    spaces: list[str] | None = Field(
+    spaces: Annotated[list[str], Field(max_length=MAX_RULES)] | None = Field(
         None,
         description="model, photos, attributes; default: all spaces of the run except attributes, which take longer",
     )

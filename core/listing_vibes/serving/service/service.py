@@ -8,11 +8,12 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from listing_vibes.errors import VibesError, sentence_of
 from listing_vibes.serving.database import Busy
-from listing_vibes.serving.events import Accepted, EventLog, PostedEvent
+from listing_vibes.serving.events import Accepted, EventLog, PostedEvent, event_rows
 from listing_vibes.serving.experiment.interleaving import answer_by_both
 from listing_vibes.serving.experiment.setup import Setup
 from listing_vibes.serving.impressions import ImpressionLog, impression_row
@@ -73,6 +74,20 @@ class Service:
             self.queues.append(self.records)
         self._add_gauges()
 
+    def without_paths(self, text: str) -> str:
+        """Return an error without the paths and addresses of this server, which are none of a client's business."""
+        names = {log.database.name: "the database" for log in self.logs}
+        for current in (self.current, *([self.experiment[1]] if self.experiment else [])):
+            run = current.state.run
+            paths = {run.path: "this run", run.folder: "this run"}
+            if run.has_market:
+                paths |= {run.market.path: "this market", run.market.tables: "this market"}
+            names |= {str(shown): name for path, name in paths.items() for shown in (path, path.resolve())}
+        for shown in sorted(names, key=len, reverse=True):
+            if os.sep in shown:  # a name without a folder may be any word of the sentence
+                text = text.replace(shown, names[shown])
+        return f"T{text[1:]}" if text.startswith("this ") else text
+
     def refuse_all(self) -> None:
         """Refuse all pending requests."""
         for queue in self.queues:
@@ -84,16 +99,19 @@ class Service:
         for log in self.logs:
             log.database.close()
 
-    async def make_list(self, query: SimilarQuery | RecommendQuery, subject: str | None) -> Results:
-        """Return a list and record it if the service has impressions, see `ListRequest`."""
-        request = ListRequest(query, subject, secrets.token_hex(12) if self.impressions is not None else "")
+    async def make_list(
+        self, query: SimilarQuery | RecommendQuery, subject: str | None, is_shown: bool = True
+    ) -> Results:
+        """Return a list, and record it if it is shown to a user and the service has impressions, see `ListRequest`."""
+        is_recorded = is_shown and self.impressions is not None
+        request = ListRequest(query, subject, secrets.token_hex(12) if is_recorded else "")
         if type(query) is RecommendQuery and self.events is not None:
             try:
-                request = request._replace(posted=await self.recent.ask(subject or ""))
+                request = replace(request, posted=await self.recent.ask(request.subject or ""))
             except VibesError as error:  # the list uses the run's events only
                 self._log(error)
         served = await (self.explained if query.explain else self.lists).ask(request)
-        if self.impressions is not None:
+        if is_recorded:
             await self._record(request, served)
         return served.results
 
@@ -104,13 +122,7 @@ class Service:
             Busy: they could not be stored in time; the log has the reason.
             VibesError: an event is invalid; then none is stored.
         """
-        market, rows = self.current.state.run.market, []
-        for number, event in enumerate(events, start=1):
-            try:
-                rows.append(event.row(market))
-            except VibesError as error:
-                prefix = f"Event {number} of {len(events)}: " if len(events) > 1 else ""
-                raise VibesError(f"{prefix}{error}") from error
+        rows = await asyncio.to_thread(event_rows, events, self.current.state.run.market)
         try:
             return await self.posts.ask(rows)
         except VibesError as error:  # clients do not learn where the database is
