@@ -221,7 +221,7 @@ def test_ids_may_have_slashes(tmp_path):
 def test_ids_are_read_alike_in_paths_histories_rules_and_events(tmp_path):
     table = pd.DataFrame({"listing_id": [1, 2, 3, 4], "price": [1.0, 2.0, 3.0, 4.0], "kind": [*"aabb"]})
     events = pd.DataFrame({"user_id": [7], "listing_id": [1], "timestamp": ["2024-01-01"]})
-    market = Market.from_frames(table, events, path=tmp_path / "market")
+    market = Market.from_frames(table, events).save(tmp_path / "market")
     embed_market(market, tmp_path / "run", None)
     with serving(app_of(tmp_path / "run", tmp_path / "events")) as client:
         for first, second in (
