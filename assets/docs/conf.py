@@ -13,6 +13,7 @@ project, release = "Listing Vibes", __version__
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build", "reference/generated/rules.md"]
 html_theme, html_title = "furo", "Listing Vibes"
+html_search_scorer = str(Path(__file__).with_name("search_scores.js"))
 myst_heading_anchors = 3
 nb_execution_mode = "off"
 napoleon_google_docstring, napoleon_numpy_docstring = True, False
