@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from listing_vibes.demo import shipped
 from listing_vibes.errors import VibesError
+from listing_vibes.features.photos.vectors import load_photo_vectors, photo_center
 from listing_vibes.insight.beats import five_beats
 from listing_vibes.insight.comparison import compare
 from listing_vibes.insight.disagreements import LISTED, SHOWN, first_lists, usual_baseline
@@ -24,6 +25,7 @@ from listing_vibes.model.settings import Settings
 from listing_vibes.progress import Stage
 from listing_vibes.run.engine import load_prepared
 from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import load_photo_center
 from listing_vibes.training.train import train
 from studio import bundle
 
@@ -44,7 +46,7 @@ def vibes(demo) -> np.ndarray:
 
 
 def size(folder: Path) -> float:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / MIB
+    return sum(path.stat().st_size for path in (folder, *folder.rglob("*")) if path.is_file()) / MIB
 
 
 def test_it_is_as_large_as_it_says_and_no_larger_than_it_may_be(demo):
@@ -55,6 +57,13 @@ def test_it_is_as_large_as_it_says_and_no_larger_than_it_may_be(demo):
     span = market.events["timestamp"].max() - market.events["timestamp"].min()
     assert span >= pd.Timedelta(weeks=11.9)
     assert size(shipped.ROOT / "photos") <= 45 and size(demo.path) <= 25
+
+
+def test_its_photo_vectors_ship_so_that_no_photo_is_embedded_again(demo, tmp_path, monkeypatch):
+    monkeypatch.setenv("LISTING_VIBES_CACHE", str(tmp_path))
+    photos = load_photo_vectors(demo.market.path, demo.market.photos, demo.manifest.photo_encoder)
+    assert photos.ok.all() and size(shipped.ROOT / "photo_vectors.safetensors") <= 9
+    np.testing.assert_allclose(photo_center(photos), load_photo_center(demo.path), atol=1e-4)
 
 
 @pytest.mark.slow

@@ -27,7 +27,7 @@ from listing_vibes.evaluation.run_evaluation import evaluate_run
 from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.features.photos.tail import load_photo_encoder
 from listing_vibes.features.photos.trainable import LITE0
-from listing_vibes.features.photos.vectors import PhotoVectors, embed_photos
+from listing_vibes.features.photos.vectors import PhotoVectors, embed_photos, ship_vectors
 from listing_vibes.insight.beats import FILE as BEATS
 from listing_vibes.insight.beats import five_beats
 from listing_vibes.insight.comparison import compare
@@ -115,6 +115,7 @@ def finish(demo: DemoMarket, run: Path, report: Report) -> Run:
     report(Stage("classifying the photos"))
     PhotoSearch.make(opened)
     ship_caches(opened)
+    ship_vectors(demo.market.path, demo.market.photos, demo.photos.encoder)
     return opened
 
 

@@ -61,6 +61,11 @@ class VectorCache:
     def __contains__(self, key: bytes) -> bool:
         return key in self._keys
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no vector is stored."""
+        return not self._keys
+
     def recall(self, name: str, stamp: str) -> Entry | None:
         """Return the entry of an unchanged name; None where its file has to be read."""
         entry = self._names.get(name)

@@ -1,6 +1,7 @@
 """Embedding a market's photos: each content once, whatever happens, and broken files named."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,9 +12,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from listing_vibes.errors import VibesError
 from listing_vibes.features.photos import vectors as module
 from listing_vibes.features.photos.looks import Looks, class_names, load_looks, save_looks
-from listing_vibes.features.photos.vectors import NOT_EMBEDDED, embed_photos, load_photo_vectors
+from listing_vibes.features.photos.vectors import NOT_EMBEDDED, embed_photos, load_photo_vectors, ship_vectors
 from listing_vibes.market import photo_files
 from listing_vibes.progress import Counted
 
@@ -246,3 +248,20 @@ def test_the_classes_are_those_of_imagenet():
     names = class_names()
     assert len(names) == 1000
     assert names[760].startswith("refrigerator, icebox: ") and names[564].startswith("four-poster: a bed")
+
+
+def test_a_copy_of_a_market_that_ships_its_vectors_embeds_only_other_photos(market, tmp_path):
+    first = embed_photos(market, TEN, ColorEncoder())
+    ship_vectors(market, TEN, "color-1")
+    shutil.copytree(market, tmp_path / "copy", ignore=shutil.ignore_patterns(".cache"))
+    loaded = load_photo_vectors(tmp_path / "copy", TEN, "color-1")
+    np.testing.assert_array_equal(loaded.vectors, first.vectors)
+    paint(tmp_path / "copy", "new.png", (9, 9, 9))
+    encoder, other = ColorEncoder(), ColorEncoder("color-2")
+    embed_photos(tmp_path / "copy", pd.concat([TEN, table("photos/new.png")]), encoder)
+    embed_photos(tmp_path / "copy", TEN, other)
+    assert (encoder.count, other.count) == (1, 10)
+    (market / module.SHIPPED).write_bytes(b"damaged")
+    shutil.rmtree(market / ".cache")
+    with pytest.raises(VibesError, match=module.SHIPPED):
+        load_photo_vectors(market, TEN, "color-1")

@@ -4,12 +4,15 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from PIL import Image
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from listing_vibes.cores import cores
 from listing_vibes.errors import VibesError, printable
@@ -17,11 +20,14 @@ from listing_vibes.features.vector_cache import Entry, VectorCache
 from listing_vibes.market import photo_files
 from listing_vibes.market.caches import market_cache
 from listing_vibes.market.columns import Columns
+from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.photo_decoding import open_photo
 from listing_vibes.market.photo_files import PhotoProblem
 from listing_vibes.progress import Counted, Notice, Report, silent
 
 NOT_EMBEDDED = "it is not embedded yet (`vibes embed` does it)"
+#: Vectors that come with a market in its folder.
+SHIPPED = "photo_vectors.safetensors"
 #: Photos per call of the encoder, while threads decode the next ones.
 BATCH = 32
 
@@ -189,8 +195,8 @@ def embed_photos(
     Raises:
         VibesError: there is no column `path`, the disk is full, or the cache cannot be written.
     """
-    root, paths = cache_root(market_path, cache), photo_paths(photos)
-    job = PhotoPass(market_path, VectorCache(root, encoder.name, encoder.width), encoder)
+    paths = photo_paths(photos)
+    job = PhotoPass(market_path, photo_cache(market_path, encoder.name, encoder.width, cache), encoder)
     job.run(paths, report)
     return job.gather(paths)
 
@@ -204,7 +210,7 @@ def load_photo_vectors(market_path: Path, photos: pd.DataFrame, encoder_name: st
         VibesError: there is no column `path`, or the cache is damaged.
     """
     paths = photo_paths(photos)
-    job = PhotoPass(market_path, VectorCache(cache_root(market_path), encoder_name, None))
+    job = PhotoPass(market_path, photo_cache(market_path, encoder_name))
     if job.store.width is None:
         return None
     job.run(paths)
@@ -235,6 +241,39 @@ def photo_paths(photos: pd.DataFrame) -> list[str]:
     if Columns.PATH not in photos:
         raise VibesError(f"The photos table has no column {Columns.PATH!r}; add it with each photo's file.")
     return [cell if isinstance(cell, str) else "" for cell in photos[Columns.PATH]]
+
+
+def photo_cache(
+    market_path: Path, encoder: str, width: int | None = None, cache: Path | None = None
+) -> VectorCache:
+    """Return the cache of the vectors of a market's photos; a new one begins with those that the market came with."""
+    store, file = VectorCache(cache_root(market_path, cache), encoder, width), Path(market_path) / SHIPPED
+    if store.is_empty and file.is_file():
+        try:
+            with safe_open(file, "np") as stored:
+                if (stored.metadata() or {}).get("encoder") == encoder:
+                    keys, vectors = stored.get_tensor("keys"), stored.get_tensor("vectors")
+                    store.width = vectors.shape[1] if width is None else width
+                    with suppress(VibesError):  # the market is only read
+                        store.write(
+                            {key.tobytes(): vector for key, vector in zip(keys, vectors, strict=True)}
+                        )
+        except SafetensorError as error:
+            raise VibesError(
+                f"{file} is damaged ({error}); remove it, and its photos are embedded."
+            ) from error
+    return store
+
+
+def ship_vectors(market_path: Path, photos: pd.DataFrame, encoder_name: str) -> None:
+    """Write the cached vectors (P, width) of a market's photos by their content (P, 32) into its folder, for those who copy it."""
+    job = PhotoPass(market_path, photo_cache(market_path, encoder_name))
+    job.run(photo_paths(photos))
+    keys = sorted(set(job.keys.values()))
+    vectors, _ = job.store.gather(keys)
+    arrays = {"keys": np.frombuffer(b"".join(keys), np.uint8).reshape(-1, 32), "vectors": vectors}
+    with atomic_path(Path(market_path) / SHIPPED) as temporary:
+        save_file(arrays, temporary, {"encoder": encoder_name})
 
 
 def cache_root(market_path: Path, cache: Path | None = None) -> Path:
