@@ -17,6 +17,7 @@ EXTRAS = {
         "train": "torch torchvision accelerate safetensors timm transformers sklearn umap implicit matplotlib diffusers optuna",
         "app": "streamlit starlette plotly",
         "serve": "fastapi uvicorn prometheus_client httptools uvloop",
+        "mcp": "mcp mcp_types",
         "export": "onnx onnxscript onnxruntime openvino pymilvus",
         "sources": "fsspec sqlalchemy psycopg",
         "ray": "ray",

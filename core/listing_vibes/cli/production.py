@@ -203,6 +203,7 @@ def forget(run: options.RunPath, users: Forgotten, also: Also = None) -> None:
 Other = Annotated[Path | None, typer.Argument(metavar="[OTHER]", help="a second run", show_default=False)]
 EVENTS = "accept events at POST /events and store them in a database: a folder, a file, or postgresql://..."
 Impressions = Annotated[str | None, typer.Option(metavar="PLACE", help="record every response in a database")]
+MCP = "serve an assistant on stdin and stdout instead, by the Model Context Protocol; of the options, --blend holds"
 OtherBlend = Annotated[str | None, typer.Option(metavar="PARTS", help="as --blend, for the second run")]
 
 
@@ -218,12 +219,17 @@ def serve(
     impressions: Impressions = None,
     hash_users: Annotated[bool, typer.Option("--hash-users", help="store users as keyed hashes")] = False,
     other_blend: OtherBlend = None,
+    mcp: Annotated[bool, typer.Option("--mcp", help=MCP)] = False,
 ) -> None:
     """Serve similar, recommend and embed over HTTP, always with the newest version of the run; see /docs.
 
     If LISTING_VIBES_TOKEN is set, requests must carry that token. LISTING_VIBES_ALLOWED_HOSTS lists host names that are
     allowed in addition to localhost and numeric addresses.
     """
+    if mcp:
+        with needs("Serving an assistant", "mcp"):
+            from listing_vibes.serving.mcp_server import make_server
+        return make_server(run, blend).run("stdio")
     with needs("Serving", "serve"):
         from listing_vibes.serving.service.access import Access, exposure_warning
         from listing_vibes.serving.service.server import ServiceSettings
