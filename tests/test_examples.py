@@ -44,7 +44,7 @@ FACES = [
     "listing_vibes.insight.selection.pages:selection",
     "listing_vibes.serving.monitor.monitor:monitor",
     "listing_vibes.evaluation.result:Evaluation.frame",
-    "listing_vibes.run.folder:RunFolder.open",
+    "listing_vibes.run.run:Run.open",
     "listing_vibes.run.run:Run.similar",
     "listing_vibes.run.run:Run.recommend",
     "listing_vibes.model.convert:from_transformers",

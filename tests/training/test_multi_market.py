@@ -120,7 +120,7 @@ def test_a_market_that_took_no_part_is_seen_from_inside_and_tested_by_its_own_ti
         dear, market.events, path=tmp_path / "dear", config=market.config.model_dump()
     )
     embed_market(inflated, tmp_path / "d", None, path)
-    assert (Run.open(tmp_path / "d").stored("model") == new.stored("model")).all()
+    assert (Run.open(tmp_path / "d").stored_vectors("model") == new.stored_vectors("model")).all()
 
 
 @pytest.mark.slow

@@ -26,7 +26,6 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.run.histories import HistoryBatch
 from listing_vibes.run.newcomers import Newcomers, attribute_space, encode_attributes, load_run_encoder
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import load_photo_center
 
 NEWEST = 30  # number of newest events that are left out one by one; older ones add little
 CACHED = 2_000  # number of cached listings per run, with their vectors without each part
@@ -186,7 +185,7 @@ def listing_photos(run: Run, row: int) -> tuple[np.ndarray, np.ndarray]:
     rows = _photo_rows(run).get(run.listing_ids[row], np.arange(0))
     if not len(rows):
         return rows, np.zeros((0, 1), np.float32)
-    cached, center = _cached_vectors(run), load_photo_center(run.folder)
+    cached, center = _cached_vectors(run), run.photo_center
     if center is None:
         raise VibesError(
             "The vectors of the photos are not available; make a run with them by `vibes embed`."

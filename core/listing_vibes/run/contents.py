@@ -18,6 +18,8 @@ from listing_vibes.run.manifest import FileFacts, Manifest
 
 #: Ids and vectors of all listings.
 LISTINGS = "listings.safetensors"
+#: The mean photo vector (w,) of the market, the origin of its photo space.
+CENTER = "photo_center.npy"
 #: Computed from the other files if it is missing or damaged.
 DERIVED = "prepared.safetensors"
 #: The files of a state.
@@ -104,6 +106,26 @@ def read_spaces(path: Path, widths: Mapping[str, int] | None = None) -> dict[str
         if vectors.dtype.kind != "f" or vectors.shape != expected:
             raise damaged(path, f"{name} is {vectors.dtype} {vectors.shape}, not floats {expected}")
     return arrays
+
+
+def save_spaces(
+    run: Path, ids: np.ndarray, spaces: Mapping[str, np.ndarray], center: np.ndarray | None = None
+) -> None:
+    """Write `listings.safetensors`, with `ids` (L,) and float16 embeddings in listing order, and the `center` of photos if given."""
+    if center is not None:
+        with atomic_path(run / CENTER) as temporary, temporary.open("wb") as stream:
+            np.save(stream, center)
+    vectors = {name: item.astype(np.float16) for name, item in spaces.items()}
+    save_arrays(run / LISTINGS, {"listing_id": ids} | vectors)
+
+
+def load_photo_center(run: Path) -> np.ndarray | None:
+    """Return the center (w,) that `save_spaces` wrote; None if it is missing or damaged."""
+    try:
+        center: np.ndarray = np.load(run / CENTER, allow_pickle=False)
+    except (OSError, ValueError):
+        return None
+    return center if center.ndim == 1 and center.dtype == np.float32 and np.isfinite(center).all() else None
 
 
 def damaged(path: Path, reason: object) -> VibesError:

@@ -1,6 +1,8 @@
 """Descriptions of a run in sentences, and of ranked listings as a table: title, the first attributes, the score."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,10 +15,12 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.titles import is_code
 from listing_vibes.model.settings import Resolved
 from listing_vibes.run.conditions import explain_unmet
-from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.market_state import MarketMismatch
 from listing_vibes.run.rules import Rules
 from listing_vibes.words import cut
+
+if TYPE_CHECKING:
+    from listing_vibes.run.run import Run
 
 ATTRIBUTES = 4  # of a listing in a table
 
@@ -29,7 +33,7 @@ def default_blend_sentence(settings: Resolved) -> str:
     return f" Scores are a blend: {settings.blend.note}{trained}."
 
 
-def list_sentence(run: RunFolder, recommended: pd.DataFrame, blend: str | None = None) -> str:
+def list_sentence(run: Run, recommended: pd.DataFrame, blend: str | None = None) -> str:
     """Return how a list of recommendations was made with the requested `blend`; empty if by the model only."""
     if not len(recommended):
         return ""
@@ -37,11 +41,11 @@ def list_sentence(run: RunFolder, recommended: pd.DataFrame, blend: str | None =
         return "There is no history, so these are popular and recent listings; give a history with --history FILE."
     blended = default_blend_sentence(run.manifest.settings)
     if not run.has_model:
-        return f"{run.path} has no trained model: this list holds untrained neighbors of the history, by {run.spaces[0]}.{blended}"
+        return f"{run.label} has no trained model: this list holds untrained neighbors of the history, by {run.spaces[0]}.{blended}"
     return f"{blended.strip()} Use --blend nothing for the model only." if blended and blend is None else ""
 
 
-def explain_empty(run: RunFolder, rules: Rules) -> str:
+def explain_empty(run: Run, rules: Rules) -> str:
     """Return why a list by `rules` has no listing, and what to do."""
     if (sentence := explain_unmet(run.market, rules)) is not None:
         return f"No listing found: {sentence[0].lower()}{sentence[1:]}"
@@ -51,7 +55,7 @@ def explain_empty(run: RunFolder, rules: Rules) -> str:
     )
 
 
-def describe_listings(run: RunFolder, ranked: pd.DataFrame) -> pd.DataFrame:
+def describe_listings(run: Run, ranked: pd.DataFrame) -> pd.DataFrame:
     """Return `ranked` (listing_id, score) with the title, a few short attributes, words before codes, and the price.
 
     Without the market's tables, `ranked` is returned unchanged.
@@ -78,7 +82,7 @@ def describe_listings(run: RunFolder, ranked: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def with_titles(run: RunFolder, ranked: pd.DataFrame) -> pd.DataFrame:
+def with_titles(run: Run, ranked: pd.DataFrame) -> pd.DataFrame:
     """Return `ranked` with a last column `title`, if the market is available and its listings have titles.
 
     `attrs["market_changed"]` is True if the market changed since the run was written.
@@ -94,7 +98,7 @@ def with_titles(run: RunFolder, ranked: pd.DataFrame) -> pd.DataFrame:
     return ranked.assign(title=titles.tolist())
 
 
-def _market(run: RunFolder) -> Market | None:
+def _market(run: Run) -> Market | None:
     """Return the run's market, or None if it is not available, since a list of ids does not need it.
 
     Raises:

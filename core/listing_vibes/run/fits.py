@@ -1,43 +1,48 @@
 """The files of `vibes evaluate`: the fitted blends in `serving.json`, and the schema of `metrics.json`."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, Field, StrictFloat, StrictInt, StrictStr, TypeAdapter
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.documents import read_json, write_json
 from listing_vibes.market.durable import copy_file
-from listing_vibes.model.settings import BlendWeights, Resolved
+from listing_vibes.model.settings import BlendWeights
 from listing_vibes.run.versions import results_of
 from listing_vibes.scoring.ranking_names import blend_parts
+
+if TYPE_CHECKING:
+    from listing_vibes.run.run import Run
 
 FILE = "serving.json"
 #: The value of `--blend` for the model only.
 NOTHING = "nothing"
 
 
-def serving_fit(run: Path, settings: Resolved, blend: str | None) -> BlendWeights | None:
-    """Return the weights of a requested blend: "recency", "neighbors" or "ids", joined by + in any order, as `vibes evaluate` fitted
-    them; the default ones for None, and no weights for "nothing".
+def choose_fit(run: Run, blend: str | None) -> BlendWeights | None:
+    """Return the weights of a requested blend of a run: "recency", "neighbors" or "ids", joined by + in any order, as `vibes evaluate`
+    fitted them; the default ones for None, and no weights for "nothing".
 
     Raises:
         VibesError: the run has no such blend.
     """
     if blend is None:
-        return settings.blend
+        return run.manifest.settings.blend
     if blend == NOTHING:
         return None
-    fits = {frozenset(blend_parts(fit.name).split("+")): fit for fit in load_fits(run)}
+    fits = {frozenset(blend_parts(fit.name).split("+")): fit for fit in run.fits}
     query = frozenset(part.strip() for part in blend.split("+"))
     if query in fits:
         return fits[query]
     if fits:
         names = ", ".join(blend_parts(fit.name) for fit in fits.values())
-        raise VibesError(f"Option --blend is '{blend}'; {run} has {names}.")
+        raise VibesError(f"Option --blend is '{blend}'; {run.label} has {names}.")
     raise VibesError(
-        f"{run} has no fitted blends, so --blend {blend} is not possible; fit them with `vibes evaluate` (for a refit, evaluate "
+        f"{run.label} has no fitted blends, so --blend {blend} is not possible; fit them with `vibes evaluate` (for a refit, evaluate "
         "the run that it repeats before)."
     )
 

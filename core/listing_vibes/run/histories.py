@@ -1,10 +1,12 @@
 """Queries to a run: users and listings by id, and histories given as ids, events, tables or files."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -16,7 +18,9 @@ from listing_vibes.market.io import read_table
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.moments import to_moments
 from listing_vibes.market.values import as_ids, id_text, to_numbers
-from listing_vibes.run.folder import RunFolder
+
+if TYPE_CHECKING:
+    from listing_vibes.run.run import Run
 
 
 class Event(NamedTuple):
@@ -45,7 +49,7 @@ class HistoryBatch(NamedTuple):
         return np.asarray(self.start == self.end)
 
 
-def of_users(run: RunFolder, users: Sequence[str], before: int | None) -> HistoryBatch:
+def of_users(run: Run, users: Sequence[str], before: int | None) -> HistoryBatch:
     """Return the histories of users, with their events before a moment (None: all events); empty for an unknown user."""
     log, numbers = run.log, run.user_number
     ends = [log.history_at(numbers[user], before) if user in numbers else (0, 0) for user in users]
@@ -53,13 +57,13 @@ def of_users(run: RunFolder, users: Sequence[str], before: int | None) -> Histor
     return HistoryBatch(log, bounds[:, 0], bounds[:, 1])
 
 
-def history_ends(run: RunFolder, at: int) -> np.ndarray:
+def history_ends(run: Run, at: int) -> np.ndarray:
     """Return (U,) where the history of each user of a run ends at a moment."""
     log = run.log
     return np.asarray(log.start[:-1] + np.bincount(log.user[log.time < at], minlength=len(log.users)))
 
 
-def last_active(run: RunFolder, at: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def last_active(run: Run, at: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the users with an event before a moment, most recently active first, and the rows of their histories, each (U,)."""
     log, start, end = run.log, run.log.start[:-1], history_ends(run, at)
     users = np.flatnonzero(end > start)
@@ -67,7 +71,7 @@ def last_active(run: RunFolder, at: int) -> tuple[np.ndarray, np.ndarray, np.nda
     return users, start[users], end[users]
 
 
-def user_number(run: RunFolder, user: str) -> int:
+def user_number(run: Run, user: str) -> int:
     """Return the number of a user in the run's log.
 
     Raises:
@@ -75,11 +79,11 @@ def user_number(run: RunFolder, user: str) -> int:
     """
     number = run.user_number.get(user)
     if number is None:
-        raise NotThere(f"There is no user '{user}' in {run.path}; check the id.")
+        raise NotThere(f"There is no user '{user}' in {run.label}; check the id.")
     return number
 
 
-def of_histories(run: RunFolder, histories: Sequence[History]) -> HistoryBatch:
+def of_histories(run: Run, histories: Sequence[History]) -> HistoryBatch:
     """Return histories of given events, some of which may be empty.
 
     Raises:
@@ -112,7 +116,7 @@ def of_histories(run: RunFolder, histories: Sequence[History]) -> HistoryBatch:
     return HistoryBatch(log, start, end)
 
 
-def events_at(run: RunFolder, rows: np.ndarray) -> list[Event]:
+def events_at(run: Run, rows: np.ndarray) -> list[Event]:
     """Return the events at rows (n,) of the run's log."""
     log, actions = run.log, [*run.log.actions, None]  # The code -1 is an unknown action.
     cells = zip(log.listing[rows], log.action[rows], log.duration[rows].tolist(), strict=True)
@@ -198,7 +202,7 @@ def parse_listings(listings: Any) -> tuple[list[str], bool]:
     return [_parse_id(item) for item in ([listings] if members is None else members)], members is None
 
 
-def named_rows(run: RunFolder, ids: Sequence[str], rule: str) -> np.ndarray:
+def named_rows(run: Run, ids: Sequence[str], rule: str) -> np.ndarray:
     """Return (n,) int64 rows of the listings that a rule names, each once.
 
     Raises:
@@ -208,12 +212,12 @@ def named_rows(run: RunFolder, ids: Sequence[str], rule: str) -> np.ndarray:
     for item in ids:
         if item not in run.listing_row:
             raise VibesError(
-                f"Rule {rule} names '{item}', which is not a listing of {run.path}; give ids of its listings."
+                f"Rule {rule} names '{item}', which is not a listing of {run.label}; give ids of its listings."
             )
     return np.array([run.listing_row[item] for item in dict.fromkeys(ids)], np.int64)
 
 
-def parse_queries(run: RunFolder, queries: Any) -> tuple[list[str] | list[History], bool]:
+def parse_queries(run: Run, queries: Any) -> tuple[list[str] | list[History], bool]:
     """Return the users (as ids) and histories that `Run.recommend` is called with, and whether the query is a single one.
 
     A list of ids is read as several users if all are users, and as one history if all are listings. In a list of lists or frames
@@ -238,7 +242,7 @@ def parse_queries(run: RunFolder, queries: Any) -> tuple[list[str] | list[Histor
         user = _parse_id(queries)
         if user not in run.user_number and user in run.listing_row:
             raise NotThere(
-                f"There is no user '{user}' in {run.path}, but a listing with this id; request similar listings, or give the history ['{user}']."
+                f"There is no user '{user}' in {run.label}, but a listing with this id; request similar listings, or give the history ['{user}']."
             )
         return [user], True
     if all(isinstance(member, Event | Mapping) for member in members):  # An empty list is an empty history.
@@ -255,7 +259,7 @@ def parse_queries(run: RunFolder, queries: Any) -> tuple[list[str] | list[Histor
     if all(are_users) != all(are_listings) or (any(are_users) and not any(are_listings)):
         return list(ids), False
     raise NotThere(
-        f"{str(ids[:3])[:-1]}, ...] are not all users or all listings of {run.path}, or both; give users as a frame with the column "
+        f"{str(ids[:3])[:-1]}, ...] are not all users or all listings of {run.label}, or both; give users as a frame with the column "
         f'{C.USER}, or a history as [{{"{C.LISTING}": ...}}, ...].'
     )
 

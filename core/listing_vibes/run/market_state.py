@@ -12,7 +12,7 @@ from listing_vibes.market.market import Market
 from listing_vibes.words import count
 
 if TYPE_CHECKING:
-    from listing_vibes.run.folder import RunFolder
+    from listing_vibes.run.run import Run
 
 
 class MarketMismatch(VibesError):
@@ -23,7 +23,7 @@ class MarketChanged(VibesWarning):
     """The market of a run changed since the run was written."""
 
 
-def changed_sentence(run: RunFolder) -> str:
+def changed_sentence(run: Run) -> str:
     """Return the warning for a run whose market changed."""
     return (
         f"The tables of {run.market_on_disk.path} changed since {run.path} was written, so its lists and figures may be out of "
@@ -31,7 +31,7 @@ def changed_sentence(run: RunFolder) -> str:
     )
 
 
-def market_of_run(run: RunFolder) -> Market:
+def market_of_run(run: Run) -> Market:
     """Return the market of a run restricted to the run's listings, in the run's order; warn if it changed.
 
     Raises:
@@ -56,5 +56,5 @@ def market_of_run(run: RunFolder) -> Market:
     return replace(market, listings=listings, photos=photos, events=events)
 
 
-def _embed_again(run: RunFolder) -> str:
+def _embed_again(run: Run) -> str:
     return f"vibes embed {run.market_on_disk.path} {run.path}"

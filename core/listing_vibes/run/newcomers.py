@@ -29,7 +29,6 @@ from listing_vibes.market.attribute_types import Attribute, type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import load_photo_center
 
 #: Sets of photos whose vectors are cached, since successive calls mostly change a value and not the photos.
 PHOTO_SETS = 4
@@ -86,7 +85,7 @@ class Newcomers:
         with TemporaryDirectory(prefix="vibes-") as folder:
             market = new_listings(run.market, [cells], photos, Path(folder))
             if photos and encoder:
-                shown, center = self._embed(market, photos, encoder), load_photo_center(run.folder)
+                shown, center = self._embed(market, photos, encoder), run.photo_center
                 newcomer.broken.extend((int(Path(path).name), reason) for path, reason in shown.broken)
                 if "photos" in requested and shown.ok.any() and center is not None:
                     centered = np.asarray(shown.vectors[shown.ok], np.float32) - center

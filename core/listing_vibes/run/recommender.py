@@ -4,8 +4,11 @@ The steps are: score, mask, one greedy pass for the rules, top k. Pages, command
 module, so that equal queries give equal lists.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,7 +17,6 @@ from listing_vibes.market.log import EventLog, ranges
 from listing_vibes.market.splits import Queries
 from listing_vibes.market.values import sample_rows
 from listing_vibes.run.conditions import Groups
-from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.histories import history_ends, named_rows
 from listing_vibes.run.ranking import (
     CandidateRanker,
@@ -37,6 +39,9 @@ from listing_vibes.scoring.recency import RecentEvents
 from listing_vibes.scoring.scorer import VectorScorer
 from listing_vibes.search.approximate import QUERIES, CandidateIndex, choose_index
 from listing_vibes.search.index import EXACT_TO
+
+if TYPE_CHECKING:
+    from listing_vibes.run.run import Run
 
 #: Scores in memory at a time.
 HELD = 16_000_000
@@ -61,7 +66,7 @@ class Recommender:
 
     def __init__(
         self,
-        run: RunFolder,
+        run: Run,
         space: str,
         rules: Rules,
         additions: RunBlend | None = None,
@@ -302,7 +307,7 @@ class Recommender:
         return self._candidates.get(self.run.counted_at(at), make)
 
 
-def popular_order(run: RunFolder, moment: int) -> tuple[np.ndarray, np.ndarray]:
+def popular_order(run: Run, moment: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the order of popular and recent listings (L,), highest first, and their recent events (L,), both float32.
 
     Listings with more events in the last `RECENT_DAYS` days come first (without timestamps: among the last events of each
@@ -319,10 +324,10 @@ def popular_order(run: RunFolder, moment: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @cached_per_object
-def _recent_events(run: RunFolder) -> RecentEvents:
+def _recent_events(run: Run) -> RecentEvents:
     return RecentEvents.of(run.log, run.log.is_positive)
 
 
 @cached_per_object
-def _popular_cache(run: RunFolder) -> Cache[int, tuple[np.ndarray, np.ndarray]]:
+def _popular_cache(run: Run) -> Cache[int, tuple[np.ndarray, np.ndarray]]:
     return Cache(MOMENTS)

@@ -1,6 +1,9 @@
 """A blend over a run: its features, prepared for lists."""
 
+from __future__ import annotations
+
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -8,7 +11,6 @@ from listing_vibes.cache import Cache
 from listing_vibes.errors import VibesError
 from listing_vibes.market.log import EventLog
 from listing_vibes.model.settings import BlendWeights
-from listing_vibes.run.folder import RunFolder
 from listing_vibes.scoring.baselines import BASELINES
 from listing_vibes.scoring.blend import Blend, Moment, moments_of
 from listing_vibes.scoring.interactions import IdModel, Interactions
@@ -16,6 +18,9 @@ from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.text_space import text_vectors
 from listing_vibes.scoring.tuning import DECAYS
+
+if TYPE_CHECKING:
+    from listing_vibes.run.run import Run
 
 #: Moments whose gains and masks are cached.
 MOMENTS = 5
@@ -29,7 +34,7 @@ class RunBlend:
             all wanted events, as in serving.
     """
 
-    def __init__(self, run: RunFolder, fit: BlendWeights, train: np.ndarray | None = None) -> None:
+    def __init__(self, run: Run, fit: BlendWeights, train: np.ndarray | None = None) -> None:
         self.run, self.fit, self._train = run, fit, train
 
     def scorer(self, model: Scorer | None, log: EventLog) -> Blend:
@@ -68,7 +73,7 @@ class RunBlend:
         if space == "text":
             vectors = text_vectors(run.market, run.log.counts(self._fitting_events) > 0)
         if vectors is None:
-            raise VibesError(f"{run.path} has no {space} vectors for neighbors; evaluate it again.")
+            raise VibesError(f"{run.label} has no {space} vectors for neighbors; evaluate it again.")
         return VectorNeighbors.of(vectors, run.log, name=name)
 
     @cached_property
@@ -76,7 +81,7 @@ class RunBlend:
         models = {item.name: item for item in BASELINES.values() if issubclass(item, IdModel)}
         if self.fit.ids not in models:
             raise VibesError(
-                f"{self.run.path} was evaluated with the id model '{self.fit.ids}', which is unknown; evaluate it again."
+                f"{self.run.label} was evaluated with the id model '{self.fit.ids}', which is unknown; evaluate it again."
             )
         interactions = Interactions.of(self.run.log, self._fitting_events)
         seed = self.run.manifest.settings.seed

@@ -1,9 +1,12 @@
 """Changes of scores by rules: boosts that decay, style directions (the rule `dial`), and the similarity to unwanted listings."""
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import takewhile
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 import numpy as np
@@ -14,11 +17,13 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.values import id_text
 from listing_vibes.run.conditions import KILOMETERS, LOCATION, NUMBER, measure_distance, read_location
-from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run_blend import MOMENTS
 from listing_vibes.scoring.deviations import deviations
 from listing_vibes.scoring.unwanted import NOT, likeness
+
+if TYPE_CHECKING:
+    from listing_vibes.run.run import Run
 
 BOOST = re.compile(
     rf"\s*(?:fresh\s+(?P<new>{NUMBER})\s+(?P<age>{NUMBER})\s*(?P<clock>[dh])"
@@ -43,7 +48,7 @@ class ScoreMoves:
         unlike: (n,) int64 rows of the listings of `rules.unlike`.
     """
 
-    def __init__(self, run: RunFolder, space: str, rules: Rules, unlike: np.ndarray) -> None:
+    def __init__(self, run: Run, space: str, rules: Rules, unlike: np.ndarray) -> None:
         self.run, self.space, self._unlike = run, space, unlike
         self._boosts = [read_boost(run.market, text) for text in rules.boost]
         # Resolved now: lists are made in batches, which one unknown listing must not fail.
@@ -137,7 +142,7 @@ class Dial:
     more: tuple[str, ...]
     less: tuple[str, ...]
 
-    def resolve(self, run: RunFolder) -> "Dial":
+    def resolve(self, run: Run) -> Dial:
         """Return the dial with the ids as the tables of a run have them.
 
         Raises:
@@ -148,7 +153,7 @@ class Dial:
         for item in (*more, *less):
             if item not in run.listing_row or not available[run.listing_row[item]]:
                 raise VibesError(
-                    f"The dial '{self.name}' names '{item}', which is not a listing of {run.path} with a vector in the space "
+                    f"The dial '{self.name}' names '{item}', which is not a listing of {run.label} with a vector in the space "
                     f"'{self.space}'; leave it out."
                 )
         return replace(self, more=more, less=less)
@@ -183,7 +188,7 @@ def read_dial(text: str) -> Dial:
     return Dial(name, float(weight), space, more, less)
 
 
-def position(run: RunFolder, dial: Dial) -> np.ndarray:
+def position(run: Run, dial: Dial) -> np.ndarray:
     """Return the positions (L,) float32 of listings along a dial, in standard deviations from their mean; 0 without a vector.
 
     The direction is that of Fisher's linear discriminant with a shrunk covariance of all listings (Friedman 1989, "Regularized

@@ -18,13 +18,13 @@ from listing_vibes.features.photos.vectors import PhotoVectors, photo_center
 from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.durable import atomic_path, copy_file, only_writer
+from listing_vibes.market.durable import copy_file, only_writer
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, NoTrainingEvents
 from listing_vibes.model.settings import BlendWeights, Resolved
 from listing_vibes.progress import Notice, Report, silent
-from listing_vibes.run.contents import LISTINGS, is_sound, read_spaces, save_arrays, seal
+from listing_vibes.run.contents import LISTINGS, is_sound, read_spaces, save_spaces, seal
 from listing_vibes.run.engine import Engine, embedded_with, load_prepared, save_prepared, weights_digest
 from listing_vibes.run.manifest import DefaultSpace, Manifest, named_model
 from listing_vibes.run.scorer import default_weights
@@ -41,8 +41,6 @@ from listing_vibes.scoring.attribute_weights import weighted_attributes
 MODEL = ("model.safetensors", "vocabulary.json", "features.safetensors")
 #: The files that describe the markets of the training.
 ABOUT = ("seen.json",)
-#: The mean photo vector (w,) of the market, the origin of its photo space.
-CENTER = "photo_center.npy"
 
 
 def spaces_of(
@@ -114,31 +112,10 @@ def write_spaces(
 ) -> dict[str, np.ndarray]:
     """Write the embeddings of a market and the features of its model into a run folder, and return what `spaces_of` returns."""
     spaces = spaces_of(market, photos, engine, report, stored, attributes=attributes)
-    save_spaces(run, market, spaces, photos)
+    save_spaces(run, market.listings[C.LISTING].to_numpy(str), spaces, photo_center(photos))
     if engine is not None:
         save_prepared(run, engine.features, market.fingerprint)
     return spaces
-
-
-def save_spaces(
-    run: Path, market: Market, spaces: dict[str, np.ndarray], photos: PhotoVectors | None = None
-) -> None:
-    """Write `listings.safetensors`, with ids and float16 embeddings in listing order, and the center of `photos` if given."""
-    if (center := photo_center(photos)) is not None:
-        with atomic_path(run / CENTER) as temporary, temporary.open("wb") as stream:
-            np.save(stream, center)
-    ids = market.listings[C.LISTING].to_numpy(str)
-    vectors = {name: item.astype(np.float16) for name, item in spaces.items()}
-    save_arrays(run / LISTINGS, {"listing_id": ids} | vectors)
-
-
-def load_photo_center(run: Path) -> np.ndarray | None:
-    """Return the center (w,) that `save_spaces` wrote; None if it is missing or damaged."""
-    try:
-        center: np.ndarray = np.load(run / CENTER, allow_pickle=False)
-    except (OSError, ValueError):
-        return None
-    return center if center.ndim == 1 and center.dtype == np.float32 and np.isfinite(center).all() else None
 
 
 def library_versions() -> dict[str, str]:

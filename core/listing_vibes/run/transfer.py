@@ -82,7 +82,7 @@ def split_of_model(
     transfer: TransferReport | None,
     protocol: Protocol | None = None,
 ) -> Split:
-    """Return the split of a market's events for a model with the split `trained`; see `RunFolder.split`.
+    """Return the split of a market's events for a model with the split `trained`; see `Run.split`.
 
     Args:
         transfer: the report on the model's transfer to the market; None if it was trained on it.

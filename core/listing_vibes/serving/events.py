@@ -15,8 +15,8 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.moments import to_moments
 from listing_vibes.market.values import id_text
-from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.histories import Event, events_at
+from listing_vibes.run.run import Run
 from listing_vibes.serving.database import Database, events_table, parts
 
 #: Columns of a posted event.
@@ -125,7 +125,7 @@ class Accepted(BaseModel):
 class EventLog:
     """Log of posted events in a database that several services may share; `run` returns the state in use."""
 
-    def __init__(self, place: str | Path, run: Callable[[], RunFolder]) -> None:
+    def __init__(self, place: str | Path, run: Callable[[], Run]) -> None:
         self.database = Database(place, "--events", create=True, deadline_s=WRITE_S)
         self._run, self._last_time = run, 0
         self._ids: dict[str, str] = {}  # by the hashed name of a user
@@ -216,9 +216,7 @@ def read_events(database: Database, after: int = 0) -> Sequence[sql.Row[Any]]:
         return connection.execute(statement).all()
 
 
-def join_history(
-    run: RunFolder, user: str, posted: Sequence[sql.Row[Any]], before: int | None
-) -> list[Event]:
+def join_history(run: Run, user: str, posted: Sequence[sql.Row[Any]], before: int | None) -> list[Event]:
     """Return all events of a user before a moment, oldest first; empty if the run has all of them already.
 
     Events on listings that are not in the run and duplicates (with the same time, listing and action) are left out.

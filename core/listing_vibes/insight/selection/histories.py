@@ -6,8 +6,8 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.histories import Event
+from listing_vibes.run.run import Run
 
 MOST = 50  # events; a model reads no more of a history
 EVENT, PART = ",", "*"  # between events, and between the parts of one; both are escaped within a part
@@ -35,7 +35,7 @@ def as_text(events: Iterable[Event]) -> str:
     return EVENT.join([token(event) for event in events][-MOST:])
 
 
-def known_events(run: RunFolder, text: str) -> list[tuple[int, Event]]:
+def known_events(run: Run, text: str) -> list[tuple[int, Event]]:
     """Return (position, event) of a URL's events on listings that run and market have; an unknown action is left out."""
     actions = set(run.market.valid_actions)
     return [

@@ -9,8 +9,8 @@ from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import BlendWeights
 from listing_vibes.run.fits import NOTHING, load_fits
-from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.rules import Rules, declared
+from listing_vibes.run.run import Run
 from listing_vibes.scoring.ranking_names import blend_parts
 
 WIDEST = 9  # tenths of the weight of variety
@@ -94,19 +94,19 @@ def read_rules(market: Market, params: Params, users: bool) -> Rules:
     )
 
 
-def default_blend(run: RunFolder) -> BlendWeights | None:
+def default_blend(run: Run) -> BlendWeights | None:
     """Return the default blend of a run; None: the model only."""
     return run.manifest.settings.blend if run.has_model else None
 
 
-def fitted_blends(run: RunFolder) -> list[str]:
+def fitted_blends(run: Run) -> list[str]:
     """Return the blends that `vibes evaluate` fitted and that differ from the default one, by their names in `Run.recommend`."""
     default = default_blend(run)
     names = [blend_parts(fit.name) for fit in load_fits(run.path)]
     return [name for name in names if default is None or name != default.parts]
 
 
-def read_blend(run: RunFolder, params: Params) -> str | None:
+def read_blend(run: Run, params: Params) -> str | None:
     """Read the blend of a URL, as `Run.recommend` takes it."""
     initial = NOTHING if default_blend(run) is None else DEFAULT
     blend = params.choice("with", (NOTHING, initial, *fitted_blends(run)), initial)

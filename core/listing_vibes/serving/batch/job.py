@@ -26,7 +26,7 @@ from listing_vibes.market.moments import moment_in_log
 from listing_vibes.market.storage import Place, is_address, storage_errors
 from listing_vibes.model.settings import BlendWeights
 from listing_vibes.progress import Counted, Report, silent
-from listing_vibes.run.fits import serving_fit
+from listing_vibes.run.fits import choose_fit
 from listing_vibes.run.histories import history_ends
 from listing_vibes.run.ranking import Lists
 from listing_vibes.run.recommender import Recommender
@@ -211,7 +211,7 @@ def prepare(
     use_one_thread()
     run, is_for_users = Run.open(run_path), kind == "recommend"
     market, rules = run.market, rules.resolved(is_for_users)
-    fit = serving_fit(run_path, run.manifest.settings, blend) if is_for_users else None
+    fit = choose_fit(run, blend) if is_for_users else None
     space = space or ("model" if is_for_users else run.spaces[0])
     if is_for_users:
         run.needs_model()

@@ -23,7 +23,7 @@ from listing_vibes.market.splits import Queries, Split
 from listing_vibes.model.settings import BlendWeights
 from listing_vibes.progress import Report, shown, silent
 from listing_vibes.run.contents import read_spaces
-from listing_vibes.run.fits import serving_fit
+from listing_vibes.run.fits import choose_fit
 from listing_vibes.run.histories import last_active
 from listing_vibes.run.run import Run
 from listing_vibes.run.run_blend import RunBlend
@@ -134,7 +134,7 @@ def newest_queries(run: Run, blend: str | None = None) -> NewestQueries:
     Raises:
         VibesError: the blend was not fitted.
     """
-    fit = serving_fit(run.path, run.manifest.settings, blend)
+    fit = choose_fit(run, blend)
     ranking = DEFAULT_RANKING if blend is None else MODEL_ONLY if fit is None else fit.name
     if not len(run.log) or run.trained_on_everything:
         return NewestQueries()

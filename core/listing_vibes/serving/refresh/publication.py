@@ -10,9 +10,10 @@ import pandas as pd
 
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.market import Market
+from listing_vibes.run.contents import CENTER
 from listing_vibes.run.engine import load_prepared, save_prepared
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import ABOUT, CENTER, MODEL
+from listing_vibes.run.spaces import ABOUT, MODEL
 from listing_vibes.run.versions import building, publish
 from listing_vibes.serving.refresh.market_tables import replaceable, write_tables
 from listing_vibes.serving.refresh.state import RefreshState

@@ -16,15 +16,16 @@ import pandas as pd
 from listing_vibes.errors import VibesError
 from listing_vibes.features.content_spaces import AttributeSpace
 from listing_vibes.features.photos.trainable import trained_weights
-from listing_vibes.features.photos.vectors import NOT_EMBEDDED, PhotoVectors, load_photo_vectors
+from listing_vibes.features.photos.vectors import NOT_EMBEDDED, PhotoVectors, load_photo_vectors, photo_center
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.download.limits import Limits
 from listing_vibes.market.durable import only_writer, sweep_left
 from listing_vibes.market.market import Market
 from listing_vibes.progress import Report, Update, silent
+from listing_vibes.run.contents import save_spaces
 from listing_vibes.run.engine import Engine, save_prepared
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import save_spaces, spaces_of, stored_vectors
+from listing_vibes.run.spaces import spaces_of, stored_vectors
 from listing_vibes.run.versions import stamp_of, sweep
 from listing_vibes.serving.refresh.market_tables import (
     changed_market,
@@ -189,10 +190,11 @@ class Refresher:
         attributes = AttributeSpace.of(market, run.manifest.attribute_weights) if market.attributes else None
         spaces = spaces_of(market, photos, engine, self._progress, available, False, attributes)
         for space in set(run.spaces) - set(spaces):  # such as "photos" if no photo can be read any more
-            vectors = np.zeros((len(market.listings), run.stored(space).shape[1]), np.float32)
-            vectors[: len(run.listing_ids)] = run.stored(space)
+            vectors = np.zeros((len(market.listings), run.stored_vectors(space).shape[1]), np.float32)
+            vectors[: len(run.listing_ids)] = run.stored_vectors(space)
             spaces[space] = vectors
-        save_spaces(built, market, {name: spaces[name] for name in (*run.spaces, *spaces)}, photos)
+        ids = market.listings[C.LISTING].to_numpy(str)
+        save_spaces(built, ids, {name: spaces[name] for name in (*run.spaces, *spaces)}, photo_center(photos))
         self.tick()
 
     def _photo_vectors(self, run: Run, market: Market) -> PhotoVectors | None:

@@ -17,13 +17,12 @@ from listing_vibes.insight.explain import explain_ranked, explain_similarity
 from listing_vibes.market.values import id_text
 from listing_vibes.run.describe import explain_empty
 from listing_vibes.run.fits import NOTHING
-from listing_vibes.run.folder import no_such_listing
 from listing_vibes.run.histories import Event, HistoryBatch, of_histories, of_users
 from listing_vibes.run.newcomers import Newcomers
 from listing_vibes.run.ranking import Lists
 from listing_vibes.run.recommender import POPULAR, Recommender
 from listing_vibes.run.rules import RULED
-from listing_vibes.run.run import Run
+from listing_vibes.run.run import Run, no_such_listing
 from listing_vibes.scoring.ranking_names import blend_name
 from listing_vibes.search.index import Shared
 from listing_vibes.serving.events import join_history

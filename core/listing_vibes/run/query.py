@@ -1,0 +1,194 @@
+"""A request for lists, and what it is once every name in it is found in a run.
+
+Commands, URLs of pages, HTTP requests, Python and batches fill a `Query`. `Query.compile` reads its ids, space, moment, conditions,
+style directions and pins and raises every error that the request has, before anything is queued or ranked together with others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.moments import Moment
+from listing_vibes.run.describe import with_titles
+from listing_vibes.run.histories import (
+    History,
+    HistoryBatch,
+    of_histories,
+    of_users,
+    parse_listings,
+    parse_queries,
+)
+from listing_vibes.run.ranking import Lists
+from listing_vibes.run.recommender import POPULAR, Recommender
+from listing_vibes.run.rules import RULED, Rules
+
+if TYPE_CHECKING:
+    from listing_vibes.run.run import Run
+
+
+@dataclass(frozen=True, eq=False)
+class Query:
+    """A request for one list or several of one kind: for listings, for users or for histories.
+
+    Attributes:
+        listings: ids of the listings whose similar ones are requested.
+        users: ids; an unknown user has an empty history.
+        histories: of users that are not in the market.
+        single: whether one list is requested, rather than a table of several.
+        k: the maximum number of listings of each list; None for that of the rules.
+        at: the moment; None for after the last known event.
+        space: of similar listings; None for the first of the run.
+        blend: of recommendations, see `Run.recommend`.
+    """
+
+    listings: Sequence[str] | None = None
+    users: Sequence[str] | None = None
+    histories: Sequence[History] | None = None
+    single: bool = True
+    k: int | None = None
+    at: Moment | None = None
+    space: str | None = None
+    blend: str | None = None
+    rules: Rules | Mapping[str, Any] | None = None
+
+    @classmethod
+    def similar(cls, listings: Any, **options: Any) -> Query:
+        """Return the query of `Run.similar` for a listing id or several; `options` are the other fields.
+
+        Raises:
+            VibesError: a member is not an id.
+        """
+        ids, single = parse_listings(listings)
+        return cls(listings=ids, single=single, **options)
+
+    @classmethod
+    def recommend(cls, run: Run, queries: Any, **options: Any) -> Query:
+        """Return the query of `Run.recommend` for what it is called with; `options` are the other fields.
+
+        Raises:
+            VibesError: see `listing_vibes.run.histories.parse_queries`.
+        """
+        members, single = parse_queries(run, queries)
+        if all(isinstance(member, str) for member in members):
+            return cls(
+                users=[member for member in members if isinstance(member, str)], single=single, **options
+            )
+        histories = [member for member in members if not isinstance(member, str)]
+        return cls(histories=histories, single=single, **options)
+
+    def compile(self, run: Run) -> CompiledQuery:
+        """Return the query with everything that it names found in `run`.
+
+        Raises:
+            VibesError: any error of the request; ranking the result raises none.
+        """
+        rules = Rules.of(self.rules)
+        k = rules.length(self.k)
+        if self.listings is not None:
+            space = run.spaces[0] if self.space is None else self.space
+            rows = run.rows_in(self.listings, space)
+            maker = run.recommender(space, rules, for_users=False)
+            at = run.moment(self.at) if maker.rules.needs_moment or self.at is not None else None
+            return CompiledQuery(self, run, maker, at if maker.rules.needs_moment else None, k, rows)
+        moment = run.moment(self.at)
+        maker = run.recommender(None, rules, blend=self.blend)
+        if self.users is not None:
+            histories = of_users(run, self.users, None if self.at is None else moment)
+        else:
+            histories = of_histories(run, self.histories or [])
+        return CompiledQuery(self, run, maker, moment, k, None, histories)
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledQuery:
+    """A query whose names are found in a run: B lists by one recommender at one moment.
+
+    Attributes:
+        rows: (B,) the listings whose similar ones are requested; None for `histories`.
+    """
+
+    query: Query
+    run: Run
+    recommender: Recommender
+    at: int | None
+    k: int
+    rows: np.ndarray | None = None
+    histories: HistoryBatch | None = None
+
+    @property
+    def is_empty(self) -> np.ndarray:
+        """Return (B,) bool: which lists are for an empty history, and so of popular and recent listings."""
+        return np.zeros(0, bool) if self.histories is None else self.histories.empty
+
+    @property
+    def group(self) -> tuple[object, ...]:
+        """Return the key of the queries that `rank_together` ranks in one call: their lists do not depend on the others."""
+        k = self.k if self.recommender.rules.diversity else None
+        log = None if self.histories is None else self.histories.log is self.run.log
+        return id(self.recommender), self.rows is None, log, self.at, k
+
+    def rank(self) -> Lists:
+        """Return the B lists."""
+        if self.rows is not None:
+            return self.recommender.similar(self.rows, self.at, self.k)
+        assert self.histories is not None and self.at is not None
+        return self.recommender.recommend(*self.histories, self.at, self.k)
+
+    def frame(self) -> pd.DataFrame:
+        """Return the lists as `Run.similar` and `Run.recommend` do."""
+        query, lists = self.query, self.rank()
+        frame = self.run.frame(lists.rows.ravel(), lists.scores.ravel())
+        if self.recommender.rules.shows_rule:
+            frame["rule"] = [RULED[code] for code in lists.ruled[lists.rows >= 0]]
+        frame, length = with_titles(self.run, frame), (lists.rows >= 0).sum(axis=1)
+        if not query.single:
+            names = query.listings or query.users or [""] * len(lists.rows)
+            column = "query_id" if query.listings is not None else C.USER
+            frame.insert(0, column, np.repeat(np.array(names, object), length))
+        if self.is_empty.any():
+            frame["fallback"] = np.repeat(self.is_empty, length)
+        if self.rows is None and (scorer := self.scorer):
+            frame.attrs["scorer"] = scorer
+        return frame
+
+    @property
+    def scorer(self) -> str:
+        """Return the name of the scorer of lists for users if it is not a trained model; else empty."""
+        return POPULAR if len(self.is_empty) and self.is_empty.all() else self.recommender.scorer
+
+
+def rank_together(queries: Sequence[CompiledQuery]) -> list[Lists]:
+    """Return the lists of each query; those of one `group` are ranked in one call, with the lists that each has alone."""
+    results: dict[int, Lists] = {}
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for number, query in enumerate(queries):
+        groups.setdefault(query.group, []).append(number)
+    for members in groups.values():
+        several = [queries[number] for number in members]
+        lists, low = _joined(several).rank(), 0
+        for number, query in zip(members, several, strict=True):
+            count = len(query.rows) if query.rows is not None else len(query.is_empty)
+            results[number] = Lists(*(column[low : low + count, : query.k] for column in lists))
+            low += count
+    return [results[number] for number in range(len(queries))]
+
+
+def _joined(queries: Sequence[CompiledQuery]) -> CompiledQuery:
+    """Return one query for the lists of several of one group."""
+    first, k = queries[0], max(query.k for query in queries)
+    if len(queries) == 1:
+        return first
+    if first.rows is not None:
+        return replace(first, k=k, rows=np.concatenate([query.rows for query in queries]))
+    parts = [query.histories for query in queries if query.histories is not None]
+    if parts[0].log is first.run.log:
+        start, end = (np.concatenate([part[number] for part in parts]) for number in (1, 2))
+        return replace(first, k=k, histories=HistoryBatch(parts[0].log, start, end))
+    histories = [history for query in queries for history in query.query.histories or []]
+    return replace(first, k=k, histories=of_histories(first.run, histories))
