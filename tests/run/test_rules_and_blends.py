@@ -14,7 +14,7 @@ WEIGHTS = {"large": 1.0, "small": 0.001, "none": 0.0, "negative": -0.5}
 RULES = {
     "live_only": {"live_only": False}, "drop_seen": {"drop_seen": False}, "same": {"same": "district"},
     "at_most": {"at_most": 2, "seller": "district"}, "diversity": {"diversity": 0.8}, "where": {"where": "rooms>=2"},
-    "pin": {"pin": ["home-0011", "home-0012"]}, "block": {"block": "home-0011"}, "not": {"not": "home-0020"},
+    "pin": {"pin": ["home-0011", "home-0012"]}, "pin condition": {"pin": ["home-0011", "building=villa"]}, "block": {"block": "home-0011"}, "not": {"not": "home-0020"},
     "boost fresh": {"boost": "fresh 1 14d"}, "boost near": {"boost": "near 50.0,10.0 1 2km"},
     "dial": {"dial": "east 2 attributes +home-0003 -home-0004"},
     "fill": {"where": "rooms=4", "same": "district", "fill": True},
@@ -60,6 +60,21 @@ def test_a_list_keeps_its_rule_under_every_blend(runs, kind, rule):
                 assert [item for item in RULES["pin"]["pin"] if item in ids] == ids[
                     : (rows["rule"] == "pinned").sum()
                 ]
+            case "pin condition":
+                is_villa, is_pinned = (
+                    (table["building"][ids] == "villa").to_numpy(),
+                    (rows["rule"] == "pinned").to_numpy(),
+                )
+                assert (
+                    is_pinned.sum() >= min(10, is_villa.sum())
+                    and not np.diff(is_pinned.astype(int)).max() > 0
+                )
+                assert (is_villa | (np.array(ids) == "home-0011"))[is_pinned].all()
+            case "boost condition":
+                villas = [(table["building"][part] == "villa").mean() for part in (ids, before)]
+                assert villas[0] >= villas[1]
+            case "owner":
+                assert set(ids) == set(before)  # No user of this log owns a listing.
             case "block" | "not":
                 assert not set(ids) & {"home-0011" if rule == "block" else "home-0020"}
             case "fill":

@@ -5,8 +5,8 @@ r"""Conditions on listings, as users write them: `price<=100`, `rooms>2`, `room_
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from listing_vibes.market.log import DAY
 from listing_vibes.market.market import Market
 from listing_vibes.market.moments import moment_in_log
 from listing_vibes.market.splits import Catalogue
-from listing_vibes.market.values import as_ids
+from listing_vibes.market.values import as_ids, id_text
 from listing_vibes.run.rules import Rules
 
 BOUNDS: dict[str, Callable[..., Any]] = {
@@ -47,15 +47,18 @@ def holding(name: str, value: str) -> str:
     return f"{name}=" + value.replace("|", r"\|")
 
 
-def fulfilling(market: Market, text: str) -> np.ndarray:
+def fulfilling(market: Market, text: str, rule: str = "Option --where") -> np.ndarray:
     """Return (L,) bool: which listings fulfill a condition on an attribute, on the distance from a location, or on a day.
 
     A missing value does not fulfill a condition.
 
+    Args:
+        rule: the subject of error messages.
+
     Raises:
         VibesError: the text is not a condition, there is no such attribute, or the value or the sign does not match its type.
     """
-    option = f"Option --where is '{text}'"
+    option = f"{rule} is '{text}'"
     if match := WITHIN.fullmatch(text):
         distance = measure_distance(market, read_location(market, match["location"], option))
         return np.asarray(distance <= float(match["way"]) * KILOMETERS[match["unit"]])
@@ -64,9 +67,9 @@ def fulfilling(market: Market, text: str) -> np.ndarray:
             raise VibesError(
                 f"{option}, but {market.path} has no dates of its listings; add {C.PUBLISHED} or {C.EXPIRES}, or leave it out."
             )
-        day = moment_in_log(match["day"], True, "The day of --where")
+        day = moment_in_log(match["day"], True, f"The day of {rule}")
         return Catalogue(*market.live_interval()).during(day, day + DAY)
-    attribute, sign, values = read_comparison(market, text)
+    attribute, sign, values = read_comparison(market, text, rule)
     column = market.listings[attribute.name]
     if sign == "=":
         return type_of(attribute.kind).meets(column, values)
@@ -74,7 +77,9 @@ def fulfilling(market: Market, text: str) -> np.ndarray:
     return np.asarray(BOUNDS[sign](number, values[0]))
 
 
-def read_comparison(market: Market, text: str) -> tuple[Attribute, str, list[Any]]:
+def read_comparison(
+    market: Market, text: str, rule: str = "Option --where"
+) -> tuple[Attribute, str, list[Any]]:
     """Parse a condition on an attribute, by its name or label.
 
     Returns:
@@ -84,7 +89,7 @@ def read_comparison(market: Market, text: str) -> tuple[Attribute, str, list[Any
     Raises:
         VibesError: as for `fulfilling`.
     """
-    option, stripped = f"Option --where is '{text}'", text.strip()
+    option, stripped = f"{rule} is '{text}'", text.strip()
     match = SIGN.search(stripped, 1)  # The name has at least one letter.
     value = "" if match is None else stripped[match.end() :].lstrip()
     is_unicode = not any("\ud800" <= letter <= "\udfff" for letter in text)  # A shell may pass invalid text.
@@ -97,13 +102,13 @@ def read_comparison(market: Market, text: str) -> tuple[Attribute, str, list[Any
     attribute = _by_name(available, name)
     if attribute is None:
         raise VibesError(
-            f"Option --where names '{name}', which is not an attribute, or is excluded by market.toml; give one of: "
+            f"{rule} names '{name}', which is not an attribute, or is excluded by market.toml; give one of: "
             f"{', '.join(item.name for item in available)}."
         )
     kind, several = type_of(attribute.kind), BETWEEN.split(value) if sign == "=" else [value]
     if (sign != "=" and not kind.amount) or len(several) > MOST_VALUES:
         raise VibesError(
-            f"Option --where compares {attribute.name} by {sign} with {len(several):,} values; use = where it is not a number, and at "
+            f"{rule} compares {attribute.name} by {sign} with {len(several):,} values; use = where it is not a number, and at "
             f"most {MOST_VALUES:,} values."
         )
     try:
@@ -172,6 +177,8 @@ class Groups:
     fulfilling: np.ndarray | None = None  # (L,) bool, which listings fulfill `where`; None: all
     #: (L,) bool, which listings the rules with `Declared.allows` allow; None: all
     allowed: np.ndarray | None = None
+    #: Rows of listings by the name of the user who owns them, as the log has it.
+    owned: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of(cls, rules: Rules, market: Market) -> Groups:
@@ -191,7 +198,27 @@ class Groups:
             seller = pd.factorize(column, sort=True)[0].astype(np.int64)
         if allowing := rules.allowing:
             allowed = np.logical_and.reduce([allows(market, value) for allows, value in allowing])
-        return cls(region, seller, fulfilled, allowed)
+        owned: dict[str, list[np.ndarray]] = {}
+        for name in rules.owner:
+            column = read_column(market, name, "Rule owner").dropna()
+            for owner, rows in column.groupby(column.map(id_text), observed=True).indices.items():
+                owned.setdefault(market.names.of(str(owner)), []).append(
+                    column.index.to_numpy(np.int64)[rows]
+                )
+        return cls(
+            region,
+            seller,
+            fulfilled,
+            allowed,
+            {name: np.unique(np.concatenate(parts)) for name, parts in owned.items()},
+        )
+
+    def own(self, users: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows (n,) of the listings that belong to `users` (B,), and the number (n,) of the user of each."""
+        rows = [self.owned.get(user, np.zeros(0, np.int64)) for user in users]
+        return np.concatenate([np.zeros(0, np.int64), *rows]), np.repeat(
+            np.arange(len(users)), [len(part) for part in rows]
+        )
 
 
 def read_column(market: Market, given: str, rule: str) -> pd.Series:

@@ -18,6 +18,7 @@ from listing_vibes.market.io import read_table
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.moments import to_moments
 from listing_vibes.market.values import as_ids, id_text, to_numbers
+from listing_vibes.run.conditions import SIGN
 
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
@@ -215,6 +216,14 @@ def named_rows(run: Run, ids: Sequence[str], rule: str) -> np.ndarray:
                 f"Rule {rule} names '{item}', which is not a listing of {run.label}; give ids of its listings."
             )
     return np.array([run.listing_row[item] for item in dict.fromkeys(ids)], np.int64)
+
+
+def split_pins(run: Run, pins: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the ids among the values of the rule `pin`, and the conditions: texts with a sign such as = that are no id."""
+    conditions = [
+        text for text in pins if SIGN.search(text, 1) and (id_text(text) or "") not in run.listing_row
+    ]
+    return [text for text in pins if text not in conditions], conditions
 
 
 def parse_queries(run: Run, queries: Any) -> tuple[list[str] | list[History], bool]:

@@ -38,8 +38,8 @@ class Query:
 
     Attributes:
         listings: ids of the listings whose similar ones are requested.
-        users: ids; an unknown user has an empty history.
-        histories: of users that are not in the market.
+        users: ids; an unknown user has an empty history. With `histories` also given: whose these are, for the rule `owner`.
+        histories: histories to use instead of those of the market.
         single: whether one list is requested, rather than a table of several.
         k: the maximum number of listings of each list; None for that of the rules.
         at: the moment; None for after the last known event.
@@ -98,10 +98,10 @@ class Query:
             return CompiledQuery(self, run, maker, at if maker.rules.needs_moment else None, k, rows)
         moment = run.moment(self.at)
         maker = run.recommender(None, rules, blend=self.blend)
-        if self.users is not None:
-            histories = of_users(run, self.users, None if self.at is None else moment)
+        if self.histories is not None:
+            histories = of_histories(run, self.histories)
         else:
-            histories = of_histories(run, self.histories or [])
+            histories = of_users(run, self.users or [], None if self.at is None else moment)
         return CompiledQuery(self, run, maker, moment, k, None, histories)
 
 
@@ -138,7 +138,7 @@ class CompiledQuery:
         if self.rows is not None:
             return self.recommender.similar(self.rows, self.at, self.k)
         assert self.histories is not None and self.at is not None
-        return self.recommender.recommend(*self.histories, self.at, self.k)
+        return self.recommender.recommend(*self.histories, self.at, self.k, self.query.users)
 
     def frame(self) -> pd.DataFrame:
         """Return the lists as `Run.similar` and `Run.recommend` do."""
@@ -187,8 +187,10 @@ def _joined(queries: Sequence[CompiledQuery]) -> CompiledQuery:
     if first.rows is not None:
         return replace(first, k=k, rows=np.concatenate([query.rows for query in queries]))
     parts = [query.histories for query in queries if query.histories is not None]
+    users = [user for query in queries for user in query.query.users or [""] * len(query.is_empty)]
+    joined = replace(first.query, users=users)
     if parts[0].log is first.run.log:
         start, end = (np.concatenate([part[number] for part in parts]) for number in (1, 2))
-        return replace(first, k=k, histories=HistoryBatch(parts[0].log, start, end))
+        return replace(first, query=joined, k=k, histories=HistoryBatch(parts[0].log, start, end))
     histories = [history for query in queries for history in query.query.histories or []]
-    return replace(first, k=k, histories=of_histories(first.run, histories))
+    return replace(first, query=joined, k=k, histories=of_histories(first.run, histories))

@@ -104,6 +104,7 @@ class CandidateRanker:
         region: (L,) codes; a list contains only listings with the code of its `Requests.region_of`. None for any listing.
         seller: (L,) codes that `at_most` counts, -1 if missing. None without a limit.
         pins: (n,) rows of the first listings, in order, if they are allowed in the list.
+        pinned: (L,) bool, the listings that follow them, by score; None for none.
     """
 
     search: Search
@@ -113,6 +114,7 @@ class CandidateRanker:
     seller: np.ndarray | None
     pins: np.ndarray
     cosine_unit: float = 1.0
+    pinned: np.ndarray | None = None
 
     def rank(
         self, queries: np.ndarray, requests: Requests, allowed: np.ndarray, unit: np.ndarray | None = None
@@ -169,18 +171,27 @@ class CandidateRanker:
         self, queries: np.ndarray, members: np.ndarray, pool: int
     ) -> tuple[np.ndarray, np.ndarray, int]:
         """Return rows and scores (b, p) of the pins in order, then of the best other candidates, and the number of pins."""
-        pins = self.pins[members[self.pins]]
-        if not len(pins):
-            return *_in_order(*self.search(queries, pool, members)), 0
-        is_pin = np.zeros(len(members), bool)
-        is_pin[pins] = True
-        rows, scores = _in_order(*self.search(queries, pool, members & ~is_pin))
-        pinned, worth = self.search(queries, len(pins), is_pin)
-        rank = np.full(len(members) + 1, len(pins))  # The last element is the rank of row -1.
-        rank[pins] = np.arange(len(pins))
-        order = np.argsort(rank[pinned], axis=1)
-        first = np.take_along_axis(pinned, order, 1), np.round(np.take_along_axis(worth, order, 1), DECIMALS)
-        return np.hstack([first[0], rows]), np.hstack([first[1], scores]), len(pins)
+        pins, parts = self.pins[members[self.pins]], []
+        others = members.copy()
+        others[pins] = False
+        if len(pins):
+            rows, scores = self.search(queries, len(pins), members & ~others)
+            rank = np.full(len(members) + 1, len(pins))  # The last element is the rank of row -1.
+            rank[pins] = np.arange(len(pins))
+            order = np.argsort(rank[rows], axis=1)
+            scores = np.round(np.take_along_axis(scores, order, 1), DECIMALS)
+            parts.append((np.take_along_axis(rows, order, 1), scores))
+        if self.pinned is not None and (next_ones := others & self.pinned).any():
+            number = int(next_ones.sum())
+            parts.append(_in_order(*self.search(queries, min(number, pool), next_ones)))
+            others &= ~self.pinned
+            if number > pool:  # No other listing comes before the rest of these.
+                others[:] = False
+        count = sum(rows.shape[1] for rows, _ in parts)
+        if not parts or others.any():
+            parts.append(_in_order(*self.search(queries, pool, others)))
+        rows, scores = (np.hstack([part[column] for part in parts]) for column in range(2))
+        return rows, scores, count
 
     def _choose(
         self,

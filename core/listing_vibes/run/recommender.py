@@ -6,7 +6,7 @@ module, so that equal queries give equal lists.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,8 +16,8 @@ from listing_vibes.cache import Cache, cached_per_object
 from listing_vibes.market.log import EventLog, ranges
 from listing_vibes.market.splits import Queries
 from listing_vibes.market.values import sample_rows
-from listing_vibes.run.conditions import Groups
-from listing_vibes.run.histories import history_ends, named_rows
+from listing_vibes.run.conditions import Groups, fulfilling
+from listing_vibes.run.histories import history_ends, named_rows, split_pins
 from listing_vibes.run.ranking import (
     CandidateRanker,
     Candidates,
@@ -76,7 +76,10 @@ class Recommender:
         self.additions, self.fit = additions, ALONE if additions is None else additions.fit
         # Rules without attributes do not need the market's tables.
         self.groups = Groups.of(rules, run.market) if rules.needs_attributes else Groups()
-        self.pins = named_rows(run, rules.pin, "pin")
+        ids, conditions = split_pins(run, rules.pin)
+        self.pins = named_rows(run, ids, "pin")
+        fulfilled = [fulfilling(run.market, text, "Rule pin") for text in conditions]
+        self.pinned = np.logical_or.reduce(fulfilled) if fulfilled else None
         unlike = named_rows(run, rules.unlike, "not")
         self._blocked = np.append(named_rows(run, rules.block, "block"), unlike)
         self.moves = ScoreMoves(run, space, rules, unlike)
@@ -100,23 +103,49 @@ class Recommender:
         return self._rank_scores(lambda part: vectors[rows[part]] @ vectors.T, len(rows), requests)
 
     def recommend(
-        self, log: EventLog, start: np.ndarray, end: np.ndarray, at: int, k: int | None = None
+        self,
+        log: EventLog,
+        start: np.ndarray,
+        end: np.ndarray,
+        at: int,
+        k: int | None = None,
+        users: Sequence[str] | None = None,
     ) -> Lists:
         """Return listings for the histories `start[q] : end[q]` (B,) of `log` at one moment; popular and recent ones for an empty history.
 
         Listings with an unwanted event are in no list, and similar ones get lower scores.
+
+        Args:
+            users: (B,) the names of the users, for the rule `owner`; None for those of the events, if `log` is the run's.
         """
+        own = self._own_listings(log, start, end, users)
         lists = Lists.empty(len(start), self._length(k))
         is_empty, candidates = start == end, self._candidates_at(at)
         is_scored = np.full(len(start), candidates is None)
         if log.has_negatives:  # The penalty of listings similar to unwanted ones is no inner product.
             is_scored[log.negatives(start, end)[0]] = True
         if is_empty.any():
-            lists.put(is_empty, self._popular(at, lists.rows.shape[1]))
+            mine = _of_subset(*own, is_empty)
+            count = int(is_empty.sum()) if len(mine[0]) else 1
+            lists.put(is_empty, self._popular(at, lists.rows.shape[1], count, *mine))
         for subset, by in ((~is_empty & is_scored, None), (~is_empty & ~is_scored, candidates)):
             if subset.any():
-                lists.put(subset, self._for_histories(log, start[subset], end[subset], at, k, by))
+                mine = _of_subset(*own, subset)
+                lists.put(subset, self._for_histories(log, start[subset], end[subset], at, k, by, *mine))
         return lists
+
+    def _own_listings(
+        self, log: EventLog, start: np.ndarray, end: np.ndarray, users: Sequence[str] | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows (n,) of listings that belong to the users of histories (B,), and the number (n,) of the history of each."""
+        if not self.groups.owned:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        if users is None:
+            names = log.users if log is self.run.log else [""] * len(log.users)
+            users = [names[log.user[low]] if high > low else "" for low, high in zip(start, end, strict=True)]
+        names_of = self.run.market.names.of  # of a hashed market
+        known = self.run.user_number
+        return self.groups.own([user if user in known else names_of(user) for user in users])
 
     def _for_histories(
         self,
@@ -126,15 +155,20 @@ class Recommender:
         at: int,
         k: int | None,
         candidates: Candidates | None,
+        own: np.ndarray,
+        of: np.ndarray,
     ) -> Lists:
-        """Return lists for histories with events, by the index of `candidates` or (None) by the scores of all listings."""
+        """Return lists for histories with events, by the index of `candidates` or (None) by the scores of all listings.
+
+        The lists `of` (n,) must not have the listings `own` (n,).
+        """
         vectors, queries = self._encode(log, start, end), self.queries(start, end, at)
         newest = log.listing[log.newest_positive(start, end)].astype(np.int64)  # (B,)
         owner, banned = log.negatives(start, end)
         if self.rules.drop_seen:
             banned = log.listing[ranges(start, end - start)].astype(np.int64)
             owner = np.repeat(np.arange(len(start)), end - start)
-        requests = Requests(newest, banned, owner, at, self._length(k))
+        requests = Requests(newest, banned, owner, at, self._length(k)).ban(own, of)
         if candidates is not None and candidates.index is not None:
             users = candidates.query_vectors(self._blend(vectors, log), queries)
             unit = candidates.deviations(users, self._has_vector) if self._needs_unit else None
@@ -145,12 +179,15 @@ class Recommender:
 
         return self._rank_scores(score, len(start), requests)
 
-    def _popular(self, at: int, k: int) -> Lists:
-        """Return one list of popular and recent listings, with the number of recent events as score; the rule `same` does not apply."""
+    def _popular(self, at: int, k: int, count: int, own: np.ndarray, of: np.ndarray) -> Lists:
+        """Return `count` lists of popular and recent listings, with the number of recent events as score; the rule `same` does not apply.
+
+        The lists `of` (n,) must not have the listings `own` (n,).
+        """
         moment, none = self.run.counted_at(at), np.zeros(0, np.int64)
         order, recent = _popular_cache(self.run).get(moment, lambda: popular_order(self.run, moment))
-        requests = Requests(None, none, none, at, k)
-        lists = self._rank_scores(lambda _: order[None], 1, requests)
+        requests = Requests(None, none, none, at, k).ban(own, of)
+        lists = self._rank_scores(lambda part: np.repeat(order[None], len(part), axis=0), count, requests)
         return lists._replace(scores=np.where(lists.rows >= 0, recent[lists.rows], 0))
 
     def _rank_scores(
@@ -197,6 +234,7 @@ class Recommender:
                 region=self.groups.region if rules.same else None,
                 seller=self.groups.seller,
                 pins=self.pins if rules.pin else self.pins[:0],
+                pinned=self.pinned if rules.pin else None,
                 cosine_unit=self._cosine_unit if rules.diversity else 1.0,
             )
             allowed = self.eligible(requests.at, rules.where == self.rules.where)
@@ -207,6 +245,8 @@ class Recommender:
             to = short[line], rank[line, column]
             lists.rows[to], lists.scores[to] = rows[line, column], scores[line, column]
             is_pin = np.isin(rows[line, column], ranker.pins)
+            if ranker.pinned is not None:
+                is_pin |= ranker.pinned[rows[line, column]]
             lists.ruled[to] = np.where(is_pin, PINNED, RULED.index(reason))
         return lists
 
@@ -305,6 +345,12 @@ class Recommender:
             return candidates if candidates.index is not None else None
 
         return self._candidates.get(self.run.counted_at(at), make)
+
+
+def _of_subset(rows: np.ndarray, number: np.ndarray, subset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the `rows` (n,) of the lists `subset` (B,) bool, and the number of each list in this subset."""
+    chosen = subset[number]
+    return rows[chosen], (np.cumsum(subset) - 1)[number[chosen]]
 
 
 def popular_order(run: Run, moment: int) -> tuple[np.ndarray, np.ndarray]:

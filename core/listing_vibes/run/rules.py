@@ -85,12 +85,17 @@ class Rules(BaseModel):
         default=(),
         description="only listings that fulfill the condition: price<=100 (or <, >=, >), rooms=2|3, pets=yes",
     )
-    pin: Annotated[Texts, Declared(label="First", example="ids of listings")] = Field(
+    pin: Annotated[Texts, Declared(label="First", example="ids of listings; rooms>=4")] = Field(
         default=(),
-        description="these listings come first, in this order, if the other rules allow them",
+        description="these listings come first, in this order, if the other rules allow them; then those that fulfill a condition such "
+        "as building=villa, by score",
     )
     block: Annotated[Texts, Declared(label="Never", example="ids of listings")] = Field(
         default=(), description="these listings are in no list"
+    )
+    owner: Annotated[Texts, Declared(label="Not of the user", example="host_id")] = Field(
+        default=(),
+        description="no listing with the user's id in this attribute or column, such as host_id: a user's own; for users with an id",
     )
     unlike: Annotated[Texts, Declared(label="Not like", example="ids of listings")] = Field(
         default=(),
@@ -101,7 +106,7 @@ class Rules(BaseModel):
     boost: Annotated[Texts, Declared(label="Boost", example="fresh 0.5 14d")] = Field(
         default=(),
         description="'fresh 0.5 14d' or 'near 48.14,11.58 0.5 2km': new or near listings gain 0.5 standard deviations of "
-        "the scores, and half of it at 14 days (12h: hours) or 2 km (500m)",
+        "the scores, and half of it at 14 days (12h: hours) or 2 km (500m); 'building=villa 0.5': those that fulfill a condition gain it",
     )
     dial: Annotated[Texts, Declared()] = Field(
         default=(),
@@ -143,7 +148,7 @@ class Rules(BaseModel):
     @property
     def needs_attributes(self) -> bool:
         """Return whether the rules depend on the attributes of listings."""
-        return bool(self.same or self.seller or self.where or self.boost or self.allowing)
+        return bool(self.same or self.seller or self.where or self.boost or self.allowing or self.owner)
 
     @property
     def allowing(self) -> list[tuple[Callable[[Market, Any], np.ndarray], Any]]:

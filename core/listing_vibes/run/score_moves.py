@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -16,7 +16,15 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.values import id_text
-from listing_vibes.run.conditions import KILOMETERS, LOCATION, NUMBER, measure_distance, read_location
+from listing_vibes.run.conditions import (
+    KILOMETERS,
+    LOCATION,
+    NUMBER,
+    SIGN,
+    fulfilling,
+    measure_distance,
+    read_location,
+)
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run_blend import MOMENTS
 from listing_vibes.scoring.deviations import deviations
@@ -88,14 +96,19 @@ class ScoreMoves:
 
 @dataclass(frozen=True)
 class Boost:
-    """A gain of `weight` that halves every `half` of age (nanoseconds) or, with a `location` (degrees), of distance (km)."""
+    """A gain of `weight` that halves every `half` of age (nanoseconds) or, with a `location` (degrees), of distance (km); or that
+    of the listings which fulfill a condition, (L,) bool.
+    """
 
     weight: float
-    half: float
+    half: float = 0.0
     location: tuple[float, float] | None = None
+    fulfilled: np.ndarray | None = field(default=None, compare=False)
 
     def gain(self, market: Market, at: int) -> np.ndarray:
         """Return (L,) float32 from 0 to `weight` at a moment; 0 without a publication date or a location."""
+        if self.fulfilled is not None:
+            return (self.weight * self.fulfilled).astype(np.float32)
         if self.location is None:
             since, _ = market.live_interval()
             away = np.maximum(at - since.astype(np.float64), 0)
@@ -105,18 +118,22 @@ class Boost:
 
 
 def read_boost(market: Market, text: str) -> Boost:
-    """Parse `fresh 0.5 14d` or `near 48.14,11.58 0.5 2km`: a weight, and the age or distance at which half of it is left.
+    """Parse `fresh 0.5 14d` or `near 48.14,11.58 0.5 2km`: a weight, and the age or distance at which half of it is left; or
+    `building=villa 0.5`: a condition and a weight.
 
     Raises:
-        VibesError: the text has neither form, or the market has no publication dates or locations.
+        VibesError: the text has no such form, or the market has no publication dates, locations or attribute of this name.
     """
     rule, match = f"Rule boost is '{text}'", BOOST.fullmatch(text)
+    condition, _, last = text.strip().rpartition(" ")
+    if match is None and SIGN.search(condition, 1) and re.fullmatch(NUMBER, last) and 0 < float(last) <= MOST:
+        return Boost(float(last), fulfilled=fulfilling(market, condition.strip(), "Rule boost"))
     weight = 0.0 if match is None else float(match["new"] or match["close"])
     half = 0.0 if match is None else float(match["age"] or match["way"])
     if match is None or not 0 < weight <= MOST or not half:
         raise VibesError(
-            f"{rule}; write for example 'fresh 0.5 14d' (half of it left after 14 days) or 'near 48.14,11.58 0.5 2km', with a weight "
-            f"of up to {MOST:g}."
+            f"{rule}; write for example 'fresh 0.5 14d' (half of it left after 14 days), 'near 48.14,11.58 0.5 2km' or "
+            f"'building=villa 0.5', with a weight of up to {MOST:g}."
         )
     if match["location"] is not None:
         return Boost(weight, half * KILOMETERS[match["unit"]], read_location(market, match["location"], rule))
