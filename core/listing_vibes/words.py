@@ -58,6 +58,8 @@ _WORD = re.compile(f"[{_CJK}]+|(?:(?![{_CJK}])[^\\W_])+")
 _HTML = re.compile(r"</[a-z][a-z0-9]*\s*>|<(?:br|p|li|hr)\b[^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 _HIDDEN = re.compile(r"<(script|style)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)", re.IGNORECASE | re.DOTALL)
+#: Numbers of characters that no character has; `html.unescape` fails on one of 5,000 digits.
+_NO_CHARACTER = re.compile(r"&#(?:[xX][0-9a-fA-F]{9,}|[0-9]{9,});?")
 _SOME = 1_000  # texts that the script is inferred from
 
 
@@ -95,7 +97,8 @@ def is_latin(texts: Iterable[str]) -> bool:
 
 def plain_text(text: str) -> str:
     """Convert HTML to text without tags, entities and scripts, with single spaces."""
-    return " ".join(html.unescape(_TAG.sub(" ", _HIDDEN.sub(" ", text))).split())
+    text = _NO_CHARACTER.sub("\ufffd", _TAG.sub(" ", _HIDDEN.sub(" ", text)))
+    return " ".join(html.unescape(text).split())
 
 
 def without_markup(text: str) -> str:

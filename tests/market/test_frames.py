@@ -72,7 +72,7 @@ def test_ids_may_be_numbers_or_the_index_and_settings_an_object_or_keys(tmp_path
     ("changes", "says"),
     [
         ({"listings": HOMES.drop(columns="listing_id")}, "listings frame lacks the column listing_id"),
-        ({"listings": HOMES.assign(listing_id=[11, 12, 11])}, "listings frame, column listing_id, row 3: '11'"),
+        ({"listings": HOMES.assign(listing_id=[11, 12, 11])}, r"listings frame, column listing_id: 1 id .* '11' \(rows 1 and 3\)"),
         ({"listings": HOMES.iloc[:0]}, "listings frame has no listing"),
         ({"listings": pd.concat([HOMES, HOMES[["rooms"]]], axis=1)}, "listings frame has the column 'rooms' twice"),
         ({"listings": pd.DataFrame({("id", "listing_id"): [1], ("price", "mean"): [3.0]})}, "lacks the column listing_id"),

@@ -25,7 +25,7 @@ def issues(market: Market) -> list[tuple[str, int, str, int]]:
     ("tables", "says"),
     [
         ({"listings": "Preis,ID\n1,a\n"}, r"listings\.csv lacks the column listing_id .it has Preis, ID."),
-        ({"listings": "listing_id,price\na,1\nb,2\n a ,3\n"}, "row 3: 'a'"), ({"listings": "listing_id,price\na,1\n,2\n"}, "row 2"),
+        ({"listings": "listing_id,price\na,1\nb,2\n a ,3\n"}, r"1 id .* 'a' \(rows 1 and 3\)"), ({"listings": "listing_id,price\na,1\n,2\n"}, "row 2"),
         ({"listings": "listing_id,price\n"}, "no listing"),
         ({"toml": "[attributes.rooms]\nkind = 'number'"}, "'rooms'"), ({"toml": "title = 'headline'"}, "'headline'"),
         ({"toml": "[attributes.town]\nkind = 'place'"}, "latitude and longitude"), ({"toml": "titel = 'name'"}, "unknown key 'titel'; write 'title'"),

@@ -132,7 +132,7 @@ def test_a_folder_of_photos_that_is_a_link_out_of_the_market_is_not_written_to(t
     (tmp_path / "source" / "photos" / "a.jpg").write_bytes(b"photo")
     (tmp_path / "market" / "photos").symlink_to(tmp_path / "elsewhere")
     photos = pd.DataFrame({"listing_id": ["a"], "path": ["photos/a.jpg"]})
-    with pytest.raises(VibesError, match="is a link that leaves the market"):
+    with pytest.raises(VibesError, match=r"is a link that leaves .*market"):
         write_market(tmp_path / "market", None, LISTINGS, photos, photo_root=tmp_path / "source")
     assert not list((tmp_path / "elsewhere").iterdir())
     assert [file.name for file in (tmp_path / "market").iterdir()] == ["photos"]

@@ -1,6 +1,7 @@
 """What people read of a market: titles, photos, and values with labels and units; a missing value is "—"."""
 
 import math
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -133,9 +134,13 @@ class MarketView:
         return np.searchsorted(rows[order], np.arange(len(self) + 1)), paths
 
     def photos(self, row: int) -> list[str]:
-        """Return the paths of a listing's photos relative to the market, the cover first."""
+        """Return the paths of a listing's photos relative to the market, the cover first, without those whose file is missing."""
         start, paths = self._photos
-        return paths[int(start[row]) : int(start[row + 1])]
+        return [
+            path
+            for path in paths[int(start[row]) : int(start[row + 1])]
+            if os.path.isfile(os.path.join(self.market.path, path))
+        ]
 
     # attributes
 

@@ -5,6 +5,8 @@ import os
 import sys
 from pathlib import Path
 
+from listing_vibes.market.durable import leads_out
+
 INSTALLED = Path(__file__).resolve().parents[1]
 
 
@@ -29,8 +31,8 @@ def user_cache() -> Path:
 
 
 def market_cache(market: Path) -> Path:
-    """Return `.cache` in the folder of a market; for a market that ships, or one in memory with its photos in a folder, a folder in
-    `user_cache()` named by its location.
+    """Return `.cache` in the folder of a market; for a market that ships, one in memory with its photos in a folder, or a `.cache` that is
+    a link out of the market, a folder in `user_cache()` named by its location.
 
     What ships stays read-only: an installed package may belong to another user, and a clone is under version control.
     """
@@ -39,7 +41,8 @@ def market_cache(market: Path) -> Path:
     )  # it imports pandas, which a command without a market does not need
 
     elsewhere = _is_shipped(market) or not table_files(Path(market), "listings")
-    return _elsewhere(market, "markets") if elsewhere else Path(market) / ".cache"
+    cache = Path(market) / ".cache"
+    return _elsewhere(market, "markets") if elsewhere or leads_out(Path(market), cache) else cache
 
 
 def run_cache(run: Path) -> Path:

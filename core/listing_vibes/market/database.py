@@ -11,7 +11,9 @@ import pandas as pd
 from listing_vibes.errors import VibesError, needs
 
 #: The start of a query, after comments; anything else is the name of a table.
-QUERY = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(select|with|values|table)\s", re.IGNORECASE | re.DOTALL)
+QUERY = re.compile(
+    r"\A(?:\s++|--[^\n]*+\n|/\*(?:[^*]|\*(?!/))*+\*/)*+(select|with|values|table)\s", re.IGNORECASE
+)
 #: Rows in memory at a time.
 CHUNK = 20_000
 

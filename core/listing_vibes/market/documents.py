@@ -1,6 +1,7 @@
 """Small JSON, TOML and text files: atomic writes, and errors of damaged files in one sentence."""
 
 import json
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
@@ -18,6 +19,8 @@ T = TypeVar("T")
 Model = TypeVar("Model", bound=BaseModel)
 #: The most characters of a value that an error shows.
 LONGEST_VALUE = 80
+#: The most characters of a TOML file, and the most names of a dotted key in it: parsing is quadratic in these.
+MOST_TOML, MOST_NAMES = 2**20, 100
 #: Errors of parsing an invalid document; pydantic's, JSON's and TOML's are ValueErrors.
 NOT_AS_MEANT = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 
@@ -70,7 +73,14 @@ def read_given_json(path: Path, what: str) -> Any:
 def read_toml(path: Path, hint: str) -> dict[str, Any]:
     """Return the content of a TOML file; `hint` says what to do where it cannot be opened, such as "check the path"."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        with path.open(encoding="utf-8-sig") as stream:
+            text = stream.read(MOST_TOML + 1)
+        if len(text) > MOST_TOML:
+            raise ValueError(f"it has more than {MOST_TOML:,} characters")
+        keys = re.split(r"[=,\[\]{}#\n]", text.translate({ord('"'): None, ord("'"): None}))
+        if any(key.count(".") > MOST_NAMES for key in keys):
+            raise ValueError(f"a key has more than {MOST_NAMES} names")
+        return tomllib.loads(text)
     except OSError as error:
         raise VibesError(f"Cannot read {path} ({error.strerror}); {hint}.") from error
     except (ValueError, RecursionError) as error:  # an integer of 5,000 digits raises a plain ValueError

@@ -47,6 +47,27 @@ def atomic_path(target: Path, durable: bool = True) -> Iterator[Path]:
             raise
 
 
+def leads_out(folder: Path, path: Path) -> bool:
+    """Return whether a link on the way from `folder` to `path`, below it, leads out of the folder; the folder may be a link itself."""
+    try:
+        return not path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # a loop of links
+        return True
+
+
+def inside(folder: Path, path: Path) -> Path:
+    """Return `path`, a file or folder below `folder` that is about to be read, written or removed.
+
+    Raises:
+        VibesError: a link leads out of the folder, as in a market or run of somebody else.
+    """
+    if leads_out(folder, path):
+        raise VibesError(
+            f"{path} is a link that leaves {folder}, so it is neither read nor written; remove the link."
+        )
+    return path
+
+
 def sync(path: Path) -> None:
     """Sync a file or folder to the disk."""
     try:

@@ -9,6 +9,7 @@ import gzip
 import lzma
 import os
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from listing_vibes.errors import VibesError
-from listing_vibes.market.durable import atomic_path
+from listing_vibes.market.durable import atomic_path, inside
 
 #: Above this, not every integer is a float; pandas converts integer columns with missing cells to floats.
 _EXACT = 2**53
@@ -39,6 +40,8 @@ CELL_BYTES = 32
 #: The maximum compression ratio of gzip (zlib's documentation).
 GZIP_RATIO = 1032
 CHUNK = 2**20
+#: The most columns of a table; each is inferred and validated.
+MOST_COLUMNS = 5_000
 #: Rows of a Parquet file that are measured at a time, with and without dictionaries.
 ROWS, FEW_ROWS = 65_536, 1_024
 _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
@@ -54,13 +57,13 @@ def find_table(folder: Path, name: str) -> Path | None:
     """Return the file of table `name` in `folder`, None where there is none.
 
     Raises:
-        VibesError: there are several files for the table.
+        VibesError: there are several files for the table, or it is a link that leaves the folder.
     """
     files = table_files(folder, name)
     if len(files) > 1:
         names = " and ".join(path.name for path in files)
         raise VibesError(f"{folder} has {names} for one table; remove the one that is out of date.")
-    return files[0] if files else None
+    return inside(folder, files[0]) if files else None
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -155,6 +158,13 @@ def read_header(path: Path) -> pd.DataFrame:
         return without_categories(pq.read_schema(path).remove_metadata().empty_table().to_pandas())
 
 
+def _check_columns(path: Path, columns: int) -> None:
+    if columns > MOST_COLUMNS:
+        raise VibesError(
+            f"{path} has {columns:,} columns, more than {MOST_COLUMNS:,}; leave out those that are no attribute."
+        )
+
+
 def _read_parquet(path: Path) -> pd.DataFrame:
     # pyarrow opens a path twice, so it would read the rows of a new file by the footer of the old one where the file
     # was replaced in between.
@@ -201,6 +211,7 @@ def csv_header(path: Path) -> tuple[list[str], str]:
 
 def _read_csv(path: Path, rows: int | None = None) -> pd.DataFrame:
     names, mark = csv_header(path)
+    _check_columns(path, len(names))
     with warnings.catch_warnings():
         # pandas would drop cells beyond the header with only a warning.
         warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -215,7 +226,7 @@ def _read_csv(path: Path, rows: int | None = None) -> pd.DataFrame:
             nrows=rows,
         )
     # pandas renames a repeated column to `name.1`; only the author of the file knows which one is right.
-    repeated = [name for name in names if name and names.count(name) > 1]
+    repeated = [name for name, times in Counter(names).items() if name and times > 1]
     if repeated:
         raise VibesError(f"{path} has the column '{repeated[0]}' twice; remove one.")
     return table
@@ -318,6 +329,7 @@ class TableBudget:
 def _count_parquet(path: Path, budget: TableBudget) -> None:
     """Take the content of a Parquet file: its size by the metadata, and that of repeated text by the dictionaries."""
     with pq.ParquetFile(path) as file:
+        _check_columns(path, file.metadata.num_columns)
         groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
         table_budget = TableBudget(path)
         for number, group in enumerate(groups):

@@ -229,7 +229,9 @@ class Market:
         tables: Path | None = None,
     ) -> "Market":
         """Return the market of the tables that `load_table` returns for `sources`, which are also their names in messages."""
-        table, kinds, issues = listings_table(load_table(sources["listings"]), sources["listings"], config)
+        table, kinds, issues = listings_table(
+            load_table(sources["listings"]), sources["listings"], config, now
+        )
         index = pd.Index(table[C.LISTING])
         types = {C.LISTING: "str", C.POSITION: "int32", C.PATH: "str"}
         photos = pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in types.items()})

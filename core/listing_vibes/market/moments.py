@@ -1,7 +1,9 @@
 """Parse moments: those of a table's column, and single ones that a user gives."""
 
+import re
 import time
-from datetime import date
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
 from typing import TypeAlias
 
 import numpy as np
@@ -18,6 +20,11 @@ Moment: TypeAlias = "str | int | date | np.datetime64 | pd.Timestamp"
 _UNITS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 #: The range of a market's Unix times in nanoseconds since 1970: 1973 to 2128.
 _EARLIEST, _LATEST = 10**17, 5 * 10**18
+#: The most characters of a moment; a longer text is none.
+LONGEST = 64
+#: The usual notation of a single moment, which needs no pandas: 2024-03-25, 2024-03-25T12:00:05.5+02:00.
+_ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)?)?", re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Dates in an order other than ISO 8601, and the times that may follow them.
 _SLASHED, _DOTTED = r"\d{1,2}/\d{1,2}/\d{4}.*", r"\d{1,2}\.\d{1,2}\.\d{4}.*"
 _FIRST, _LAST = pd.Timestamp.min.tz_localize("UTC").ceil("s"), pd.Timestamp.max.tz_localize("UTC").floor("s")
@@ -45,6 +52,8 @@ def moment_in_log(at: Moment, timed: bool, name: str = "at") -> int:
                 return number
         elif isinstance(at, str) and at.strip() == "now":
             return time.time_ns()
+        elif isinstance(at, str) and (moment := _iso_moment(at.strip())) is not None:
+            return moment
         else:
             moments = to_moments(pd.Series([at], dtype="str" if isinstance(at, str) else None))[0]
             if moments.notna()[0] and _FIRST < moments[0] < _LAST:
@@ -56,10 +65,22 @@ def moment_in_log(at: Moment, timed: bool, name: str = "at") -> int:
     raise VibesError(f"{name} is '{cut(str(at), 40)}'; give {expected}.")
 
 
+def _iso_moment(text: str) -> int | None:
+    """Return the moment of a text such as 2024-03-25T12:00Z in nanoseconds; None for other notations, which pandas reads."""
+    if not _ISO.fullmatch(text):
+        return None
+    with suppress(ValueError):  # 24:00, the 30th of February
+        parsed = datetime.fromisoformat(text)
+        moment = parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed
+        nanoseconds = (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+        return nanoseconds if _FIRST.value < nanoseconds < _LAST.value else None
+    return None
+
+
 def to_moments(column: pd.Series) -> tuple[pd.Series, np.ndarray]:
     """Return the UTC moments of a column: ISO dates and times, 20240131, Unix times, 31.01.2024 18:05, and 01/31/2024 6:05 PM.
 
-    All Unix times of a column have one unit, that in which most lie between 1973 and 2128. Moments outside the range of 64-bit
+    A Unix time has the unit in which it lies between 1973 and 2128, else that in which most of its column do. Moments outside the range of 64-bit
     nanoseconds (the years 1677 to 2262) are clipped to it. 01/03/2024 is bad where no cell of the column shows whether the day comes
     first.
 
@@ -79,12 +100,15 @@ def to_moments(column: pd.Series) -> tuple[pd.Series, np.ndarray]:
 
 
 def _parse_texts(texts: pd.Series) -> pd.Series:
+    texts = texts.str.strip()
+    texts = texts.where(texts.str.len() <= LONGEST)
     numbers = pd.to_numeric(texts, errors="coerce").astype("float64")
     if 2 * numbers.notna().sum() > texts.notna().sum():
         return _from_numbers(numbers)
-    iso = texts.str.strip().str.replace(r"\s+UTC$", "Z", regex=True)  # as BigQuery writes it
+    is_utc = texts.str.endswith(" UTC").fillna(False).astype(bool)  # as BigQuery writes it
+    iso = texts.mask(is_utc, texts.str.removesuffix("UTC").str.strip() + "Z") if is_utc.any() else texts
     moments = pd.to_datetime(iso, utc=True, errors="coerce", format="ISO8601")
-    for pattern in (_DOTTED, _SLASHED):
+    for pattern in (_DOTTED, _SLASHED) if (moments.isna() & iso.notna()).any() else ():
         rest = iso[moments.isna() & iso.str.fullmatch(pattern).fillna(False).astype(bool)]
         # Which of the first two numbers is a day; it is known for dots only.
         first, second = (rest.str.extract(r"^(\d+).(\d+)").astype("int64") > 12).any().tolist()
@@ -102,7 +126,15 @@ def _from_numbers(numbers: pd.Series) -> pd.Series:
     if 1900_01_01 <= typical <= 2100_12_31:
         days = numbers.where(numbers % 1 == 0).astype("Int64").astype("str")
         return pd.to_datetime(days, format="%Y%m%d", utc=True, errors="coerce")
-    unit = next((unit for unit, size in _UNITS.items() if _EARLIEST <= typical * size <= _LATEST), None)
-    if unit is None:
-        return pd.Series(pd.NaT, numbers.index, dtype="datetime64[ns, UTC]")
-    return pd.to_datetime(numbers, unit=unit, utc=True, errors="coerce")
+    typical_unit = next((u for u, size in _UNITS.items() if _EARLIEST <= typical * size <= _LATEST), None)
+    moments = pd.Series(pd.NaT, numbers.index, dtype="datetime64[ns, UTC]")
+    if typical_unit is None:
+        return moments
+    units = pd.Series(typical_unit, numbers.index)  # a table that was joined from two sources may have two
+    for unit, size in _UNITS.items():
+        units = units.mask(numbers.between(_EARLIEST / size, _LATEST / size), unit)
+    for unit in units.unique():
+        moments = moments.fillna(
+            pd.to_datetime(numbers.where(units == unit), unit=unit, utc=True, errors="coerce")
+        )
+    return moments

@@ -209,8 +209,10 @@ def photo_problem(name: str, market: Path) -> str | None:
     return decoding_problem(file, decode_all=False)
 
 
-#: A marker in the coded pixels of a JPEG that is neither a stuffed byte nor a restart marker.
-_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.DOTALL)
+#: A marker in the coded pixels of a JPEG that is neither a stuffed byte nor a restart marker, and fill bytes before a marker.
+_MARKER, _FILL = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL), re.compile(rb"\xff*")
+#: The most segments of a JPEG or chunks of a PNG; a photo of 256 MB in chunks of 8 KB has 32,768.
+MOST_PARTS = 2**17
 
 
 def image_end(data: bytes) -> int | None:
@@ -227,29 +229,31 @@ def image_end(data: bytes) -> int | None:
 
 def _jpeg(data: bytes) -> int | None:
     offset = 2
-    while data[offset] == 0xFF:
+    for _ in range(MOST_PARTS):
+        if data[offset] != 0xFF:
+            return None
+        fill = _FILL.match(data, offset)
+        offset = fill.end() - 1 if fill else offset
         marker = data[offset + 1]
         if marker == 0xD9:
             return offset + 2
-        if marker == 0xFF:  # padding
-            offset += 1
-            continue
         offset += 2 + struct.unpack_from(">H", data, offset + 2)[0]
         if marker == 0xDA:  # coded pixels follow
             marked = _MARKER.search(data, offset)
             if marked is None:
                 return None
-            offset = marked.end() - 2
+            offset = marked.start()
     return None
 
 
 def _png(data: bytes) -> int | None:
     offset: int = 8
-    while True:
+    for _ in range(MOST_PARTS):
         length, kind = struct.unpack_from(">I4s", data, offset)
         offset += 12 + length
         if kind == b"IEND":
             return offset
+    return None
 
 
 def _webp(data: bytes) -> int | None:

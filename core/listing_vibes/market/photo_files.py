@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pandas as pd
 
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.durable import leads_out
 from listing_vibes.market.storage import ADDRESS, is_address
 
 #: Folders of photos: downloaded files, and those whose table gives only a URL.
@@ -45,7 +46,7 @@ def locate(market: Path, path: object) -> Path:
         raise PhotoProblem("has an empty path")
     try:
         file = Path(market, path).resolve()
-        if not file.is_relative_to(Path(market).resolve()):
+        if leads_out(Path(market), file):
             raise PhotoProblem(OUTSIDE)
         mode = file.stat().st_mode
     except FileNotFoundError as error:

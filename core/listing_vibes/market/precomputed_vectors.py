@@ -10,6 +10,9 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.values import as_ids
 
+#: Below this, a norm of 32-bit floats is inexact: its square is near their least number.
+_LEAST_NORM = 1e-15
+
 
 def precomputed_vectors(market: Market, name: str, complete: bool = True) -> np.ndarray | None:
     """Return the vectors (L, d) float32 of `[vectors.NAME]` in `market.toml`, L2-normalized, in the order of `market.listings`.
@@ -43,15 +46,31 @@ def precomputed_vectors(market: Market, name: str, complete: bool = True) -> np.
         raise VibesError(
             f"{key}: row {bad[0] + 1} holds NaN or infinity; write zeros for a listing that has no vector."
         )
-    norm = np.linalg.norm(vectors, axis=1, keepdims=True)
-    vectors = np.divide(vectors, norm, out=np.zeros_like(vectors), where=norm > 0)
-    ids = pd.Index(as_ids(table[C.LISTING])[: len(vectors)])
-    rows = ids.get_indexer(market.listings[C.LISTING])  # (L,)
+    vectors = _normalized(vectors)
+    ids = as_ids(table[C.LISTING].reset_index(drop=True))[
+        : len(vectors)
+    ].drop_duplicates()  # equal rows are one listing
+    places = pd.Index(ids).get_indexer(market.listings[C.LISTING])  # (L,)
+    rows = np.where(places >= 0, ids.index.to_numpy()[places], -1)
     return np.where(rows[:, None] >= 0, vectors[rows], np.float32(0))
 
 
+def _normalized(vectors: np.ndarray) -> np.ndarray:
+    """Return finite vectors (N, d) of any type L2-normalized as float32; zero rows stay zero."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        normal = vectors.astype(np.float32)
+        norm = np.linalg.norm(normal, axis=1, keepdims=True)
+        normal = np.divide(normal, norm, out=np.zeros_like(normal), where=norm > 0)
+    # Squares of values such as 1e30 or 1e-40 are out of the range of 32-bit floats.
+    extreme = np.flatnonzero(~np.isfinite(norm[:, 0]) | (norm[:, 0] < _LEAST_NORM))
+    exact = vectors[extreme].astype(np.float64)
+    exact /= np.maximum(np.abs(exact).max(axis=1, keepdims=True), np.finfo(float).tiny)
+    normal[extreme] = exact / np.maximum(np.linalg.norm(exact, axis=1, keepdims=True), np.finfo(float).tiny)
+    return np.asarray(normal)
+
+
 def _of_file(market: Market, path: str, key: str) -> np.ndarray:
-    """Read (N, d) float32 from an `.npy` file in the market's folder."""
+    """Read (N, d) from an `.npy` file in the market's folder."""
     file = (market.path / path).resolve()
     if not file.is_relative_to(market.path.resolve()) or not file.is_file():
         raise VibesError(
@@ -66,16 +85,16 @@ def _of_file(market: Market, path: str, key: str) -> np.ndarray:
             f"{key}: {path} is not a numeric array of shape (listings, width) ({str(error).splitlines()[0]}); write one with "
             "numpy.save."
         ) from error
-    return vectors.astype(np.float32)
+    return vectors
 
 
 def _of_column(column: pd.Series, key: str) -> np.ndarray:
-    """Read (N, d) float32 from a column of number lists, or of such lists as JSON; a missing cell becomes zeros."""
+    """Read (N, d) from a column of number lists, or of such lists as JSON; a missing cell becomes zeros."""
     missing = column.isna().to_numpy(bool)
     try:
         lists = [json.loads(cell) if isinstance(cell, str) else list(cell) for cell in column[~missing]]
-        present = np.array(lists, np.float32)
-        vectors = np.zeros((len(column), present.shape[1]), np.float32)
+        present = np.array(lists, np.float64)
+        vectors = np.zeros((len(column), present.shape[1]))
     except (TypeError, ValueError, IndexError) as error:
         raise VibesError(
             f"{key} has vectors of different widths; write a list of the same length in each row."

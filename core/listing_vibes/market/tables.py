@@ -11,7 +11,13 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
-from listing_vibes.market.attribute_types import infer_type, type_of, unparsed_cells
+from listing_vibes.market.attribute_types import (
+    has_semicolons,
+    infer_type,
+    is_identifier,
+    type_of,
+    unparsed_cells,
+)
 from listing_vibes.market.columns import MAX_COORDINATE
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import HIDE, AttributeConfig, MarketConfig
@@ -27,7 +33,7 @@ from listing_vibes.market.values import (
     to_numbers,
     with_points,
 )
-from listing_vibes.words import capitalize
+from listing_vibes.words import capitalize, count, enumerated
 
 #: pandas' name of a column without a name; one that was read and written again has a second number.
 _NAMELESS = re.compile(r"Unnamed: \d+(\.\d+)?")
@@ -37,6 +43,8 @@ NEEDED = {
     "photos": (C.LISTING, f"{C.PATH} or {C.URL}"),
     "events": (C.USER, C.LISTING, f"{C.TIMESTAMP} or {C.POSITION}"),
 }
+#: Listings that are published later than this from now are named, and this number of them without an end.
+_FAR, _MANY = pd.Timedelta(days=366), 1_000
 _DATE = "is not an unambiguous date such as 2024-01-31"
 
 
@@ -129,9 +137,14 @@ def _check_names(
 
 
 def listings_table(
-    raw: pd.DataFrame, path: Path, config: MarketConfig
+    raw: pd.DataFrame, path: Path, config: MarketConfig, now: pd.Timestamp | None = None
 ) -> tuple[pd.DataFrame, dict[str, AttributeConfig], list[Issue]]:
     """Validate `listings`: return typed columns, the attributes with their types, and the issues.
+
+    Rows that are equal in all columns to an earlier one are left out.
+
+    Args:
+        now: by default the current time.
 
     Raises:
         VibesError: there is no `listing_id` column or no listing, an id is empty or duplicate, or an attribute of market.toml is missing.
@@ -139,9 +152,10 @@ def listings_table(
     raw, notes = _read_columns(raw, path, "listings")
     names = list(map(str, raw.columns))
     _check_described(names, path, config)
+    raw, repeated = _without_repeated(raw, notes)
     reached = [name for name in names if name not in config.excluded]
     notes.issues += _check_names("excluded", config.excluded, [*names, C.PLACE], reached, path)
-    columns = {C.LISTING: _listing_ids(raw, path)}
+    columns = {C.LISTING: _listing_ids(raw, path, repeated)}
     attributes: dict[str, AttributeConfig] = {}
     for name in names:
         if name == C.LISTING or name in config.unread:
@@ -150,6 +164,7 @@ def listings_table(
         if name in (C.PUBLISHED, C.EXPIRES):
             columns[name], bad = to_moments(column)
             notes.add(name, bad, column, f"{_DATE}; treated as unknown")
+            _check_lifetimes(name, columns[name], column, now or pd.Timestamp.now("UTC"), notes)
         elif name in MAX_COORDINATE:
             values, bad = to_numbers(column)
             bad |= np.abs(np.nan_to_num(values)) > MAX_COORDINATE[name]
@@ -174,7 +189,47 @@ def listings_table(
         attributes[C.PLACE] = setting.model_copy(
             update={"kind": "place", "label": setting.label or "Location"}
         )
-    return pd.DataFrame(columns), attributes, notes.issues
+    issues = (
+        [*notes.issues[:1], *(issue.within(repeated) for issue in notes.issues[1:])]
+        if len(repeated)
+        else notes.issues
+    )
+    return pd.DataFrame(columns), attributes, issues
+
+
+def _without_repeated(raw: pd.DataFrame, notes: Notes) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return the table without the rows that repeat an earlier one in all columns, and the rows that stay, none where all do."""
+    ids = as_ids(raw[C.LISTING])
+    rows = np.flatnonzero(ids.duplicated(keep=False))
+    if not len(rows):
+        return raw, rows
+    cells = raw.iloc[rows].astype("str").assign(**{C.LISTING: ids.iloc[rows]})
+    is_repeated = np.zeros(len(raw), bool)
+    is_repeated[rows] = cells.duplicated()
+    if not is_repeated.any():
+        return raw, np.zeros(0, np.int64)
+    notes.add(C.LISTING, is_repeated, raw[C.LISTING], "repeats an earlier row in all columns; kept once")
+    return raw[~is_repeated].reset_index(drop=True), np.flatnonzero(~is_repeated)
+
+
+def _check_lifetimes(
+    name: str, moments: pd.Series, column: pd.Series, now: pd.Timestamp, notes: Notes
+) -> None:
+    """Record listings that are published in the far future, and many that never expire in a table that says when others do."""
+    if name == C.PUBLISHED:
+        is_late = (moments > now + _FAR).to_numpy(bool)
+        notes.add(
+            name, is_late, column, "lies more than a year in the future; the listing is not active until then"
+        )
+        return
+    is_endless = moments.isna().to_numpy()
+    if _MANY <= is_endless.sum() < len(moments):
+        notes.add(
+            name,
+            is_endless,
+            column,
+            "is empty; the listing never expires, so that a removed one stays a candidate",
+        )
 
 
 def _read_columns(raw: pd.DataFrame, path: Path, name: str) -> tuple[pd.DataFrame, Notes]:
@@ -202,8 +257,12 @@ def _check_described(names: list[str], path: Path, config: MarketConfig) -> None
             )
 
 
-def _listing_ids(raw: pd.DataFrame, path: Path) -> pd.Series:
-    """Return the ids of the listings; raise an error where there are none, or one is empty or duplicate."""
+def _listing_ids(raw: pd.DataFrame, path: Path, rows: np.ndarray) -> pd.Series:
+    """Return the ids of the listings; raise an error where there are none, or one is empty or duplicate.
+
+    Args:
+        rows: the rows of the file that `raw` has; empty: all.
+    """
     if raw.empty:
         raise VibesError(f"{path} has no listing; add at least one row.")
     ids = as_ids(raw[C.LISTING])
@@ -213,9 +272,13 @@ def _listing_ids(raw: pd.DataFrame, path: Path) -> pd.Series:
             f"{path}, column {C.LISTING}, row {int(empty.argmax()) + 1} is empty; give that listing an id."
         )
     if ids.nunique() < len(ids):
-        row = int(ids.duplicated().argmax())
+        numbers = pd.Series(rows + 1 if len(rows) else np.arange(1, len(ids) + 1)).astype("str")
+        repeated = ids[ids.duplicated(keep=False)]
+        groups = numbers[repeated.index].groupby(repeated.to_numpy(), sort=False).agg(list)
+        shown = [f"'{name}' (rows {enumerated(rows[:3])})" for name, rows in groups.iloc[:3].items()]
         raise VibesError(
-            f"{path}, column {C.LISTING}, row {row + 1}: '{ids.iloc[row]}' occurs twice; keep one row for each listing."
+            f"{path}, column {C.LISTING}: {count(len(groups), 'id')} of several rows that differ, such as {enumerated(shown)}; keep one row "
+            "for each listing."
         )
     return ids
 
@@ -225,10 +288,19 @@ def _resolve_attribute(
 ) -> AttributeConfig:
     """Return the settings of an attribute with its label and type; the type is None where the column is ignored."""
     kind = setting.kind or ("multi" if setting.separator else "number" if setting.decimal else None)
+    separator = setting.separator
     key = f"[attributes.{json.dumps(name, ensure_ascii=False)}]"
     if kind is None:
         has_text = name == C.DESCRIPTION and column.notna().any()
         kind = "text" if has_text else infer_type(name, column)
+        if kind is not None and type_of(kind).amount and is_identifier(name, column):
+            notes.add_column(
+                name,
+                "is read as a number, but its values look like ids, such as a seller's; if they are, write "
+                f'excluded = ["{name}"] into market.toml, or to use them as the seller {key} kind = "category"',
+            )
+        if not has_text and (kind is None or type_of(kind).written) and has_semicolons(column):
+            kind, separator = "multi", ";"
         if (kind is None or type_of(kind).written) and (cells := unparsed_cells(column)):
             kind = "category"
             shown = ", ".join(f"'{cell[:40]}'" for cell in cells)
@@ -247,7 +319,7 @@ def _resolve_attribute(
         notes.add(name, is_ambiguous(column), column, message)
     label = name.replace("_", " ").strip()
     label = setting.label or capitalize(label)
-    return setting.model_copy(update={"kind": kind, "label": label})
+    return setting.model_copy(update={"kind": kind, "label": label, "separator": separator})
 
 
 def photos_table(raw: pd.DataFrame, path: Path, listing_ids: pd.Index) -> tuple[pd.DataFrame, list[Issue]]:

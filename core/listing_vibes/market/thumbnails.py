@@ -11,7 +11,7 @@ from PIL import Image
 from listing_vibes.errors import VibesError
 from listing_vibes.market import photo_files
 from listing_vibes.market.caches import writable_cache
-from listing_vibes.market.durable import atomic_path
+from listing_vibes.market.durable import atomic_path, inside
 from listing_vibes.market.photo_decoding import open_photo
 from listing_vibes.market.photo_files import PhotoProblem
 
@@ -24,8 +24,10 @@ def thumbnail(market_path: Path, photo_path: str, size: int = 320) -> Path | Non
     market_path = Path(market_path)
     try:
         file = photo_files.locate(market_path, photo_path)
-        target = writable_cache(market_path) / "thumbnails" / f"{photo_files.digest(file)[:32]}-{size}.webp"
-        if target.is_file():
+        cache = writable_cache(market_path)
+        folder = inside(cache, cache / "thumbnails")
+        target = folder / f"{photo_files.digest(file)[:32]}-{size}.webp"
+        if target.is_file() and not target.is_symlink():
             return target
         with open_photo(photo_files.read(file), (size, size)) as image:
             image.thumbnail((size, size), Image.Resampling.LANCZOS)

@@ -126,9 +126,19 @@ def to_numbers(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _parse_amounts(texts: pd.Series) -> np.ndarray:
-    texts = texts.where(texts.str.len() <= _LONGEST).str.strip().str.replace("−", "-", regex=False)
+    texts = texts.where(texts.str.len() <= _LONGEST)
+    values = pd.to_numeric(texts, errors="coerce").to_numpy("float64", copy=True)
+    other = np.isnan(values) & texts.notna().to_numpy(bool)
+    if other.any():
+        values[other] = _parse_notations(texts[other])
+    return np.asarray(values)
+
+
+def _parse_notations(texts: pd.Series) -> np.ndarray:
+    """Return the values of amounts with a currency, a percent sign or thousands separators; NaN for other texts."""
+    texts = texts.str.strip().str.replace("−", "-", regex=False)
     texts = texts.str.replace(rf"^([-+]?)\s*{CURRENCY}\s*", r"\1", regex=True)
-    texts = texts.str.replace(rf"\s*(?:{CURRENCY}|%)$", "", regex=True)
+    texts = texts.str.replace(rf"(?:{CURRENCY}|%)$", "", regex=True).str.strip()
     grouped = texts.str.fullmatch(_GROUPED).to_numpy(bool, na_value=False)
     texts = texts.mask(grouped, texts.str.replace(_GROUP, "", regex=True))
     return np.asarray(pd.to_numeric(texts, errors="coerce").to_numpy("float64", copy=True))
@@ -141,9 +151,10 @@ def is_ambiguous(column: pd.Series) -> np.ndarray:
     if column.dtype == object:  # lists are not parsed
         column = column.map(lambda cell: cell if isinstance(cell, str) else None)
     texts = column.astype("str").where(column.notna(), "").str.strip().str[:_LONGEST]
-    if texts.str.contains(_DECIDED).any():
+    is_unclear = np.asarray(texts.str.fullmatch(_AMBIGUOUS).to_numpy(bool))
+    if is_unclear.any() and texts.str.contains(_DECIDED).any():
         return np.zeros(len(column), bool)
-    return np.asarray(texts.str.fullmatch(_AMBIGUOUS).to_numpy(bool))
+    return is_unclear
 
 
 def with_point(cell: str) -> str:
@@ -199,10 +210,11 @@ def _split_text(text: str, separator: str) -> list[Any]:
             try:
                 with warnings.catch_warnings(action="ignore"):  # invalid escape sequences
                     members = parse(text)
+                    if isinstance(members, list):
+                        # `str` fails on an integer of 5,000 digits.
+                        return [member if _is_missing(member) else str(member) for member in members]
             except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
                 continue
-            if isinstance(members, list):
-                return members
         return text.strip("[]").split(",")
     if _IN_BRACES.fullmatch(text) and ":" not in text:  # a JSON object is one member
         return next(csv.reader([text[1:-1]], escapechar="\\", skipinitialspace=True), [])

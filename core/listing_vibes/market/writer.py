@@ -16,6 +16,7 @@ from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.durable import (
     LOCK,
     WRITING,
+    inside,
     only_writer,
     staging_folder,
     sweep_left,
@@ -112,7 +113,7 @@ def write_market(
             if config is not None:
                 config.save(built / "market.toml")
             for file in _files(built):
-                _check_inside(path / file.relative_to(built), path)
+                inside(path, (path / file.relative_to(built)).parent)
                 file.chmod(0o644)
             sync_tree(built)
             built.chmod(0o755)
@@ -153,7 +154,7 @@ def _put_in_place(path: Path) -> None:
     folders = {path}
     for file in files:
         target = path / file.relative_to(built)
-        _check_inside(target, path)
+        inside(path, target.parent)
         target.parent.mkdir(parents=True, exist_ok=True)
         folders |= {target.parent}
         os.replace(file, target)
@@ -164,14 +165,6 @@ def _put_in_place(path: Path) -> None:
 
 def _files(built: Path) -> list[Path]:
     return [file for file in built.rglob("*") if file.is_file() and not file.name.endswith(ABSENT)]
-
-
-def _check_inside(target: Path, path: Path) -> None:
-    """Check that the folder of `target` is inside the market."""
-    if not target.parent.resolve().is_relative_to(path.resolve()):
-        raise VibesError(
-            f"{target.parent} is a link that leaves the market, so photos cannot be written there; remove the link."
-        )
 
 
 def _copy_files(names: Sequence[str], root: Path, built: Path, path: Path) -> None:

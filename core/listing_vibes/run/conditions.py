@@ -244,4 +244,5 @@ def read_column(market: Market, given: str, rule: str) -> pd.Series:
             f"give one of: {', '.join([*(item.name for item in single), *others])}."
         )
     by_id = pd.Series(as_ids(raw[given]).to_numpy(), index=as_ids(raw[C.LISTING]))
+    by_id = by_id[~by_id.index.duplicated()]  # equal rows are one listing
     return by_id.reindex(market.listings[C.LISTING]).reset_index(drop=True)

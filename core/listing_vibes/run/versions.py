@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_v
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.documents import read_json, write_text
-from listing_vibes.market.durable import sweep_left, sync, sync_tree, write_error
+from listing_vibes.market.durable import inside, sweep_left, sync, sync_tree, write_error
 from listing_vibes.run.contents import seal
 from listing_vibes.run.manifest import Manifest
 
@@ -48,6 +48,10 @@ class Series:
     folder: str
     pointer: str
     hint: str
+
+    def path(self, run: Path) -> Path:
+        """Return the folder of the versions of a run; a link that leaves the run raises a `VibesError`."""
+        return inside(run, run / self.folder)
 
 
 STATES = Series("versions", "current.json", "remove it to read the run as it was before its refreshes")
@@ -148,12 +152,12 @@ def reading(run: Path, series: Series = STATES) -> Iterator[Path]:
 
 def folder_of(run: Path, number: int, series: Series = STATES) -> Path:
     """Return the folder of a version."""
-    return run / series.folder / f"{number:06d}" if number else run
+    return inside(run, series.path(run) / f"{number:06d}") if number else run
 
 
 def folders_of(run: Path, series: Series = STATES) -> list[Path]:
     """Return the folders of all versions, oldest first."""
-    folders = [folder for folder in run.joinpath(series.folder).glob("[0-9]*") if folder.name.isdecimal()]
+    folders = [folder for folder in series.path(run).glob("[0-9]*") if folder.name.isdecimal()]
     return sorted(folders, key=lambda folder: int(folder.name))
 
 
@@ -173,7 +177,7 @@ def results_of(run: Path, state: Stamp | None = None) -> Path:
 @contextmanager
 def building(run: Path, series: Series = STATES) -> Iterator[Path]:
     """Yield an empty folder for the next version, which is removed unless published; needs the run's `only_writer`."""
-    folder = run / series.folder / BUILDING
+    folder = series.path(run) / BUILDING
     shutil.rmtree(folder, ignore_errors=True)
     try:
         folder.mkdir(parents=True)
@@ -235,7 +239,7 @@ def _publish(run: Path, built: Path, stamp: Stamp, series: Series) -> None:
     (built / LOCK).touch()
     sync_tree(built)
     os.replace(built, folder_of(run, stamp.version, series))
-    sync(run / series.folder)
+    sync(series.path(run))
     write_text(run / series.pointer, stamp.model_dump_json())
 
 
@@ -249,7 +253,7 @@ def sweep(run: Path, series: Series = STATES) -> None:
     for folder in folders_of(run, series):
         if folder not in needed:
             remove(folder)
-    for left in run.joinpath(series.folder).glob(f"{REMOVING}*"):
+    for left in series.path(run).glob(f"{REMOVING}*"):
         shutil.rmtree(left, ignore_errors=True)
     sweep_left(run)
 

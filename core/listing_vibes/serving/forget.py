@@ -205,7 +205,7 @@ def _forget_in_run(path: Path, who: UsersToForget, done: Forgotten) -> None:
 def _remove_versions(path: Path, who: UsersToForget, done: Forgotten) -> None:
     """Remove the old versions with rows of the users, and wait for their readers."""
     current, until = folder_of(path, stamp_of(path).version), time.monotonic() + PATIENCE_S
-    for folder in sorted(path.joinpath(STATES.folder).glob("*")):
+    for folder in sorted(STATES.path(path).glob("*")):
         if not folder.is_dir() or folder == current:
             continue
         if not any(who.rows_in(users_of(table)).any() for table in Inventory.of([folder]).tables):

@@ -126,6 +126,15 @@ def test_robots_txt_is_read_for_the_product_of_the_agent():
     assert time.process_time() - began < 10
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_photo_below_the_path_of_another_fails_alone(tmp_path, host, order):
+    names = ["photos/a.jpg", "photos/a.jpg/b.jpg", "photos/c.jpg"][::order]
+    urls = {name: f"{host.url}/good/{number}.jpg" for number, name in enumerate(names)}
+    result = fetch_photos(tmp_path, urls, Limits(**HERE, per_host=1))
+    assert result.fetched == 2 and "folder of other photos" in str(result.failed)
+    assert "photos/c.jpg" in result.sizes
+
+
 def test_a_path_that_cannot_be_a_file_fails_alone(tmp_path, host):
     names = ["x" * 300 + ".jpg", "folder.jpg", "b.jpg/c.jpg", "a\0.jpg", "good.jpg"]
     paths = [f"photos/{name}" for name in names]

@@ -10,14 +10,19 @@ import numpy as np
 import pandas as pd
 from pydantic import AfterValidator
 
-from listing_vibes.market.attribute_types._inference import infer_type, unparsed_cells
+from listing_vibes.market.attribute_types._inference import (
+    has_semicolons,
+    infer_type,
+    is_identifier,
+    unparsed_cells,
+)
 from listing_vibes.market.attribute_types._vocabulary import AttributeVocabulary, Coded, Tokens, coded_values
 from listing_vibes.market.values import SEPARATOR, as_ids, with_point
 from listing_vibes.registry import Registry
 
 __all__ = [
     "ATTRIBUTE_TYPES", "Attribute", "AttributeType", "AttributeVocabulary", "Coded", "Shown", "Tokens", "TypeName",
-    "infer_type", "type_of", "unparsed_cells",
+    "has_semicolons", "infer_type", "is_identifier", "type_of", "unparsed_cells",
 ]  # fmt: skip
 
 #: The forms in which screens display, edit, filter and color a value; each type has one.

@@ -24,6 +24,10 @@ _FIGURE = r"(?s)(?!.*[a-wyzA-WYZ]\d)(?!(?:[\W\d_]*[^\W\d_]){9})\W*\d.*"
 MOST_UNPARSED = 0.1
 #: Above this number of distinct values, mostly of several words, a column is text rather than a category.
 MOST_CATEGORIES = 500
+#: Names of columns that say whose listing it is.
+_SELLER = re.compile(r"(?i:host|seller|owner|agent|agency|vendor|merchant|landlord|broker|dealer|shop|user)")
+#: The fewest numbers in which identifiers are recognized.
+FEWEST_IDS = 100
 _SAMPLE = 5_000  # cells that are parsed
 
 
@@ -41,9 +45,10 @@ def infer_type(name: str, column: pd.Series) -> str | None:
     values = set(texts.str.lower().unique()[:50]) if has_text else set(present.unique())
     if values <= ({"0", "1"} if has_text else {0, 1}) or values <= set(FLAGS):
         return "flag"
-    if has_text and _is_set(sample):
+    numbers = to_numbers(sample)
+    if has_text and numbers[1].any() and _is_set(sample):
         return "multi"
-    if _is_number(name, sample, has_text):
+    if _is_number(name, sample, has_text, *numbers):
         return "number"
     is_identifying = distinct > 0.95 * len(texts) and len(texts) > 20
     if not has_text:
@@ -70,6 +75,35 @@ def unparsed_cells(column: pd.Series) -> list[str]:
     return sample[bad].unique()[:3].tolist() if is_numeric and bad.mean() >= MOST_UNPARSED else []
 
 
+def has_semicolons(column: pd.Series) -> bool:
+    """Return whether the cells of a text column are sets such as "Wifi; Kitchen; TV"."""
+    present = column.dropna()
+    if present.empty or not is_textual(column) or isinstance(present.iloc[0], list | tuple | np.ndarray):
+        return False
+    return _is_set(_subset(present.astype("str").str.strip()), ";")
+
+
+def is_identifier(name: str, column: pd.Series) -> bool:
+    """Return whether the numbers of a column are identifiers that repeat, such as those of sellers.
+
+    They are integers with at least a tenth as many values as rows, and either the name says so, or they are large and the same
+    number is far more frequent than the next one, which an amount is not, unless it is rounded.
+    """
+    values, bad = to_numbers(column.dropna())
+    values = values[~bad]
+    if len(values) < FEWEST_IDS or (values % 1 != 0).any():
+        return False
+    distinct, counts = np.unique(values, return_counts=True)
+    if not 0.1 * len(values) <= len(distinct) <= 0.9 * len(values):
+        return False
+    if _SELLER.search(name):
+        return True
+    equal = float((counts * (counts - 1.0) / 2).sum())  # pairs of listings
+    following = float((counts[1:] * counts[:-1])[np.diff(distinct) == 1].sum())
+    is_rounded = (distinct % 10 == 0).mean() > 0.2 or (distinct % 5 == 0).mean() > 0.35
+    return float(np.median(distinct)) >= 10_000 and equal > 10 * following and not is_rounded
+
+
 def _subset(texts: pd.Series) -> pd.Series:
     return texts.iloc[np.linspace(0, len(texts) - 1, min(_SAMPLE, len(texts))).astype(int)]
 
@@ -78,18 +112,17 @@ def _is_date(sample: pd.Series) -> bool:
     return bool(sample.str.fullmatch(_DAY).mean() >= 0.9)
 
 
-def _is_set(sample: pd.Series) -> bool:
+def _is_set(sample: pd.Series, separator: str = SEPARATOR) -> bool:
     """Return whether cells are lists, or have separators and parts that repeat; parts of titles such as "Attic | Bergen" do not."""
     if sample.str.fullmatch(_LIST).mean() > 0.9:
         return True
-    if sample.str.contains(SEPARATOR, regex=False).mean() <= 0.2:
+    if sample.str.contains(separator, regex=False).mean() <= 0.2:
         return False
-    parts = sample.drop_duplicates().map(to_set).explode().dropna()
+    parts = sample.drop_duplicates().map(lambda cell: to_set(cell, separator)).explode().dropna()
     return bool(parts.duplicated(keep=False).mean() > 0.9)
 
 
-def _is_number(name: str, sample: pd.Series, has_text: bool) -> bool:
-    values, bad = to_numbers(sample)
+def _is_number(name: str, sample: pd.Series, has_text: bool, values: np.ndarray, bad: np.ndarray) -> bool:
     padded = sample.str.fullmatch(_PADDED).mean()
     has_codes = padded > 0.5 or (padded >= 0.01 and sample.str.len().nunique() == 1)
     if has_text and (bad.mean() >= MOST_UNPARSED or has_codes):

@@ -37,7 +37,9 @@ class Number(AttributeType):
 
     def meets(self, column: pd.Series, values: Sequence[Any]) -> np.ndarray:
         numbers = pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)
-        return np.asarray(np.logical_or.reduce([np.isclose(numbers, value) for value in values]))
+        # A table may hold 19.99 as a 32-bit float, which has other decimals; integers are exact.
+        rounded = [float(np.float32(value)) for value in values if value % 1]
+        return np.isin(numbers, [*values, *rounded])
 
     def words(self, listings: pd.DataFrame, name: str) -> list[str]:
         return ["" if pd.isna(value) else f"{value:.6g}" for value in listings[name]]

@@ -22,7 +22,8 @@ _DENIED = [
     ipaddress.ip_network(network)
     for network in ("168.63.129.16/32", "192.0.0.0/24", "fec0::/10", "64:ff9b:1::/48", "::/96")
 ]
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # an IPv4 address in its last four bytes (RFC 6052)
+#: Networks with an IPv4 address in the last four bytes: NAT64 (RFC 6052), and IPv4-translated addresses (RFC 2765).
+_TRANSLATED = [ipaddress.ip_network(network) for network in ("64:ff9b::/96", "::ffff:0:0:0/96")]
 
 
 def parse_photo_url(url: str) -> Url:
@@ -49,7 +50,7 @@ def is_public(address: str) -> bool:
     parsed = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(parsed, ipaddress.IPv6Address):
         inner = parsed.ipv4_mapped or parsed.sixtofour or (parsed.teredo[1] if parsed.teredo else None)
-        if inner is None and parsed in _NAT64:
+        if inner is None and any(parsed in network for network in _TRANSLATED):
             inner = ipaddress.IPv4Address(parsed.packed[-4:])
         if inner is not None and not is_public(str(inner)):
             return False

@@ -27,7 +27,7 @@ CHUNK = 65_536
 LARGE_SIDE = 2**16  # pixels: larger than any photo, so that one that is saved again keeps its size
 Result = TypeVar("Result")
 #: The version of a product, which Protego would take as part of its name.
-_VERSION = re.compile(r"^(\s*user-agent\s*:\s*[A-Za-z_-]+)/\S*", re.IGNORECASE | re.MULTILINE)
+_VERSION = re.compile(r"^([ \t]*user-agent[ \t]*:[ \t]*[A-Za-z_-]+)/\S*", re.IGNORECASE | re.MULTILINE)
 
 
 class Robots:

@@ -28,6 +28,8 @@ from listing_vibes.words import count
 #: Table in the market folder of photos that failed, with the reason.
 FAILURES = "photos-failed.csv"
 LOCK = ".downloading"
+#: Errors of a path that is a file for one photo and a folder for another.
+_PATH_ERRORS = (FileExistsError, IsADirectoryError, NotADirectoryError)
 REPORT_S = 0.2  # between two reports of progress
 
 
@@ -200,6 +202,12 @@ def _fetch_host(fetcher: Fetcher, market: Path, photos: deque[tuple[str, str]], 
                     result.sizes[name] = fetcher.fetch(url, market / name)
                 except Failed as failed:
                     result.failed[name] = str(failed)
+                except VibesError as error:
+                    if not isinstance(error.__cause__, _PATH_ERRORS):
+                        raise
+                    result.failed[name] = (
+                        "its path is also a folder of other photos, or lies below another photo"
+                    )
         except (IndexError, Stopped):  # another thread took the last photo, or the download ended
             return
         except BaseException:

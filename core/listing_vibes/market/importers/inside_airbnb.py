@@ -43,7 +43,7 @@ PLACE = AttributeConfig(kind="place", label="Location")
 PEOPLE = re.compile(r"^host_(name|about|url|thumbnail_url|picture_url)$")
 REQUIRED = ("id", "name", "host_id", "room_type", "price")
 
-_RATING = re.compile(r"(?:^|\s*·)\s*★\s*(?:\d+(?:[.,]\d+)?|New)(?=\s*(?:·|$))")
+_RATING = re.compile(r"(?:^|(?<!\s)\s*+·)\s*+★\s*+(?:\d+(?:[.,]\d+)?|New)(?=\s*(?:·|$))")
 
 
 class InsideAirbnb(Importer):

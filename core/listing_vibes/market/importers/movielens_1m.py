@@ -60,7 +60,7 @@ def _listings(items: pd.DataFrame) -> pd.DataFrame:
     listings["rated"] = items["rated"].replace(SPELLINGS)
     listings["runtime"] = items["runtime"].str.removesuffix(" min")
     for name in (*PEOPLE, "language", "country", "production"):
-        words = items[name].str.replace(r"\s*\([^)]*\)", "", regex=True)  # "(screenplay by)"
+        words = items[name].str.replace(r"\([^()]*\)", "", regex=True)  # "(screenplay by)"
         listings[name] = parted(words, ", ", MOST_PEOPLE if name in PEOPLE else None)
     listings["plot"] = items["plot"]
     return listings.join(items[list(EXCLUDED)])
