@@ -96,7 +96,7 @@ EVERY_OPTION = {
     for option in (*one.opts, *one.secondary_opts)
 }
 #: Options of other programs and of the benchmarks that the pages name.
-OTHERS = {"--slow", "--page", "--nproc-per-node", "--rm", "--help", "--debug"}
+OTHERS = {"--slow", "--page", "--nproc-per-node", "--rm", "--help", "--debug", "--http2"}
 
 
 def check(words: list[str]) -> None:

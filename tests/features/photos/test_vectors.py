@@ -17,6 +17,7 @@ from listing_vibes.features.photos import vectors as module
 from listing_vibes.features.photos.looks import Looks, class_names, load_looks, save_looks
 from listing_vibes.features.photos.vectors import NOT_EMBEDDED, embed_photos, load_photo_vectors, ship_vectors
 from listing_vibes.market import photo_files
+from listing_vibes.market.caches import market_cache
 from listing_vibes.progress import Counted
 
 HERE = Path(__file__).resolve()
@@ -262,6 +263,6 @@ def test_a_copy_of_a_market_that_ships_its_vectors_embeds_only_other_photos(mark
     embed_photos(tmp_path / "copy", TEN, other)
     assert (encoder.count, other.count) == (1, 10)
     (market / module.SHIPPED).write_bytes(b"damaged")
-    shutil.rmtree(market / ".cache")
+    shutil.rmtree(market_cache(market))
     with pytest.raises(VibesError, match=module.SHIPPED):
         load_photo_vectors(market, TEN, "color-1")
