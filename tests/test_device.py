@@ -34,18 +34,17 @@ from listing_vibes.device import (
     seeded,
 )
 from listing_vibes.errors import VibesError
-from listing_vibes.features.photos import vae
+from listing_vibes.features.photos.encoder import load_photo_encoder
 from listing_vibes.features.photos.encoders import market_photos
-from listing_vibes.features.photos.tail import load_photo_encoder
-from listing_vibes.features.photos.vae import market_vae
 from listing_vibes.features.texts.encoder import TextEncoder, load_text_encoder
-from listing_vibes.features.texts.sources import own_bert
-from listing_vibes.features.texts.sources.own_bert import OwnBert
 from listing_vibes.model.encoder import inference_dtype, precision_name
 from listing_vibes.model.export.graph import graphs_of
 from listing_vibes.progress import Trained, Update
 from listing_vibes.run.run import Run
 from listing_vibes.training.train import train
+from listing_vibes.variants import own_bert, vae
+from listing_vibes.variants.own_bert import OwnBert
+from listing_vibes.variants.vae import market_vae
 
 
 @pytest.fixture(scope="module")

@@ -47,8 +47,8 @@ FACES = [
     "listing_vibes.run.run:Run.open",
     "listing_vibes.run.run:Run.similar",
     "listing_vibes.run.run:Run.recommend",
-    "listing_vibes.model.convert:from_transformers",
-    "listing_vibes.features.photos.tail:load_photo_encoder",
+    "listing_vibes.variants.conversion:from_transformers",
+    "listing_vibes.features.photos.encoder:load_photo_encoder",
     "listing_vibes.features.texts.encoder:load_text_encoder",
 ]
 

@@ -20,7 +20,7 @@ from listing_vibes.features.photos.encoders import PHOTO_ENCODERS, encoder_of
 from listing_vibes.features.texts.sources import TEXT_SOURCES
 from listing_vibes.market.attribute_types import ATTRIBUTE_TYPES
 from listing_vibes.market.importers import IMPORTERS, Importer
-from listing_vibes.model.variants.losses import LOSSES
+from listing_vibes.model.losses import LOSSES
 from listing_vibes.registry import Registry
 from listing_vibes.scoring.baselines import BASELINES
 

@@ -14,13 +14,14 @@ DEBUG = "LISTING_VIBES_DEBUG"
 EXTRAS = {
     name: extra
     for extra, names in {
-        "train": "torch torchvision accelerate safetensors timm transformers sklearn umap implicit matplotlib diffusers optuna",
+        "train": "torch torchvision accelerate safetensors timm transformers sklearn umap implicit matplotlib optuna",
         "app": "streamlit starlette plotly",
         "serve": "fastapi uvicorn prometheus_client httptools uvloop",
         "mcp": "mcp mcp_types",
         "export": "onnx onnxscript onnxruntime openvino pymilvus",
         "sources": "fsspec sqlalchemy psycopg",
         "ray": "ray",
+        "vae": "diffusers",
         "notebook": "anywidget",
     }.items()
     for name in names.split()

@@ -70,7 +70,8 @@ class Registry(Mapping[str, type[T]], Generic[T]):
     An extension has the name of its module: with the separator "-", `inside_airbnb.py` has "inside-airbnb". A module
     whose name begins with `_` is a helper without an extension. Names are read from the folder and from the entry points `group` of
     installed packages; a module is imported when its class is requested, so that listing the names imports nothing. A plugin with
-    the name of a built-in extension or of another plugin is refused when that name is requested.
+    the name of a built-in extension or of another plugin is refused when that name is requested. `elsewhere` names classes of other
+    packages of ours, as "module:Class", which are also imported only when requested.
 
         >>> from listing_vibes.market.importers import IMPORTERS
         >>> "hm" in IMPORTERS
@@ -80,10 +81,16 @@ class Registry(Mapping[str, type[T]], Generic[T]):
     """
 
     def __init__(
-        self, package: str, base: type[T], what: str, separator: str = "-", group: str | None = None
+        self,
+        package: str,
+        base: type[T],
+        what: str,
+        separator: str = "-",
+        group: str | None = None,
+        elsewhere: Mapping[str, str] | None = None,
     ) -> None:
         self._package, self._base, self._what, self._separator = package, base, what, separator
-        self._group = group
+        self._group, self._elsewhere = group, elsewhere or {}
 
     @cached_property
     def _modules(self) -> dict[str, str]:
@@ -94,7 +101,11 @@ class Registry(Mapping[str, type[T]], Generic[T]):
             for iter_module in pkgutil.iter_modules(folder)
             if not iter_module.name.startswith("_")
         )
-        return {name.replace("_", self._separator): name for name in results}
+        return dict(
+            sorted(
+                {**self._elsewhere, **{name.replace("_", self._separator): name for name in results}}.items()
+            )
+        )
 
     @property
     def plugins(self) -> dict[str, list[Plugin]]:
@@ -122,6 +133,8 @@ class Registry(Mapping[str, type[T]], Generic[T]):
             raise VibesError(f"There is no {self._what} '{name}'; choose one of {', '.join(self)}.")
         if name in self.plugins:
             return self._of_plugin(name)
+        if name in self._elsewhere:
+            return cast(type[T], load(self._elsewhere[name]))
         module = importlib.import_module(f"{self._package}.{self._modules[name]}")
         mine = [
             var
@@ -159,6 +172,12 @@ class Registry(Mapping[str, type[T]], Generic[T]):
     def known(self, name: str) -> str:
         """Validate a name for pydantic, with the error of a `Literal` of all names."""
         return one_of(name, tuple(self))
+
+
+def load(path: str) -> Any:
+    """Return the object that a "module:name" of this package names, imported now, so that the default imports no variant."""
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def one_of(name: str, names: tuple[str, ...]) -> str:

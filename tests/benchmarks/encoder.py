@@ -25,9 +25,9 @@ from tests.helpers.machine import machine
 
 from listing_vibes.device import CPU, keep_freed_memory, mixed_precision, multiplies_bf16
 from listing_vibes.model.config import PRESETS
-from listing_vibes.model.convert import to_transformers
 from listing_vibes.model.encoder import TOKENS_PER_BATCH, batches_by_length
-from listing_vibes.model.variants.sliding_window import SlidingWindowEncoder
+from listing_vibes.variants.conversion import to_transformers
+from listing_vibes.variants.sliding_window import SlidingWindowEncoder
 
 ITEM, LONGEST, THEIR_BATCH, LISTINGS = 14, 651, 16, 1024
 TYPES = {"float32": torch.float32} | ({"bf16": torch.bfloat16} if multiplies_bf16() else {})

@@ -12,7 +12,7 @@ from browser import painted
 from browser.conftest import Explorer, serving
 from browser.seeing import assert_listings, assert_photos, assert_whole, row_of, troubles, wait_until_quiet
 from listing_vibes import Run, search_photos
-from listing_vibes.features.photos.tail import load_photo_encoder
+from listing_vibes.features.photos.encoder import load_photo_encoder
 from listing_vibes.features.photos.vectors import embed_photos
 from listing_vibes.insight.audience import recent_lists
 from listing_vibes.insight.occlusion import compare_photos

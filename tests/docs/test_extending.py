@@ -57,9 +57,7 @@ def test_the_loss_is_that_of_its_formula(example):
     scores = torch.tensor([[2.0, 1.5, 0.0]])
     masks = torch.tensor([[True, False, False]]), torch.tensor([[False, True, True]])
     assert (
-        example("core/listing_vibes/model/variants/losses/hinge.py")()(
-            scores, *masks, torch.tensor([0])
-        ).item()
+        example("core/listing_vibes/model/losses/hinge.py")()(scores, *masks, torch.tensor([0])).item()
         == 0.25
     )
 
@@ -91,7 +89,7 @@ def test_the_rule_holds_in_lists_and_is_a_parameter(trained):
 
 def test_the_user_encoder_sees_nothing_later(example):
     sizes = EncoderConfig(layers=1, width=4, heads=1, ffn=4)
-    made = example("core/listing_vibes/model/variants/user_encoders/mean.py")()
+    made = example("core/listing_vibes/model/user_encoders/mean.py")()
     user_pass = made.model(Vocabulary(attributes=[]), sizes).user_pass
     vectors = torch.eye(3)
     batch = SimpleNamespace(listing=torch.tensor([[0, 1, 2]]), real=torch.ones(1, 3, dtype=torch.bool))

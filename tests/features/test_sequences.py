@@ -15,7 +15,7 @@ from listing_vibes.features.tokens.tabular import (
     TYPE_CLS,
     TYPE_CONTENT,
     TYPE_META,
-    tokenise,
+    Tokenizer,
 )
 from listing_vibes.features.tokens.vocabulary import fit_vocabulary
 from listing_vibes.market.attribute_types import Attribute
@@ -52,7 +52,7 @@ def market():
     first, second = (np.flatnonzero(rng.random(n) < share) for share in (0.6, 0.3))
     photos = np.concatenate([first, second]), np.concatenate([first, second + n])
     text = {"title": np.where(listings["title"].isna(), -1, np.arange(n))}
-    return vocabulary, tokenise(vocabulary, listings, [photos], text)
+    return vocabulary, Tokenizer().tokenize(vocabulary, listings, [photos], text)
 
 
 def rows_of(tokens, start=0, end=None):

@@ -17,7 +17,7 @@ PAGE = ROOT / "assets" / "docs" / "extending.md"
 FILES = {
     "pyproject.toml": "toml pyproject.toml",
     "acme_vibes/newest.py": "python core/listing_vibes/scoring/baselines/newest.py",
-    "acme_vibes/hinge.py": "python core/listing_vibes/model/variants/losses/hinge.py",
+    "acme_vibes/hinge.py": "python core/listing_vibes/model/losses/hinge.py",
     "acme_vibes/month.py": "python core/listing_vibes/market/attribute_types/month.py",
     "acme_vibes/json_lines.py": "python core/listing_vibes/market/importers/json_lines.py",
     "acme_vibes/encoders.py": "python acme_vibes/encoders.py",

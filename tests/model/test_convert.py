@@ -6,8 +6,8 @@ import transformers
 
 from listing_vibes.errors import VibesError
 from listing_vibes.model.config import EncoderConfig
-from listing_vibes.model.convert import from_transformers, load_pretrained, to_transformers
 from listing_vibes.model.model import ListingEncoder
+from listing_vibes.variants.conversion import from_transformers, load_pretrained, to_transformers
 
 SIZES = {"layers": 2, "width": 32, "heads": 2, "ffn": 64, "window": 16, "max_tokens": 60}
 

@@ -12,12 +12,12 @@ from helpers.trainings import model_inputs
 from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import FeatureConfig
 from listing_vibes.market.market import Market
+from listing_vibes.model.build import build_model
 from listing_vibes.model.checkpoint import load_state, load_weights, save_state, save_weights
 from listing_vibes.model.encoder import batches_by_length, encode_histories, encode_listings
 from listing_vibes.model.inputs import VectorBatch
+from listing_vibes.model.losses import LOSSES
 from listing_vibes.model.settings import Resolved, Settings
-from listing_vibes.model.variants import build_model
-from listing_vibes.model.variants.losses import LOSSES
 
 #: The loss of one row from exp(score) of its positives, of its negatives and of the next listing.
 TWINS = {

@@ -18,7 +18,7 @@ from listing_vibes.market.market import Market
 from listing_vibes.model.config import EncoderConfig
 from listing_vibes.model.inputs import TokenBatch
 from listing_vibes.model.model import Attention, CLSAttention, Dropout, ListingEncoder, TokenEmbedder, attend
-from listing_vibes.model.variants.sliding_window import SlidingWindowEncoder
+from listing_vibes.variants.sliding_window import SlidingWindowEncoder
 
 SHAPE = {"layers": 3, "width": 32, "heads": 2, "ffn": 64, "window": 8, "max_tokens": 512, "max_items": 6}
 WIDTH = 16

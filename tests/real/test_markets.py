@@ -14,8 +14,7 @@ import pytest
 from helpers.agreement import assert_agrees
 from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.features.market_summary import coverage
-from listing_vibes.features.photos.encoder import PhotoEncoder
-from listing_vibes.features.photos.tail import load_photo_encoder
+from listing_vibes.features.photos.encoder import PhotoEncoder, load_photo_encoder
 from listing_vibes.features.photos.vectors import PhotoVectors, embed_photos, load_photo_vectors
 from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.attribute_types import infer_type

@@ -16,7 +16,6 @@ from helpers.commands import vibes
 from helpers.copies import copied, resealed
 from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import Featurizer
-from listing_vibes.features.photos import vae
 from listing_vibes.features.photos.encoders import market_photos
 from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.caches import MODELS
@@ -31,6 +30,7 @@ from listing_vibes.run.newcomers import Newcomers
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.run.versions import RESULTS, building, publish_results
+from listing_vibes.variants import vae
 
 SMALL_RUN = Path(__file__).parent / "small_run"
 

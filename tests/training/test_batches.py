@@ -14,15 +14,16 @@ from listing_vibes.features.tokens.tabular import TYPE_ATTRIBUTE, Tokens
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, make_split
+from listing_vibes.model.build import build_model
 from listing_vibes.model.inputs import Inputs, TokenBatch
 from listing_vibes.model.settings import Resolved, ResolvedTraining
-from listing_vibes.model.variants import build_model
-from listing_vibes.training.batches import Epoch, history_epoch, share_of_epoch, window_epoch
+from listing_vibes.training.batches import Epoch, WindowBatches
 from listing_vibes.training.data import make_examples
 from listing_vibes.training.distributed import Processes
 from listing_vibes.training.multi_market import Mix
-from listing_vibes.training.pretrain import MASKED, Pretraining, mask_values, pretraining_loss
 from listing_vibes.training.step import StepData
+from listing_vibes.variants.cls import HistoryBatches
+from listing_vibes.variants.pretraining import MASKED, Pretraining, mask_values, pretraining_loss
 
 
 @pytest.fixture(params=["temporal", "leave-one-out"])
@@ -48,12 +49,11 @@ def data(request) -> StepData:
 
 
 def windows(data: StepData, epoch: int = 0) -> Epoch:
-    return window_epoch(data.examples, data.inputs, 4, 20, np.random.default_rng(epoch))
+    return WindowBatches().epoch(data.examples, data.inputs, 4, 20, np.random.default_rng(epoch))
 
 
 def histories(data: StepData, epoch: int = 0) -> Epoch:
-    lengths = data.inputs.history_lengths(data.examples.start, data.examples.end)
-    return history_epoch(data.examples, lengths, 5, np.random.default_rng(epoch))
+    return HistoryBatches().epoch(data.examples, data.inputs, 5, 0, np.random.default_rng(epoch))
 
 
 def events_of(batch) -> np.ndarray:
@@ -98,8 +98,9 @@ def test_the_share_of_the_log_that_an_epoch_reads(data):
     last = np.flatnonzero(np.diff(data.examples.user, append=-1))
     events = (data.examples.end[last] - data.examples.start[last]).sum()
     epoch = windows(data)
-    share = share_of_epoch(data.examples, 7)
-    assert (epoch.end - epoch.first).sum() / events <= share < 0.5 < share_of_epoch(data.examples, 999) == 1
+    share = WindowBatches().passes(data.examples, data.inputs)
+    whole = WindowBatches().passes(data.examples, replace(data.inputs, max_listings=999))
+    assert (epoch.end - epoch.first).sum() / events <= share < 0.5 < whole == 1
 
 
 @pytest.mark.parametrize("world", [2, 3])
@@ -108,7 +109,7 @@ def test_the_parts_of_a_batch_are_the_batch(data, world, by_event):
     for batch in windows(data) if by_event else histories(data):
         seen = []
         for rank in range(world):
-            part = batch.part(np.arange(rank, len(batch.first), world), by_event)
+            part = batch.part(np.arange(rank, len(batch.first), world))
             ends = events_of(part) if by_event else part.end - 1
             assert (ends[part.place] == data.examples.end[part.rows] - 1).all()
             seen += part.rows.tolist()
@@ -149,9 +150,9 @@ def test_a_small_market_of_several_comes_up_as_often_as_was_set(always_live, mak
     for epoch in range(10):
         rng = np.random.default_rng(epoch)
         if kind == "histories":
-            batches = history_epoch(examples, np.ones(len(examples)), 16, rng, mix.draw)
+            batches = HistoryBatches().epoch(examples, inputs, 16, 0, rng, mix.draw)
         else:
-            batches = window_epoch(examples, inputs, 16, 99, rng, mix.draw)
+            batches = WindowBatches().epoch(examples, inputs, 16, 99, rng, mix.draw)
         drawn += [examples.positive[batch.rows, 0] for batch in batches]
     found = np.concatenate(drawn)
     share = {1.0: 0.1, 0.5: 0.25, 0.0: 0.5}[power]

@@ -19,6 +19,7 @@ from listing_vibes.training.multi_market import Mix
 from listing_vibes.training.optimize import Optimization
 from listing_vibes.training.optimizer import learning_rate, make_optimizer, take_step
 from listing_vibes.training.train import train
+from listing_vibes.variants.two_stage import TwoStageOptimization
 
 
 def test_the_second_stage_keeps_the_listings_of_the_best_first_stage_and_trains_on(
@@ -33,7 +34,7 @@ def test_the_second_stage_keeps_the_listings_of_the_best_first_stage_and_trains_
             first_stage.update({n: t.clone() for n, t in now.longformer.state_dict().items()})
         return 0.5, float(next(better))  # the same hits, in better ranks
 
-    state = Optimization(model, data, settings, tmp_path / "run", validate, False, silent).train()
+    state = TwoStageOptimization(model, data, settings, tmp_path / "run", validate, False, silent).train()
     load_weights(tmp_path / "run" / "model.safetensors", model)
     assert state.stage == 2 and state.best_step == state.step
     assert all(torch.equal(first_stage[n], t) for n, t in model.listing_side.longformer.state_dict().items())
@@ -82,7 +83,7 @@ def test_buckets_stay_while_the_bank_does(small_market, quick, tmp_path):
     model, data = pieces(small_market, settings)
     buckets = (int(data.inputs.features.tokens.value.max()) - 9, 9)
     data = replace(data, mix=Mix(np.zeros(data.log.listings, int), np.ones(1), (buckets,)))
-    loop = Optimization(model, data, settings, tmp_path, None, False, silent)
+    loop = TwoStageOptimization(model, data, settings, tmp_path, None, False, silent)
     loop.bank = loop._encode_bank()
     loop.state.stage, loop.state.bank_step, read = 2, 40, []
     for loop.state.step in (40, 41, 900):

@@ -16,17 +16,17 @@ from helpers.tiny import tiny_events, tiny_listings, tiny_photos
 from listing_vibes.cli.model import embed
 from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import Featurizer
+from listing_vibes.features.photos.encoder import load_photo_encoder
 from listing_vibes.features.photos.encoders import market_photos
-from listing_vibes.features.photos.tail import load_photo_encoder
 from listing_vibes.features.photos.trainable import PREFIX, is_trained
 from listing_vibes.features.photos.vectors import embed_photos
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
+from listing_vibes.model.build import build_model
 from listing_vibes.model.encoder import encode_listings
 from listing_vibes.model.settings import Resolved, Settings
-from listing_vibes.model.variants import build_model
 from listing_vibes.progress import Trained
 from listing_vibes.run.engine import make_inputs
 from listing_vibes.run.newcomers import Newcomers
@@ -35,8 +35,8 @@ from listing_vibes.serving.refresh.refresher import Refresher
 from listing_vibes.serving.refresh.sources import FileSource
 from listing_vibes.training.distributed import Processes
 from listing_vibes.training.optimizer import make_optimizer, take_step
-from listing_vibes.training.photo_encoder import photos_of, trained_photos
 from listing_vibes.training.train import train
+from listing_vibes.variants.photo_stages import photos_of, trained_photos
 
 
 @pytest.fixture(scope="module")
@@ -75,10 +75,10 @@ def start(market, settings, frozen):
     rows = np.arange(len(market.listings))
     featurizer = Featurizer.fit(market, settings.features, 32, rows, np.empty(0), frozen)
     features = featurizer.transform(market, frozen)
-    live, tail = trained_photos(market, settings, featurizer, frozen)
+    live = trained_photos(market, settings, featurizer, frozen)
     torch.manual_seed(0)
     model = build_model(featurizer.vocabulary, settings)
-    model.photo_blocks = tail
+    live.attach(model)
     empty = make_inputs(featurizer, features, EventLog.from_market(market), settings)
     return model, empty, live
 
@@ -95,18 +95,16 @@ def test_before_any_step_listings_are_those_of_the_frozen_model(market, settings
     model, inputs, live = start
     rows = np.arange(inputs.features.tokens.listings)
     plain = encode_listings(model, inputs, rows)
-    live.table = live.encode_all(model, Processes())
-    np.testing.assert_allclose(
-        encode_listings(model, live.inputs(inputs, live.table), rows), plain, atol=1e-4
-    )
+    encoded = live.encoded(model, inputs, Processes())
+    np.testing.assert_allclose(encode_listings(model, encoded, rows), plain, atol=1e-4)
     assert len(live.maps) == len(inputs.features.photo) == 13  # all but the broken one
     assert np.abs(inputs.features.photo).max() > 0.1
     for stages in (2, 3):
         features = settings.features.model_copy(update={"photo_train_blocks": stages})
         changed = settings.model_copy(update={"features": features})
         featurizer = Featurizer.fit(market, features, 32, rows, np.empty(0), frozen)
-        more, tail = trained_photos(market, changed, featurizer, frozen)
-        found = more.vectors(tail, np.arange(3)).detach().numpy()
+        more = trained_photos(market, changed, featurizer, frozen)
+        found = more.vectors(more.tail, np.arange(3)).detach().numpy()
         np.testing.assert_allclose(found, inputs.features.photo[:3], atol=2e-3)
 
 
@@ -116,7 +114,7 @@ def test_only_the_photos_of_a_step_have_a_gradient_at_the_encoders_rate(start):
     live.table = live.encode_all(model, Processes())
     shown = photos_of(inputs.features, np.array([0, 2]))  # the sixth photo, of listing 2, is broken
     np.testing.assert_array_equal(shown, [0, 1, 4])
-    table = live.in_step(model, inputs.features, np.array([2, 0]), np.random.default_rng(0))
+    table = live.in_step(model, inputs, live.table, np.array([2, 0]), [0])
     np.testing.assert_allclose(table.detach(), live.table, atol=1e-4)
     head = model.photo_blocks.head.weight
     (gradient,) = torch.autograd.grad(table[[0, 1, 4]].square().sum(), head, retain_graph=True)
@@ -124,7 +122,7 @@ def test_only_the_photos_of_a_step_have_a_gradient_at_the_encoders_rate(start):
     table[[2, 3]].sum().backward()  # photos that the step does not show
     assert not any(p.grad.abs().max() for p in model.photo_blocks.parameters() if p.grad is not None)
     few = replace(live, per_step=2)
-    few.in_step(model, inputs.features, np.arange(7), np.random.default_rng(0)).sum().backward()
+    few.in_step(model, inputs, few.table, np.arange(7), [0]).sum().backward()
     first = model.photo_blocks.blocks[0][0].conv_pw.weight.grad
     assert first is not None and first.abs().max() > 0
     model.zero_grad()

@@ -11,11 +11,12 @@ from listing_vibes.market.log import DAY
 from listing_vibes.market.splits import make_split
 from listing_vibes.model.encoder import encode_histories, encode_listings
 from listing_vibes.scoring.recency import RecentEvents
-from listing_vibes.training import step as step_module
-from listing_vibes.training.batches import history_epoch, window_epoch
+from listing_vibes.training.batches import WindowBatches
 from listing_vibes.training.data import bank_candidates, fresh_candidates, make_examples
 from listing_vibes.training.multi_market import Mix
 from listing_vibes.training.step import greatest_so_far, step_loss
+from listing_vibes.variants import cls
+from listing_vibes.variants.cls import HistoryBatches
 
 SEED, STEP, DAYS, WIDTH = 3, 11, 20, 32
 CASES = {
@@ -53,10 +54,9 @@ def case(request, small_market, quick):
         data = replace(data, recent=RecentEvents.over_days(data.log, DAYS))
     inputs, examples = data.inputs, data.examples
     if history == "cls":
-        lengths = inputs.history_lengths(examples.start, examples.end)
-        batch = history_epoch(examples, lengths, 6, np.random.default_rng(0))[0]
+        batch = HistoryBatches().epoch(examples, inputs, 6, 0, np.random.default_rng(0))[0]
     else:
-        batch = window_epoch(examples, inputs, 6, 30, np.random.default_rng(0))[0]
+        batch = WindowBatches().epoch(examples, inputs, 6, 30, np.random.default_rng(0))[0]
     stale = torch.nn.functional.normalize(torch.randn(len(data.warm), WIDTH), dim=1)
     return model.eval(), data, stale, batch, settings.training
 
@@ -147,10 +147,10 @@ def test_histories_in_parts_give_the_loss_and_the_gradient_of_all_together(small
     model, data = pieces(small_market, settings)
     model.eval()
     lengths = data.inputs.history_lengths(data.examples.start, data.examples.end)
-    batch = history_epoch(data.examples, lengths, 12, np.random.default_rng(0))[0]
+    batch = HistoryBatches().epoch(data.examples, data.inputs, 12, 0, np.random.default_rng(0))[0]
     found = []
     for tokens in (10**9, 2 * int(lengths.max())):
-        monkeypatch.setattr(step_module, "TOKENS_KEPT", tokens)
+        monkeypatch.setattr(cls, "TOKENS_KEPT", tokens)
         model.zero_grad()
         loss = step_loss(model, data, None, batch, STEP, settings.training, data.inputs.tensors("cpu"))[0]
         loss.backward()

@@ -25,7 +25,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.result import Evaluation
 from listing_vibes.evaluation.run_evaluation import evaluate_run
 from listing_vibes.evaluation.saved import save_metrics
-from listing_vibes.features.photos.tail import load_photo_encoder
+from listing_vibes.features.photos.encoder import load_photo_encoder
 from listing_vibes.features.photos.trainable import LITE0
 from listing_vibes.features.photos.vectors import PhotoVectors, embed_photos, ship_vectors
 from listing_vibes.insight.beats import FILE as BEATS

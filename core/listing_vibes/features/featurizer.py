@@ -29,14 +29,12 @@ from listing_vibes.features.several_markets import (
     MarketRanks,
     common_attributes,
     comparable_attributes,
-    keep_common_values,
     rank_attribute,
     sharing_sentence,
 )
 from listing_vibes.features.texts.vectors import TextVectors, distinct_texts
-from listing_vibes.features.tokens.tabular import Tokens, tokenise
-from listing_vibes.features.tokens.vocabulary import Vocabulary, extend_vocabulary, fit_vocabulary
-from listing_vibes.features.tokens.wordpiece import LISTING_TOKENS, fit_pieces, tokenise_pieces
+from listing_vibes.features.tokens.tabular import Tokenizer, Tokens, tokenizer_of
+from listing_vibes.features.tokens.vocabulary import Vocabulary, extend_vocabulary
 from listing_vibes.market.attribute_types import Attribute, type_of
 from listing_vibes.market.caches import writable_cache
 from listing_vibes.market.documents import write_json
@@ -106,17 +104,15 @@ class Featurizer:
     vectors: dict[str, Reducer] = field(default_factory=dict)  # by the name of precomputed vectors
 
     @property
-    def longest_listing(self) -> int:
-        """The most tokens of a listing, `[CLS]` included.
+    def tokenizer(self) -> Tokenizer:
+        """Return the tokenizer that the configuration names."""
+        return tokenizer_of(self.config.tokenisation)
 
-        No listing of these columns has more: an attribute has one token (a text one for its vector and one for its words), word
-        pieces are at most `LISTING_TOKENS`, and photos at most `config.photos`.
-        """
+    @property
+    def longest_listing(self) -> int:
+        """The most tokens of a listing of these columns, `[CLS]` included: of attributes, of vectors of texts, and of photos."""
         config, texts = self.config, sum(entry.kind == "text" for entry in self.vocabulary.attributes)
-        if config.tokenisation == "wordpiece":
-            attributes = LISTING_TOKENS if self.vocabulary.attributes else 0
-        else:
-            attributes = len(self.vocabulary.attributes) - texts + texts * config.words
+        attributes = self.tokenizer.most_tokens(self.vocabulary, config.words)
         vectors = config.photos * (self.photo is not None) + len(self.vectors)
         return 1 + attributes + texts * (self.text is not None) + vectors
 
@@ -158,8 +154,8 @@ class Featurizer:
         caches, names = [text_cache(market) for market in markets], vocabulary.sentences
         text = TextVectors.fit(parts, caches, names, config, width, report)
         precomputed = fit_precomputed(markets[0], config, width, rows[0]) if len(markets) == 1 else {}
-        if len(markets) > 1 and not vocabulary.pieces:
-            vocabulary = keep_common_values(vocabulary, parts)
+        if len(markets) > 1:
+            vocabulary = tokenizer_of(config.tokenisation).common(vocabulary, parts)
         return cls._of(config, width, vocabulary, reducer, encoder, text, within, precomputed)
 
     def extend(
@@ -201,10 +197,8 @@ class Featurizer:
         listings = here.view(market).listings
         text_rows, text = here._texts(listings, text_cache(market), report)
         photo_rows, photo = gather_views(self._views(market, photos), self.width)
-        if self.config.tokenisation == "wordpiece":
-            tokens = tokenise_pieces(self.vocabulary, listings, photo_rows, text_rows)
-        else:
-            tokens = tokenise(self.vocabulary, listings, photo_rows, text_rows, self.config.words)
+        words = self.config.words
+        tokens = self.tokenizer.tokenize(self.vocabulary, listings, photo_rows, text_rows, words)
         return Features(tokens, photo, text)
 
     def adapt_to(self, market: Market) -> Featurizer:
@@ -353,9 +347,8 @@ def _fit_vocabulary(
     config: FeatureConfig,
     durations: np.ndarray,
 ) -> Vocabulary:
-    fit = fit_pieces if config.tokenisation == "wordpiece" else fit_vocabulary
     meta = (actions, durations) if config.meta else ([], durations[:0])
-    return fit(listings, attributes if config.attributes else [], *meta)
+    return tokenizer_of(config.tokenisation).fit(listings, attributes if config.attributes else [], *meta)
 
 
 def _part(number: int) -> str:

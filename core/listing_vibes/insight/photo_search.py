@@ -67,8 +67,8 @@ class PhotoSearch:
         if not len(market.photos):
             raise VibesError(f"{market.path} has no photos, so none can be searched.")
         with needs("Looking at photos"):
+            from listing_vibes.features.photos.encoder import load_photo_encoder
             from listing_vibes.features.photos.encoders import market_photos
-            from listing_vibes.features.photos.tail import load_photo_encoder
         photos = market_photos(market, ENCODER, report=report)
         assert photos is not None  # it has photos
         looks = classify_photos(photos.vectors, photos.ok, load_photo_encoder(ENCODER), load_text_encoder())

@@ -2,15 +2,14 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from listing_vibes.device import device_of, half, mixed_precision, multiplies_bf16, place
-from listing_vibes.market.log import ranges
-from listing_vibes.model.inputs import Inputs, TokenBatch, VectorBatch
+from listing_vibes.device import device_of, half, mixed_precision, multiplies_bf16
+from listing_vibes.model.inputs import Inputs, TokenBatch
 from listing_vibes.model.model import ListingModel
 from listing_vibes.progress import Counted, Report, silent
 
@@ -20,8 +19,6 @@ logger = logging.getLogger(__name__)
 TOKENS_PER_BATCH = 4096
 #: The factor of larger batches on other devices, which wait for the transfer of each batch.
 ELSEWHERE = 16
-#: The same if a token is a listing: histories have few tokens and very different lengths, so that padding costs more.
-VECTORS_PER_BATCH = 1024
 
 _NAMES = {torch.float32: "float32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 
@@ -105,48 +102,19 @@ def encode_histories(
     """Return embeddings (n, d) of the histories `start[q] : end[q]`; 0 for an empty history.
 
     Args:
-        listings: for a model of listing vectors, the embeddings (L, d) of all listings; None to encode them. A "cls" model ignores it.
+        listings: the embeddings (L, d) of all listings, if the user encoder reads them; None to encode them.
     """
     result = np.zeros((len(start), model.width), np.float32)
     filled = np.flatnonzero(end > start)
     start, end = start[filled], end[filled]
     if not len(filled):
         return result
-    if model.user_pass is not None:
-        result[filled] = _encode_vector_histories(model, inputs, start, end, listings, **options)
-        return result
-    device = device_of(model)
-    photos, texts = inputs.tensors(device)
-
-    def embed(chosen: np.ndarray) -> Tensor:
-        batch = TokenBatch(inputs.histories(start[chosen], end[chosen]), device)
-        return cast(Tensor, model(batch, photos, texts))
-
-    result[filled] = encode(model, embed, inputs.history_lengths(start, end), **options)
+    embed, lengths = model.history_batches(
+        inputs,
+        start,
+        end,
+        listings,
+        lambda rows: encode_listings(model, inputs, rows, dtype=options.get("dtype")),
+    )
+    result[filled] = encode(model, embed, lengths, tokens=model.history_batch, **options)
     return result
-
-
-def _encode_vector_histories(
-    model: ListingModel, inputs: Inputs, start: np.ndarray, end: np.ndarray, listings: Any, **options: Any
-) -> np.ndarray:
-    device, user_pass = device_of(model), model.user_pass
-    assert user_pass is not None
-    first = inputs.newest(start, end)
-    number = None
-    if listings is not None and device.type == "cpu":
-        table = torch.from_numpy(listings)
-    else:  # Each listing is encoded or copied once, even if several histories have it.
-        rows = np.unique(inputs.listing[ranges(first, end - first)])
-        number = np.zeros(inputs.features.tokens.listings, np.int32)  # (L,) row of each listing in the table
-        number[rows] = np.arange(len(rows), dtype=np.int32)
-        if listings is None:
-            vectors = encode_listings(model, inputs, rows, dtype=options.get("dtype"))
-        else:
-            vectors = listings[rows]
-        table = place(vectors, device)
-
-    def embed(chosen: np.ndarray) -> Tensor:
-        batch = VectorBatch.of(inputs, first[chosen], end[chosen], number, device)
-        return user_pass.newest(table, batch)
-
-    return encode(model, embed, end - first, tokens=VECTORS_PER_BATCH, **options)

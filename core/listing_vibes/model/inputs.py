@@ -14,6 +14,7 @@ from listing_vibes.features.sequences import Meta, Sequences, history_sequences,
 from listing_vibes.features.tokens.tabular import sizes_of
 from listing_vibes.market.log import ranges
 
+Tables = tuple[Tensor, Tensor]  # photo and text vectors on the device
 #: Feature vectors by device, since transferring them for each request would take longer than the model.
 _ON_DEVICE: WeakKeyDictionary[Features, dict[str, tuple[Tensor, Tensor]]] = WeakKeyDictionary()
 

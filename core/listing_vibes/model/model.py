@@ -2,22 +2,26 @@
 
 From top to bottom: `TokenEmbedder` embeds tokens; attention (`Attention`, `CLSAttention`) and a feed-forward layer form a
 `Block`; blocks form the `ListingEncoder` (a Longformer, Beltagy, Peters and Cohan 2020) and the `UserEncoder`; both form the
-`ListingModel`. Variants are in `listing_vibes.model.variants`.
+`ListingModel`. Other ways are in `listing_vibes.variants`.
 
 Shapes: B rows, S tokens of the longest row, n tokens of all rows, d width, H heads, dh = d / H, m = ffn.
 """
 
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, ClassVar, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from listing_vibes.device import place
 from listing_vibes.errors import VibesError
 from listing_vibes.features.tokens.tabular import bin_offsets, key_count, view_of_key
 from listing_vibes.features.tokens.vocabulary import Vocabulary
+from listing_vibes.market.log import ranges
 from listing_vibes.model.config import EncoderConfig
-from listing_vibes.model.inputs import TokenBatch, VectorBatch
+from listing_vibes.model.inputs import Inputs, Tables, TokenBatch, VectorBatch
 
 #: Up to this number of keys, attention in bfloat16 on a CPU uses two matrix products instead of torch's fused kernel.
 FEW_KEYS = 256
@@ -199,7 +203,7 @@ class ListingEncoder(nn.Module):
     """A Longformer over token embeddings; same weights, same output as `transformers.LongformerModel`.
 
     A token attends to the window around it and `[CLS]`; `[CLS]` attends to every token. All tokens of a row are compared under a
-    mask, since listings are short; `listing_vibes.model.variants.sliding_window` is for long rows.
+    mask, since listings are short; `listing_vibes.variants.sliding_window` is for long rows.
     """
 
     attention = CLSAttention
@@ -316,13 +320,12 @@ class UserEncoder(nn.Module):
 
 
 class ListingModel(nn.Module):
-    """The token embedder, the listing encoder and the user encoder.
+    """The token embedder, the listing encoder and the user encoder, which reads the vectors of a history's listings."""
 
-    With the user encoder "cls" there is no `user_pass`: a history is one row of tokens of the listing encoder.
-    """
-
-    #: Whether the embeddings of listings are frozen, in the second stage of a two-stage training.
-    frozen = False
+    #: Rows of `listing_vibes.model.export.graph` that a history is: "vectors" or "tokens".
+    history_rows: ClassVar[str] = "vectors"
+    #: Padded positions per batch of histories on a CPU. They have few tokens and very different lengths, so that padding costs more.
+    history_batch: ClassVar[int] = 1024
 
     def __init__(
         self, vocabulary: Vocabulary, encoder: ListingEncoder, user_pass: UserEncoder | None
@@ -349,6 +352,67 @@ class ListingModel(nn.Module):
     def listings(self, batch: TokenBatch, photos: Tensor, texts: Tensor) -> Tensor:
         """Return embeddings (B, d) of listings."""
         return cast(Tensor, self(batch, photos, texts))
+
+    @property
+    def listing_part(self) -> "ListingModel":
+        """Return the model that encodes bare listings."""
+        return self
+
+    def listings_read(self, events: np.ndarray) -> np.ndarray:
+        """Return the listings (n,) of `events` (R,) whose vectors `encode_examples` reads."""
+        return np.unique(events)
+
+    def encode_examples(
+        self,
+        inputs: Inputs,
+        first: np.ndarray,
+        end: np.ndarray,
+        place: np.ndarray,
+        number: np.ndarray,
+        vectors: Tensor,
+        tables: Tables,
+    ) -> Tensor:
+        """Return the vectors (E, d) of E histories within the windows `first[b] : end[b]`, with gradient.
+
+        Args:
+            place: (E,) which event of all windows ends each history.
+            vectors: (U, d) of listings, and `number` (L,) the row of each listing.
+            tables: the vectors of photos and texts.
+        """
+        windows = VectorBatch.of(inputs, first, end, number, tables[0].device)
+        users = cast(UserEncoder, self.user_pass)(vectors, windows)  # (R, d)
+        return cast(Tensor, users[torch.from_numpy(place).to(tables[0].device)])
+
+    def history_batches(
+        self,
+        inputs: Inputs,
+        start: np.ndarray,
+        end: np.ndarray,
+        listings: np.ndarray | None,
+        encode: Callable[[np.ndarray], np.ndarray],
+    ) -> tuple[Callable[[np.ndarray], Tensor], np.ndarray]:
+        """Return a function that encodes some of the histories `start[q] : end[q]`, and the length (n,) of each.
+
+        Args:
+            listings: the vectors (L, d) of all listings; None: `encode` returns those (m, d) of some.
+        """
+        user_pass, device = self.user_pass, self.embedder.key.weight.device
+        assert user_pass is not None
+        first, number = inputs.newest(start, end), None
+        if listings is not None and device.type == "cpu":
+            table = torch.from_numpy(listings)
+        else:  # Each listing is encoded or copied once, even if several histories have it.
+            rows = np.unique(inputs.listing[ranges(first, end - first)])
+            number = np.zeros(
+                inputs.features.tokens.listings, np.int32
+            )  # (L,) row of each listing in the table
+            number[rows] = np.arange(len(rows), dtype=np.int32)
+            table = place(encode(rows) if listings is None else listings[rows], device)
+
+        def embed(chosen: np.ndarray) -> Tensor:
+            return user_pass.newest(table, VectorBatch.of(inputs, first[chosen], end[chosen], number, device))
+
+        return embed, end - first
 
 
 def initialize(module: nn.Module) -> None:

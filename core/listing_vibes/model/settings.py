@@ -12,8 +12,8 @@ from listing_vibes.errors import VibesError
 from listing_vibes.features.config import FeatureConfig
 from listing_vibes.market.documents import Forbidding, read_toml, validate
 from listing_vibes.model.config import PRESETS, EncoderConfig
-from listing_vibes.model.variants.losses import LOSSES
-from listing_vibes.model.variants.user_encoders import USER_ENCODERS, History
+from listing_vibes.model.losses import LOSSES
+from listing_vibes.model.user_encoders import USER_ENCODERS, History
 
 if TYPE_CHECKING:
     import torch
@@ -257,7 +257,7 @@ class Settings(Forbidding):
     @model_validator(mode="after")
     def _vectors_to_compare(self) -> "Settings":
         weight = self.training.late_interaction
-        if weight != "auto" and weight and USER_ENCODERS[self.history].reads_tokens:
+        if weight != "auto" and weight and not USER_ENCODERS[self.history].has_listing_vectors:
             raise ValueError(
                 f"training.late_interaction = {weight} needs history = 'listing-vectors', not '{self.history}'; set it to 0"
             )

@@ -18,7 +18,7 @@ from listing_vibes.market.fingerprint import file_sha256
 from listing_vibes.market.log import EventLog, ranges
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Resolved
-from listing_vibes.model.variants.user_encoders import USER_ENCODERS
+from listing_vibes.model.user_encoders import USER_ENCODERS
 from listing_vibes.progress import Report, silent
 from listing_vibes.run.contents import (
     DERIVED,
@@ -73,8 +73,8 @@ class Engine:
             raise VibesError(f"{run} has no trained model; train one with `vibes train {market.path} RUN`.")
         with needs("This"):
             from listing_vibes.device import device
+            from listing_vibes.model.build import build_model
             from listing_vibes.model.checkpoint import load_weights
-            from listing_vibes.model.variants import build_model
         check_loaded(run, "model.safetensors", "vocabulary.json", "features.safetensors")
         featurizer = Featurizer.load(run)
         if adapt:
@@ -171,10 +171,7 @@ def make_inputs(
     """Return the inputs for the listings of `features` and the histories of `log` (None: no histories)."""
     from listing_vibes.model.inputs import Inputs
 
-    limit = np.iinfo(np.int32).max
-    if USER_ENCODERS[settings.history].reads_tokens:
-        # The limit comes from the settings, not from the resolved number of positions, which may be larger.
-        limit = settings.requested_encoder_config().max_tokens
+    limit = USER_ENCODERS[settings.history]().history_tokens(settings)
     listing, meta = (np.zeros(0, np.int32), None) if log is None else (log.listing, featurizer.meta(log))
     return Inputs(features, listing, meta, settings.training.max_listings, limit)
 

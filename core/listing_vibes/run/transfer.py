@@ -9,7 +9,7 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, Protocol, Split, make_split
 from listing_vibes.model.settings import Resolved, ResolvedSplit
-from listing_vibes.model.variants.user_encoders import USER_ENCODERS
+from listing_vibes.model.user_encoders import USER_ENCODERS
 from listing_vibes.run.contents import read_spaces
 from listing_vibes.run.manifest import KnownMarket, Manifest
 from listing_vibes.run.versions import reading
@@ -68,7 +68,11 @@ def transfer_settings(manifest: Manifest, market: Market) -> tuple[Resolved, str
     if item is not None:
         split = settings.split.model_copy(update={"t1": item.t1, "t2": item.t2})
         return settings.model_copy(update={"split": split}), item.fingerprint
-    if manifest.markets is not None and not USER_ENCODERS[settings.history].reads_tokens and weight != "auto":
+    if (
+        manifest.markets is not None
+        and USER_ENCODERS[settings.history].has_listing_vectors
+        and weight != "auto"
+    ):
         late = {"late_interaction": max(weight, TRANSFER_LATE_WEIGHT)}
         training = settings.training.model_copy(update=late)
         settings = settings.model_copy(update={"training": training})

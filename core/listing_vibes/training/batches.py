@@ -2,9 +2,8 @@
 
 Worked example. Event rows 0 to 5 are ann's on listings 3, 7, 3, 5 and bob's on 7, 9. A listing of the history is not
 a target, so there are E = 3 examples: "3, then 7" (history rows 0:1), "3, 7, 3, then 5" (rows 0:3) and "7, then 9"
-(rows 4:5). `history_epoch` has one row for each, B = E = 3. `window_epoch` reads ann once, since her second
-history contains the first: B = 2 windows, rows 0:3 and 4:5, R = 4 events, and `place` = [0, 2, 3] is the last of
-the R events of each example's history. So the cost is proportional to the events, not to the examples times their history.
+(rows 4:5). An epoch reads ann once, since her second history contains the first: B = 2 windows, rows 0:3 and 4:5,
+R = 4 events, and `place` = [0, 2, 3] is the last of the R events of each example's history. So the cost is proportional to the events, not to the examples times their history.
 """
 
 from collections.abc import Callable
@@ -16,8 +15,6 @@ from listing_vibes.market.log import ranges
 from listing_vibes.model.inputs import Inputs
 from listing_vibes.training.data import Examples
 
-#: The maximum number of examples per user in an epoch of `history_epoch`.
-EXAMPLES_PER_USER = 10
 #: Samples some of the rows (n,), which belong to the listings (n,), for an epoch; see `listing_vibes.training.multi_market.Mix`.
 Draw = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
 
@@ -26,27 +23,27 @@ Draw = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
 class Batch:
     """E examples, and B windows `first[b] : end[b]` of the log that contain their histories.
 
-    `place[e]` is the index of the vector of example e: among the B histories with `[CLS]`, otherwise among the R events of
-    the windows.
+    `place[e]` is the index of the vector of example e among those of all windows.
     """
 
     rows: np.ndarray  # (E,) numbers of the examples
     first: np.ndarray  # (B,)
     end: np.ndarray  # (B,)
     place: np.ndarray  # (E,)
+    vectors: np.ndarray  # (B,) the number of vectors that each window gives, by default one per event
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def part(self, windows: np.ndarray, by_event: bool) -> "Batch":
-        """Return the batch restricted to some windows (sorted numbers below B); `by_event` if `place` counts events."""
-        count = self.end - self.first if by_event else np.ones(len(self.first), np.int64)  # (B,)
+    def part(self, windows: np.ndarray) -> "Batch":
+        """Return the batch restricted to some windows (sorted numbers below B)."""
+        count = self.vectors  # (B,)
         start, start_now = np.cumsum(count) - count, np.full(len(count), -1)
         start_now[windows] = np.cumsum(count[windows]) - count[windows]
         owner = np.searchsorted(start, self.place, side="right") - 1  # (E,)
         chosen = start_now[owner] >= 0
         place = (self.place - start[owner] + start_now[owner])[chosen]
-        return Batch(self.rows[chosen], self.first[windows], self.end[windows], place)
+        return Batch(self.rows[chosen], self.first[windows], self.end[windows], place, count[windows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,65 +64,56 @@ class Epoch:
         return self.make(slice(int(self.bounds[number]), int(self.bounds[number + 1])))
 
 
-def history_epoch(
-    examples: Examples, lengths: np.ndarray, batch: int, rng: np.random.Generator, draw: Draw | None = None
-) -> Epoch:
-    """Return an epoch for a model that reads each history as a row of `lengths` (E,) tokens: at most `batch` per step.
+class WindowBatches:
+    """The batches of a model that embeds every prefix of a window of events."""
 
-    It has at most `EXAMPLES_PER_USER` examples per user, sampled for each epoch.
-    """
-    order = np.lexsort((rng.random(len(examples)), examples.user))
-    user = examples.user[order]
-    among_own = np.arange(len(order)) - np.searchsorted(user, user, side="left")
-    chosen = rng.permutation(order[among_own < EXAMPLES_PER_USER])
-    if draw is not None:
-        chosen = draw(chosen, examples.positive[chosen, 0], rng)
-    chosen, bounds = _grouped(chosen, lengths, len(chosen) // (batch * 32), batch, None, 0, rng)
-    first, end = examples.start[chosen], examples.end[chosen]
-    return Epoch(
-        first, end, bounds, lambda g: Batch(chosen[g], first[g], end[g], np.arange(g.stop - g.start))
-    )
+    def passes(self, examples: Examples, inputs: Inputs) -> float:
+        """Return the share of the events in the examples' histories that an epoch reads."""
+        low, high = _spans(examples)
+        return float(np.minimum(high - low, inputs.max_listings).sum() / max(1, (high - low).sum()))
 
+    def epoch(
+        self,
+        examples: Examples,
+        inputs: Inputs,
+        batch: int,
+        listings: int,
+        rng: np.random.Generator,
+        draw: Draw | None = None,
+    ) -> Epoch:
+        """Return an epoch of shuffled windows of similar length (in tokens).
 
-def window_epoch(
-    examples: Examples,
-    inputs: Inputs,
-    batch: int,
-    listings: int,
-    rng: np.random.Generator,
-    draw: Draw | None = None,
-) -> Epoch:
-    """Return an epoch for a model that embeds every prefix of a window: shuffled windows of similar length (in tokens).
+        It has one window of at most `inputs.max_listings` events per user. For each epoch a longer training history is cut at random
+        positions, and one of its windows is sampled. A step has at most `batch` windows, and at most `listings` events (or one
+        window).
+        """
+        first, end = _cut_windows(examples, inputs.max_listings, rng)
+        first = inputs.newest(first, end)
+        # Examples are sorted by user and time, so those whose history ends in a window are contiguous.
+        low = np.searchsorted(examples.end, first, side="right")
+        high = np.searchsorted(examples.end, end, side="right")
+        chosen = rng.permutation(np.flatnonzero(high > low))
+        if draw is not None:
+            chosen = draw(chosen, inputs.listing[first[chosen]], rng)
+        count = end - first
+        chunks = int(count[chosen].sum()) // (listings * 16)
+        tokens = inputs.event_tokens(first, end)
+        chosen, bounds = group_rows(chosen, tokens, chunks, batch, count, listings, rng)
+        first, end, low, high = first[chosen], end[chosen], low[chosen], high[chosen]
 
-    It has one window of at most `inputs.max_listings` events per user. For each epoch a longer training history is cut at random
-    positions, and one of its windows is sampled. A step has at most `batch` windows, and at most `listings` events (or one
-    window).
-    """
-    first, end = _cut_windows(examples, inputs.max_listings, rng)
-    first = inputs.newest(first, end)
-    # Examples are sorted by user and time, so those whose history ends in a window are contiguous.
-    low = np.searchsorted(examples.end, first, side="right")
-    high = np.searchsorted(examples.end, end, side="right")
-    chosen = rng.permutation(np.flatnonzero(high > low))
-    if draw is not None:
-        chosen = draw(chosen, inputs.listing[first[chosen]], rng)
-    count = end - first
-    chunks = int(count[chosen].sum()) // (listings * 16)
-    tokens = inputs.event_tokens(first, end)
-    chosen, bounds = _grouped(chosen, tokens, chunks, batch, count, listings, rng)
-    first, end, low, high = first[chosen], end[chosen], low[chosen], high[chosen]
+        def make(g: slice) -> Batch:
+            rows = ranges(low[g], high[g] - low[g])
+            window = np.repeat(np.arange(g.stop - g.start), high[g] - low[g])
+            size = end[g] - first[g]
+            start = np.cumsum(size) - size  # (B,) first event of each window among the R
+            return Batch(
+                rows, first[g], end[g], start[window] + examples.end[rows] - 1 - first[g][window], size
+            )
 
-    def make(g: slice) -> Batch:
-        rows = ranges(low[g], high[g] - low[g])
-        window = np.repeat(np.arange(g.stop - g.start), high[g] - low[g])
-        size = end[g] - first[g]
-        start = np.cumsum(size) - size  # (B,) first event of each window among the R
-        return Batch(rows, first[g], end[g], start[window] + examples.end[rows] - 1 - first[g][window])
-
-    return Epoch(first, end, bounds, make)
+        return Epoch(first, end, bounds, make)
 
 
-def _grouped(
+def group_rows(
     rows: np.ndarray,
     lengths: np.ndarray,
     chunks: int,
@@ -153,12 +141,6 @@ def _grouped(
     groups = [groups[place] for place in rng.permutation(len(groups))]
     bounds = np.append(0, np.cumsum([len(group) for group in groups])).astype(np.int64)
     return np.concatenate([np.empty(0, np.int64), *groups]).astype(np.int64), bounds
-
-
-def share_of_epoch(examples: Examples, size: int) -> float:
-    """Return the share of the events in the examples' histories that a `window_epoch` reads, of windows of `size` events."""
-    low, high = _spans(examples)
-    return float(np.minimum(high - low, size).sum() / max(1, (high - low).sum()))
 
 
 def _spans(examples: Examples) -> tuple[np.ndarray, np.ndarray]:

@@ -31,7 +31,6 @@ class TrainingState:
     best_step: int = 0
     worse: int = 0  # steps since the best validation of the stage, at the last one
     bank_step: int = -1  # step of the last encoding of the bank
-    photo_step: int = -1  # step of the last encoding of trained photo vectors
     finished: bool = False
     stage: int = 1  # stage of a two-stage training
     stage_step: int = 0  # first step of the stage

@@ -1,4 +1,4 @@
-"""The loop of training steps: InfoNCE over fresh listings and an item bank, in one stage or two, early stopping, resumable."""
+"""The loop of training steps: InfoNCE over fresh listings and an item bank, early stopping, resumable."""
 
 import math
 import time
@@ -12,13 +12,14 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from listing_vibes.device import place
 from listing_vibes.errors import VibesError
-from listing_vibes.model.checkpoint import load_state, load_weights, save_state, save_weights
+from listing_vibes.model.checkpoint import load_state, save_state, save_weights
 from listing_vibes.model.encoder import encode_listings
 from listing_vibes.model.model import ListingModel
 from listing_vibes.model.settings import Resolved
-from listing_vibes.model.variants.two_stage import TwoStageModel
+from listing_vibes.model.user_encoders import USER_ENCODERS
 from listing_vibes.progress import Notice, Report, Trained, Validated
-from listing_vibes.training.batches import Batch, Epoch, history_epoch, share_of_epoch, window_epoch
+from listing_vibes.registry import load
+from listing_vibes.training.batches import Batch, Epoch, WindowBatches
 from listing_vibes.training.checkpoints import Checkpoints, TrainingLog, TrainingState
 from listing_vibes.training.distributed import Processes, launched
 from listing_vibes.training.optimizer import learning_rate, make_optimizer, take_step
@@ -38,10 +39,7 @@ class Optimization:
 
     Without `validate` these are the last weights.
 
-    `single-stage`: the bank is encoded every `bank_every` steps, or less often if that would take over a quarter of the time.
-    `two-stage` (Recformer, Li et al. 2023, algorithm 1): in the first half of the steps the bank is encoded each epoch;
-    the second half starts from the best weights of the first with frozen listing embeddings, and trains only the encoding of
-    histories.
+    The bank is encoded every `bank_every` steps, or less often if that would take over a quarter of the time.
 
     A checkpoint `run/.training/state.safetensors` is written every `checkpoint_every` steps, every minute, and when SIGTERM or
     Ctrl-C ends the training; `resume` continues from it, with the same final weights as without the interruption.
@@ -81,19 +79,17 @@ class Optimization:
             self.state = TrainingState(**head)
             if "bank" in tensors:
                 self.bank = tensors["bank"].to(self.processes.device)
-            if data.photos is not None and "photos" in tensors:
-                data.photos.table = tensors["photos"].to(self.processes.device)
-        model.frozen = self.state.stage == 2
+            data.photos.restore(tensors, self.processes.device)
+        self._restored()
         self.average = self._new_average()
         averaged = {n.removeprefix(AVERAGE): t for n, t in tensors.items() if n.startswith(AVERAGE)}
         if self.average is not None and averaged:
             self.average.load_state_dict(averaged)
         self.log = TrainingLog(run / "train.jsonl", self.state.step, self.processes.is_main)
         self.drawn = data  # the data of the steps between two encodings of the bank
+        self.batches: WindowBatches = load(USER_ENCODERS[settings.history].batches)()
         first = self._start_epoch(0)
-        self.epochs = config.max_epochs
-        if model.user_pass is not None:  # An epoch has only a part of the events of a user with many.
-            self.epochs = round(config.max_epochs / share_of_epoch(data.examples, data.inputs.max_listings))
+        self.epochs = round(config.max_epochs / self.batches.passes(data.examples, data.inputs))
         self.planned = min(config.max_steps, self.epochs * len(first))  # steps of the learning rate schedule
         self.until = min(self.planned, config.stop_after or self.planned)  # maximum number of steps
         self.bank_every = self._steps_between(first, data.warm, config.bank_every)
@@ -110,14 +106,17 @@ class Optimization:
             report(Notice(f"The interrupted training continues from step {self.state.step} of {self.until}."))
 
     @property
-    def two_stage(self) -> TwoStageModel | None:
-        """Return the model if its training has two stages, else None."""
-        return self.model if isinstance(self.model, TwoStageModel) else None
+    def begin(self) -> tuple[int, int]:
+        """Return the first step and the first epoch of the learning rate schedule."""
+        return 0, 0
 
     @property
-    def stage_end(self) -> int:
-        """Return the last step of this stage."""
-        return max(1, self.planned // 2) if self.two_stage and self.state.stage == 1 else self.planned
+    def end(self) -> int:
+        """Return the last step of the learning rate schedule."""
+        return int(self.planned)
+
+    def _restored(self) -> None:
+        """Prepare the model for the restored state, before its weights are averaged."""
 
     @property
     def evaluated(self) -> ListingModel:
@@ -137,12 +136,7 @@ class Optimization:
             self.log.write({"step": 0, "carried": coverage})
             self._validate()
         with self.checkpoints.handle_signals():
-            while not state.finished:
-                self._train_stage()
-                if self.two_stage is not None and state.stage == 1:
-                    self._start_second_stage(self.two_stage)
-                else:
-                    state.finished = True
+            self._run()
             if self.processes.is_main:
                 if not (self.run / "model.safetensors").is_file():
                     self._save_weights()
@@ -150,23 +144,33 @@ class Optimization:
         launched().wait_for_everyone()
         return state
 
-    def _train_stage(self) -> None:
-        """Train until the end of this stage."""
-        state, last = self.state, min(self.stage_end, self.until)
+    def _run(self) -> None:
+        """Take all remaining steps."""
+        if not self.state.finished:
+            self._train_until(self.planned)
+            self.state.finished = True
+
+    def _train_until(self, last: int) -> None:
+        """Take steps until the step `last`, or until validation has not improved for long."""
+        state, last = self.state, min(last, self.until)
         over = state.step >= last or state.worse >= self.patience
-        while not over and state.epoch - state.stage_epoch < self.epochs:
+        while not over and state.epoch - self.begin[1] < self.epochs:
             epoch = self._start_epoch(state.epoch)
             while state.batch < len(epoch) and not over:
                 self._step(epoch[state.batch])
                 over = state.step >= last
                 if state.step % self.validate_every == 0 or over:
                     over = self._validate() or over
-                state.finished = over and not (self.two_stage and state.stage == 1)
+                state.finished = over and self._is_last()
                 self.checkpoints.after_step(state.step)
             if not over:
                 state.epoch, state.batch = state.epoch + 1, 0
         if not over:
             self._validate()
+
+    def _is_last(self) -> bool:
+        """Return whether the training ends with these steps."""
+        return True
 
     def _start_epoch(self, epoch: int) -> Epoch:
         """Return the batches of an epoch, which index its data."""
@@ -175,10 +179,7 @@ class Optimization:
         self.drawn_at = -1
         examples, inputs = self.epoch_data.examples, self.epoch_data.inputs
         draw = None if self.data.mix is None else self.data.mix.draw
-        if self.model.user_pass is None:
-            lengths = inputs.history_lengths(examples.start, examples.end)
-            return history_epoch(examples, lengths, config.batch, rng, draw)
-        return window_epoch(examples, inputs, config.batch, config.window_listings, rng, draw)
+        return self.batches.epoch(examples, inputs, config.batch, config.window_listings, rng, draw)
 
     def _steps_between(self, epoch: Epoch, rows: np.ndarray, at_least: int) -> int:
         """Return the number of steps between two encodings of the listings `rows`, at least `at_least`.
@@ -196,11 +197,9 @@ class Optimization:
         self._refresh()
         # The seed of dropout, so that resuming is exact.
         torch.manual_seed(self.settings.seed * 1_000_003 + state.step + 7919 * self.processes.rank)
-        planned = self.stage_end - state.stage_step
-        rate = learning_rate(state.step - state.stage_step, planned, config.warmup, config.learning_rate)
-        loss, value = step_loss(
-            self.model, self.drawn, self.bank, batch, state.step, config, self.tables, self.processes
-        )
+        first, _ = self.begin
+        rate = learning_rate(state.step - first, self.end - first, config.warmup, config.learning_rate)
+        loss, value = self._loss(batch)
         if loss.requires_grad:  # A process may have no history of a small batch.
             loss.backward()
         self.processes.sum_gradients(self.model.parameters())
@@ -215,12 +214,17 @@ class Optimization:
         self.report(Trained(state.step, self.until, value, left))
         self.log.write({"step": state.step, "epoch": state.epoch, "loss": value, "rate": rate})
 
+    def _loss(self, batch: Batch) -> tuple[torch.Tensor, float]:
+        """Return the loss of a step, see `listing_vibes.training.step.step_loss`."""
+        config, tables = self.config, self.tables
+        return step_loss(
+            self.model, self.drawn, self.bank, batch, self.state.step, config, tables, self.processes
+        )
+
     def _refresh(self) -> None:
         """Update all inputs without gradient: the bank, vectors of trained photos, the buckets of several markets."""
-        state, photos = self.state, self.data.photos
-        if photos is not None and (photos.table is None or state.step - state.photo_step >= self.bank_every):
-            photos.table = photos.encode_all(self.model, self.processes)
-            state.photo_step = state.step
+        state = self.state
+        self.data.photos.renew(self.model, self.processes, state.step, self.bank_every)
         renew = self.config.bank_size > 0 and self._bank_is_old()
         if renew:
             state.bank_step = state.step
@@ -230,7 +234,7 @@ class Optimization:
         if renew:
             self.bank = self._encode_bank()
             cosine = float(self.bank.mean(0).square().sum())  # the mean over all pairs of listings
-            if state.step - state.stage_step > self.config.warmup and cosine > ALIKE:
+            if state.step - self.begin[0] > self.config.warmup and cosine > ALIKE:
                 raise VibesError(
                     f"The training collapsed: at step {state.step} listing embeddings have a mean cosine of {cosine:.4f}. If almost all "
                     "listings have the same values, add columns that differ; otherwise lower training.learning_rate "
@@ -238,19 +242,12 @@ class Optimization:
                 )
 
     def _bank_is_old(self) -> bool:
-        state = self.state
-        if self.bank is None:
-            return True
-        if self.two_stage:
-            return state.stage == 1 and state.batch == 0 and state.bank_step != state.step
-        return state.step - state.bank_step >= self.bank_every
+        return self.bank is None or self.state.step - self.state.bank_step >= self.bank_every
 
     @torch.no_grad()
     def _encode_bank(self) -> torch.Tensor:
         """Return the embeddings (W, d) of the warm listings, of which each process encodes a part."""
-        inputs, warm, photos = self.drawn.inputs, self.data.warm, self.data.photos
-        if photos is not None and photos.table is not None:
-            inputs = photos.inputs(inputs, photos.table)
+        inputs, warm = self.data.photos.current(self.drawn.inputs), self.data.warm
         rows = warm[self.processes.mine(len(warm))]
         part = encode_listings(self.model, inputs, rows, dtype=self.config.dtype)
         return self.processes.gather(place(part, self.processes.device), len(warm))
@@ -271,7 +268,7 @@ class Optimization:
             if self.processes.is_main:
                 self._save_weights()
         else:
-            state.worse = state.step - max(state.best_step, state.stage_step)
+            state.worse = state.step - max(state.best_step, self.begin[0])
         self.report(Validated(state.step, recall, smooth, state.best_step, state.best_smooth))
         self.log.write(
             {
@@ -283,36 +280,17 @@ class Optimization:
         )
         return state.worse >= self.patience
 
-    def _start_second_stage(self, model: TwoStageModel) -> None:
-        """Continue from the best weights with frozen listings; the checkpoint makes this irreversible."""
-        launched().wait_for_everyone()
-        load_weights(self.run / "model.safetensors", model)
-        model.frozen = True
-        self.average = self._new_average()
-        self.optimizer.state.clear()
-        state = self.state
-        state.stage, state.stage_step, state.stage_epoch = 2, state.step, state.epoch + 1
-        state.epoch, state.batch, state.worse = state.epoch + 1, 0, 0
-        state.bank_step = state.step
-        self.bank = self._encode_bank()
-        if self.processes.is_main:
-            self._checkpoint()
-
     def _new_average(self) -> AveragedModel | None:
         """Return an exponential moving average of the weights, which reduces the noise of single steps."""
         decay = self.config.average
         return AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None
 
     def _save_weights(self) -> None:
-        model = self.evaluated
-        if isinstance(model, TwoStageModel) and not model.frozen:
-            model.copy_listing_side()
-        save_weights(self.run / "model.safetensors", model)
+        save_weights(self.run / "model.safetensors", self.evaluated)
 
     def _checkpoint(self) -> None:
         tensors = {} if self.bank is None else {"bank": self.bank}
-        if self.data.photos is not None and self.data.photos.table is not None:
-            tensors["photos"] = self.data.photos.table
+        tensors |= self.data.photos.state()
         if self.average is not None:
             tensors |= {AVERAGE + name: tensor for name, tensor in self.average.state_dict().items()}
         self._save_state(tensors)

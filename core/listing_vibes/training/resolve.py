@@ -11,7 +11,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Resolved, ResolvedSplit
-from listing_vibes.model.variants.user_encoders import USER_ENCODERS
+from listing_vibes.model.user_encoders import USER_ENCODERS
 from listing_vibes.training.data import TrainingData, simultaneous_share
 
 #: The number of training events of users with two or more below which a market is small: a model learns nothing from other users.
@@ -72,12 +72,13 @@ def resolve(settings: Resolved, data: TrainingData, markets: int = 1, shorter: i
     baskets = training.baskets
     if baskets == "auto":
         baskets = "set" if simultaneous_share(log, split.train) >= BASKETS else "order"
-    reads_vectors = not USER_ENCODERS[settings.history].reads_tokens
     several = baskets == "set" or not (split.protocol == "temporal" or large)
     chosen: dict[str, Any] = {
         "bf16": has_bf16(),
         "baskets": baskets,
-        "late_interaction": LATE_WEIGHT if reads_vectors and several else 0.0,
+        "late_interaction": LATE_WEIGHT
+        if USER_ENCODERS[settings.history].has_listing_vectors and several
+        else 0.0,
         "late_itself": split.protocol == "temporal" or not split.valid.masked,
         # From few events a model mostly learns popularity, which is better counted at each moment than learned.
         "recency_days": RECENT_DAYS if few and log.timed else 0,
@@ -110,26 +111,20 @@ def resolve_positions(
 ) -> Resolved:
     """Return `settings` with the token positions that a model of `market` needs, unless `[encoder] max_tokens` was given.
 
-    A row of a model of listing vectors is one listing, and the market's columns limit its length (`Featurizer.longest_listing`), so
-    listings that are published later also fit. A row of "cls" is a history: `training.max_listings` such listings, each with an
-    action and a duration, but at most as many tokens as the preset has, beyond which the oldest listings are left out; one listing
-    always fits.
+    The market's columns limit the length of a listing (`Featurizer.longest_listing`), so listings that are published later also fit.
 
     Raises:
         VibesError: `max_tokens` was given, and a listing of the market does not fit.
     """
-    reads_tokens = USER_ENCODERS[settings.history].reads_tokens
-    meta = 2 * reads_tokens * featurizer.config.meta
-    most = settings.requested_encoder_config().max_tokens
+    encoding = USER_ENCODERS[settings.history]()
     if "max_tokens" in settings.encoder:
-        longest = 1 + int(np.diff(features.tokens.offset).max(initial=0)) + meta
+        most = settings.requested_encoder_config().max_tokens
+        longest = encoding.row_tokens(1 + int(np.diff(features.tokens.offset).max(initial=0)), settings)
         if longest > most:
             raise VibesError(
                 f"[encoder] max_tokens is {most}, but {market.path} has a listing of {longest} tokens; leave it out, or "
                 f"set it to at least {longest}."
             )
         return settings.model_copy(update={"positions": None})
-    needed = item = featurizer.longest_listing + meta
-    if reads_tokens:
-        needed = max(item, min(most, 1 + settings.training.max_listings * (item - 1)))  # with one `[CLS]`
+    needed = encoding.positions(featurizer.longest_listing, settings)
     return settings.model_copy(update={"positions": -(-needed // POSITIONS) * POSITIONS})

@@ -9,23 +9,22 @@ whose events are on the listings 3 and 7; the positives are {7, 5}, {5} and {9},
 - listings of a user's training period are not negatives: 3, 7, 5 in ann's examples, 7, 9 in bob's.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from listing_vibes.device import mixed_precision
 from listing_vibes.features.sequences import Meta
 from listing_vibes.market.log import EventLog, ranges
 from listing_vibes.market.splits import Catalogue, Split
-from listing_vibes.model.inputs import Inputs, TokenBatch, VectorBatch
+from listing_vibes.model.inputs import Inputs, Tables, TokenBatch
+from listing_vibes.model.losses import LOSSES
 from listing_vibes.model.model import ListingModel
 from listing_vibes.model.settings import ResolvedTraining
-from listing_vibes.model.variants.losses import LOSSES
 from listing_vibes.scoring.late_interaction import LEAST, LateInteraction
 from listing_vibes.scoring.recency import RecentEvents, log_counts
 from listing_vibes.training.batches import Batch
@@ -41,7 +40,7 @@ from listing_vibes.training.data import (
 )
 from listing_vibes.training.distributed import Processes
 from listing_vibes.training.multi_market import Mix
-from listing_vibes.training.photo_encoder import TrainedPhotos
+from listing_vibes.training.photo_source import FrozenPhotos
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +55,7 @@ class StepData:
     masked: bool  # whether listings of the history are excluded from the negatives
     seed: int
     live: bool = True  # whether inactive listings also are, if `masked`
-    photos: TrainedPhotos | None = None  # if the photo encoder's last stages train
+    photos: FrozenPhotos = field(default_factory=FrozenPhotos)
     recent: RecentEvents | None = None  # whose logarithm is added to the scores
     baskets: Split | None = None  # if simultaneous training events are sets
     mix: Mix | None = None  # of several markets, whose negatives are of the same market
@@ -132,12 +131,6 @@ class StepData:
         return replace(self, inputs=replace(self.inputs, features=features))
 
 
-Tables = tuple[Tensor, Tensor]  # photo and text vectors on the device
-#: Up to so many tokens of histories a step stores all activations, about 40 KB per token in `mini`. Steps of a large market have four
-#: times as many, and use gradient checkpointing (Chen et al. 2016, arXiv 1604.06174).
-TOKENS_KEPT = 256 * 512
-
-
 def step_loss(
     model: ListingModel,
     data: StepData,
@@ -150,9 +143,8 @@ def step_loss(
 ) -> tuple[Tensor, float]:
     """Return the loss of a batch at step `step` as a mean over its examples; negatives are seeded by the step.
 
-    If `model` has frozen listings, in the second of two stages, listing vectors are those of the bank. Each process encodes a
-    part of the histories and of the listings, and scores against all listings. The `bank` (W, d) has the embeddings of the warm
-    listings, without gradient.
+    Each process encodes a part of the histories and of the listings, and scores against all listings. The `bank` (W, d) has the
+    embeddings of the warm listings, without gradient.
 
     Returns:
         The part of the loss of this process, and the loss over all processes.
@@ -160,43 +152,77 @@ def step_loss(
     processes = processes or Processes()
     rng = np.random.default_rng([data.seed, 1, step])
     positives = data.examples.positive[batch.rows]  # (E, P)
-    sets = [] if model.frozen else [fresh_candidates(positives, data.warm, config.fresh, rng)]
+    fresh = fresh_candidates(positives, data.warm, config.fresh, rng)
+    sets = [fresh]
     if config.bank_size:
         sets.append(bank_candidates(positives, data.warm, config.bank_size, rng))
-    fresh = sets[0].listing if not model.frozen else sets[0].listing[:0]
     events = data.inputs.listing[ranges(batch.first, batch.end - batch.first)]
-    if data.photos is not None:
-        draw, shown = np.random.default_rng([data.seed, 3, step]), np.concatenate([fresh, events])
-        tables = data.photos.in_step(model, data.inputs.features, shown, draw), tables[1]
-    local = batch
-    if processes.world > 1:
-        local = batch.part(processes.mine(len(batch.first)), by_event=model.user_pass is not None)
+    read = np.concatenate([fresh.listing, events])
+    photos = data.photos.in_step(model, data.inputs, tables[0], read, [data.seed, 3, step])
+    tables = photos, tables[1]
     with mixed_precision(config.dtype, tables[0].device):
-        if model.frozen:
-            assert bank is not None
-            rows, vectors = data.warm, bank
-        else:  # Fresh listings come first; the others are those of histories, also with gradient.
-            others = np.setdiff1d(events, fresh) if model.user_pass is not None else fresh[:0]
-            rows = np.concatenate([fresh, others])
-            vectors = encode_with_gradient(model, data.inputs, rows, tables, processes)
-        place = np.full(data.log.listings, -1, np.int32)  # (L,) position of each listing in `rows`
-        place[rows] = np.arange(len(rows), dtype=np.int32)
-        user = encode_users(model, data.inputs, local, tables, place, vectors)  # (E, d)
-    late = LateInteraction.of(config)
-    history = None
+        # Fresh listings come first; the others are those of histories, also with gradient.
+        rows = np.concatenate([fresh.listing, np.setdiff1d(model.listings_read(events), fresh.listing)])
+        vectors = encode_with_gradient(model, data.inputs, rows, tables, processes)
+        users = encode_users(model, data, batch, tables, processes, rows, vectors)
+    return contrast(data, bank, batch, config, processes, sets, users)
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedUsers:
+    """The users of the part of a batch that this process has, and the listings of their histories."""
+
+    batch: Batch
+    user: Tensor  # (E, d)
+    place: np.ndarray  # (L,) the row of each listing in `vectors`, -1 for none
+    vectors: Tensor  # (n, d) of listings, first those of the candidates without `bank_rows`
+
+
+def encode_users(
+    model: ListingModel,
+    data: StepData,
+    batch: Batch,
+    tables: Tables,
+    processes: Processes,
+    rows: np.ndarray,
+    vectors: Tensor,
+) -> EncodedUsers:
+    """Return the users of this process's part of a batch, with gradient, from the `vectors` (n, d) of the listings `rows` (n,)."""
+    local = batch if processes.world == 1 else batch.part(processes.mine(len(batch.first)))
+    place = np.full(data.log.listings, -1, np.int32)  # (L,)
+    place[rows] = np.arange(len(rows), dtype=np.int32)
+    if not len(local):
+        return EncodedUsers(local, tables[0].new_zeros((0, model.width)), place, vectors)
+    user = model.encode_examples(data.inputs, local.first, local.end, local.place, place, vectors, tables)
+    return EncodedUsers(local, user, place, vectors)
+
+
+def contrast(
+    data: StepData,
+    bank: Tensor | None,
+    batch: Batch,
+    config: ResolvedTraining,
+    processes: Processes,
+    sets: Sequence[Candidates],
+    users: EncodedUsers,
+) -> tuple[Tensor, float]:
+    """Return the mean loss of `users` over the softmaxes `sets`, as `step_loss`.
+
+    It is outside of mixed precision, since bfloat16 would round the scores to two digits.
+    """
+    local, vectors, late, history = users.batch, users.vectors, LateInteraction.of(config), None
     if late.weight:
-        shown = place[data.inputs.listing[ranges(local.first, local.end - local.first)]]
+        shown = users.place[data.inputs.listing[ranges(local.first, local.end - local.first)]]
         history = vectors[torch.from_numpy(shown.astype(np.int64)).to(vectors.device)]  # (R, d)
-    slots = int((positives >= 0).sum())
+    slots = int((data.examples.positive[batch.rows] >= 0).sum())
     parts = []
     for candidates in sets:
         if candidates.bank_rows is None:
-            item = vectors[: len(fresh)]  # (C, d)
+            item = vectors[: len(candidates.listing)]  # (C, d)
         else:
             assert bank is not None
             item = bank[torch.from_numpy(candidates.bank_rows).to(vectors.device)]
-        # Outside of mixed precision, since bfloat16 would round the scores to two digits.
-        scores = _scores(data, local, candidates, user, item, history, late) / config.temperature
+        scores = _scores(data, local, candidates, users.user, item, history, late) / config.temperature
         parts.append(_loss(data, local, candidates, scores, config, slots))
     # Divided by the size of the full batch, so that the sum over processes is the mean.
     loss = torch.stack(parts).mean() / len(batch)
@@ -213,30 +239,6 @@ def encode_with_gradient(
     else:
         vectors = tables[0].new_zeros((0, model.width))
     return processes.gather(vectors.float(), len(rows))
-
-
-def encode_users(
-    model: ListingModel, inputs: Inputs, batch: Batch, tables: Tables, place: np.ndarray, vectors: Tensor
-) -> Tensor:
-    """Return the vectors (E, d) of the examples' histories, with gradient.
-
-    For a model of listing vectors, `vectors` (U, d) has the listings, and `place` (L,) the row of each listing.
-    """
-    first, end, device = batch.first, batch.end, tables[0].device
-    if not len(batch):
-        return tables[0].new_zeros((0, model.width))
-    if model.user_pass is not None:
-        windows = VectorBatch.of(inputs, first, end, place, device)
-        return cast(Tensor, model.user_pass(vectors, windows)[torch.from_numpy(batch.place).to(device)])
-
-    def encode(part: slice) -> Tensor:
-        return cast(Tensor, model(TokenBatch(inputs.histories(first[part], end[part]), device), *tables))
-
-    each = max(1, TOKENS_KEPT // max(1, int(inputs.history_lengths(first, end).max())))
-    if each >= len(first):
-        return encode(slice(None))
-    parts = [slice(low, low + each) for low in range(0, len(first), each)]
-    return torch.cat([checkpoint(encode, part, use_reentrant=False) for part in parts])
 
 
 def _scores(

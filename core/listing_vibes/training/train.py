@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
 
@@ -14,16 +14,14 @@ from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.features.market_summary import MarketSummary, save_summaries
 from listing_vibes.features.photos.vectors import PhotoVectors
-from listing_vibes.features.tokens.wordpiece import word_vectors
 from listing_vibes.market.durable import copy_file, only_writer, sweep_left
 from listing_vibes.market.market import Market
+from listing_vibes.model.build import build_model, recipe_of
 from listing_vibes.model.checkpoint import load_weights
-from listing_vibes.model.convert import load_pretrained
 from listing_vibes.model.model import ListingModel
 from listing_vibes.model.settings import Resolved, Settings, compare_settings
-from listing_vibes.model.variants import build_model
-from listing_vibes.model.variants.two_stage import TwoStageModel
 from listing_vibes.progress import Notice, Report, Stage, silent
+from listing_vibes.registry import load
 from listing_vibes.run.contents import seal
 from listing_vibes.run.engine import Engine, make_inputs
 from listing_vibes.run.fits import copy_fits
@@ -39,8 +37,7 @@ from listing_vibes.training.data import TrainingData, make_examples
 from listing_vibes.training.distributed import launched, reproducible
 from listing_vibes.training.multi_market import Mix, buckets_of, check_markets, fingerprint_of, folder_names
 from listing_vibes.training.optimize import Optimization, check_finite
-from listing_vibes.training.photo_encoder import TrainedPhotos, embed_with_trained, trained_photos
-from listing_vibes.training.pretrain import pretrain
+from listing_vibes.training.photo_source import FrozenPhotos
 from listing_vibes.training.resolve import resolve, resolve_positions
 from listing_vibes.training.step import StepData
 from listing_vibes.training.validation import spread, validation
@@ -77,8 +74,7 @@ class Fitted:
     featurizer: Featurizer
     parts: list[Features]  # of each market
     features: Features  # features of all markets
-    trained: TrainedPhotos | None = None  # photos of a trained encoder
-    tail: torch.nn.Module | None = None  # its trained stages
+    photos: FrozenPhotos = field(default_factory=FrozenPhotos)
 
 
 def train(
@@ -154,11 +150,13 @@ def _optimize(
         make_inputs(fitted.featurizer, features, part.log.positives, settings)
         for features, part in zip(fitted.parts, parts, strict=True)
     ]
-    validate = validation(list(zip(parts, inputs, strict=True)), settings, fitted.trained, step_data.recent)
+    validate = validation(list(zip(parts, inputs, strict=True)), settings, fitted.photos, step_data.recent)
     if settings.training.pretrain_steps and not _is_started(job) and len(step_data.examples):
+        pretrain = load("listing_vibes.variants.pretraining:pretrain")
         pretrain(model, step_data, data.known, settings, job.run, job.resume, job.report)
     coverage = "" if manifest.carried is None else manifest.carried.sentence
-    return Optimization(model, step_data, settings, job.run, validate, job.resume, job.report).train(coverage)
+    optimization: type[Optimization] = load(recipe_of(settings).optimization)
+    return optimization(model, step_data, settings, job.run, validate, job.resume, job.report).train(coverage)
 
 
 def _initial_settings(job: Job, settings: Resolved) -> Resolved:
@@ -208,8 +206,9 @@ def fit_features(job: Job, settings: Resolved, parts: list[TrainingData]) -> tup
     fitted = Fitted(featurizer, features, reduce(Features.join, features))
     settings = resolve_positions(settings, market, featurizer, fitted.features)
     if config.photo_train_blocks:
-        trained, tail = trained_photos(market, settings, featurizer, job.photos[0], job.report)
-        fitted = replace(fitted, trained=trained, tail=tail)
+        trained_photos = load("listing_vibes.variants.photo_stages:trained_photos")
+        photos = trained_photos(market, settings, featurizer, job.photos[0], job.report)
+        fitted = replace(fitted, photos=photos)
     return settings, fitted
 
 
@@ -250,19 +249,13 @@ def start_model(job: Job, settings: Resolved, fitted: Fitted) -> ListingModel:
     torch.manual_seed(settings.seed)
     featurizer = fitted.featurizer
     model = build_model(featurizer.vocabulary, settings)
-    if featurizer.vocabulary.pieces:
-        vectors = torch.from_numpy(word_vectors(featurizer.vocabulary, featurizer.width))
-        with torch.no_grad():
-            model.embedder.value.weight[1 : 1 + len(vectors)] = vectors
+    featurizer.tokenizer.initialize(model, featurizer.vocabulary, featurizer.width)
     if job.start is not None:
         before = job.start.featurizer.vocabulary
         transfer_weights(model, job.start.weights, before, featurizer.vocabulary, settings.seed)
     if settings.init is not None and not _is_started(job):
-        load_pretrained(Path(settings.init), model.longformer)
-    if isinstance(model, TwoStageModel):
-        model.copy_listing_side()
-    if fitted.tail is not None:
-        model.photo_blocks = fitted.tail
+        load("listing_vibes.variants.conversion:load_pretrained")(Path(settings.init), model.longformer)
+    fitted.photos.attach(model)
     return model
 
 
@@ -287,7 +280,7 @@ def make_step_data(job: Job, settings: Resolved, data: TrainingData, fitted: Fit
         masked=split.valid.masked,
         seed=settings.seed,
         live=split.protocol == "temporal",
-        photos=fitted.trained,
+        photos=fitted.photos,
         recent=RecentEvents.over_days(data.log, days) if (days := training.recent_days) else None,
         baskets=baskets,
         mix=mix,
@@ -300,8 +293,9 @@ def write_run(job: Job, manifest: Manifest, data: TrainingData, fitted: Fitted, 
     settings, featurizer, features = manifest.settings, fitted.featurizer, fitted.features
     load_weights(run / "model.safetensors", model)
     model.eval()
-    if fitted.trained is not None and photos is not None:
-        featurizer, photos = embed_with_trained(market, featurizer, model, fitted.trained, photos, report)
+    encoder = featurizer.photo_encoder
+    featurizer, photos = fitted.photos.embed(market, featurizer, model, photos, report)
+    if photos is not None and featurizer.photo_encoder != encoder:
         features = featurizer.transform(market, photos)
         manifest = manifest.model_copy(update={"photo_encoder": photos.encoder})
     featurizer.save(run)

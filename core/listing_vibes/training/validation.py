@@ -20,7 +20,7 @@ from listing_vibes.scoring.recency import RecentEvents, log_counts
 from listing_vibes.training.data import TrainingData
 from listing_vibes.training.distributed import Processes
 from listing_vibes.training.optimize import Validate
-from listing_vibes.training.photo_encoder import TrainedPhotos
+from listing_vibes.training.photo_source import FrozenPhotos
 
 #: The maximum number of validation queries.
 QUERIES = 1000
@@ -29,7 +29,7 @@ QUERIES = 1000
 def validation(
     parts: Sequence[tuple[TrainingData, Inputs]],
     settings: Resolved,
-    photos: TrainedPhotos | None = None,
+    photos: FrozenPhotos | None = None,
     recent: RecentEvents | None = None,
 ) -> Validate | None:
     """Return a function of recall@30 and smooth recall@30, means over the markets with validation queries; None without queries.
@@ -38,7 +38,7 @@ def validation(
     as in the loss, if that has it.
     """
     measures = [
-        _validation(data, inputs, settings, photos, recent) for data, inputs in parts if len(data.split.valid)
+        _validation(data, inputs, settings, photos or FrozenPhotos(), recent) for data, inputs in parts if len(data.split.valid)
     ]
     if not measures:
         return None
@@ -54,7 +54,7 @@ def _validation(
     data: TrainingData,
     inputs: Inputs,
     settings: Resolved,
-    photos: TrainedPhotos | None,
+    photos: FrozenPhotos,
     recent: RecentEvents | None,
 ) -> Validate:
     """Return the function for one market, over at most `QUERIES` validation queries."""
@@ -68,7 +68,7 @@ def _validation(
             return processes.gather(place(part, processes.device), count).cpu().numpy()
 
     def recall(model: ListingModel) -> tuple[float, float]:
-        now = inputs if photos is None else photos.inputs(inputs, photos.encode_all(model, processes))
+        now = photos.encoded(model, inputs, processes)
         part = encode_listings(model, now, needed[processes.mine(len(needed))], dtype=training.dtype)
         listings = np.zeros((log.listings, model.width), np.float32)  # (L, d); the others are not candidates
         listings[needed] = gather(part, len(needed))

@@ -17,8 +17,7 @@ from safetensors.torch import save_file
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos import encoder as photo_encoder
 from listing_vibes.features.photos import encoder as photo_engine
-from listing_vibes.features.photos.encoder import LITE0, PhotoEncoder
-from listing_vibes.features.photos.tail import load_photo_encoder
+from listing_vibes.features.photos.encoder import LITE0, PhotoEncoder, load_photo_encoder
 from listing_vibes.market.caches import DEMO
 
 TINY = "test_efficientnet.r160_in1k"

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.photos import vae
 from listing_vibes.features.photos.encoders import market_photos
 from listing_vibes.features.photos.vectors import load_photo_vectors
 from listing_vibes.market.market import Market
+from listing_vibes.variants import vae
 
 pytest.importorskip("diffusers")
 

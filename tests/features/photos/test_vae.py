@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.photos import vae
-from listing_vibes.features.photos.vae import SIZE, market_vae
 from listing_vibes.features.photos.vectors import embed_photos
+from listing_vibes.variants import vae
+from listing_vibes.variants.vae import SIZE, market_vae
 
 pytest.importorskip("diffusers")
 PHOTOS = pd.DataFrame({"path": [*(f"photos/{number}.png" for number in range(8)), "photos/broken.png"]})

@@ -16,10 +16,10 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from listing_vibes.errors import VibesError
 from listing_vibes.features.texts import encoder
 from listing_vibes.features.texts.encoder import TextEncoder, embed_texts, load_text_encoder
-from listing_vibes.features.texts.sources import own_bert
-from listing_vibes.features.texts.sources.own_bert import OwnBert
 from listing_vibes.features.texts.sources.tfidf import Tfidf
 from listing_vibes.progress import Counted
+from listing_vibes.variants import own_bert
+from listing_vibes.variants.own_bert import OwnBert
 
 ROOT = Path(__file__).resolve().parents[3]
 TEXTS = [

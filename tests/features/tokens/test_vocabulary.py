@@ -11,7 +11,6 @@ from helpers.tiny import random_photos
 from listing_vibes.features.featurizer import FeatureConfig, Featurizer
 from listing_vibes.features.sequences import history_sequences, listing_sequences
 from listing_vibes.features.texts.encoder import minilm_folder
-from listing_vibes.features.tokens import wordpiece
 from listing_vibes.features.tokens.tabular import (
     TYPE_ATTRIBUTE,
     TYPE_CONTENT,
@@ -20,10 +19,11 @@ from listing_vibes.features.tokens.tabular import (
     piece_keys,
 )
 from listing_vibes.features.tokens.vocabulary import fit_vocabulary
-from listing_vibes.features.tokens.wordpiece import fair_cut, fit_pieces, tokenise_pieces, word_vectors
 from listing_vibes.market.attribute_types import Attribute, type_of
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
+from listing_vibes.variants import word_pieces
+from listing_vibes.variants.word_pieces import WordPieces, fair_cut, word_vectors
 
 ATTRIBUTES = [
     Attribute("city", "category", "City"),
@@ -148,7 +148,7 @@ WORDS = [
 
 
 def vocabulary_of(rows=(0, 1, 2)):
-    return fit_pieces(WORD_LISTINGS.iloc[list(rows)], WORD_ATTRIBUTES, ["view"], np.arange(5.0))
+    return WordPieces().fit(WORD_LISTINGS.iloc[list(rows)], WORD_ATTRIBUTES, ["view"], np.arange(5.0))
 
 
 def pieces_of(vocabulary, tokens, row):
@@ -163,7 +163,7 @@ def pieces_of(vocabulary, tokens, row):
 
 def test_each_known_attribute_is_its_name_and_its_value():
     vocabulary = vocabulary_of()
-    tokens = tokenise_pieces(vocabulary, WORD_LISTINGS, [], {})
+    tokens = WordPieces().tokenize(vocabulary, WORD_LISTINGS, [], {})
     tokenizer = AutoTokenizer.from_pretrained(minilm_folder(), local_files_only=True)
     for row, pairs in enumerate(WORDS):
         expected = []
@@ -175,7 +175,7 @@ def test_each_known_attribute_is_its_name_and_its_value():
 
 def test_pieces_that_training_never_saw_share_one_id():
     vocabulary = vocabulary_of(rows=(1,))
-    tokens = tokenise_pieces(vocabulary, WORD_LISTINGS, [], {})
+    tokens = WordPieces().tokenize(vocabulary, WORD_LISTINGS, [], {})
     assert ("value", "[UNK]") in pieces_of(vocabulary, tokens, 0)
     assert ("value", "[UNK]") not in pieces_of(vocabulary, tokens, 1)
     assert vocabulary.size == 1 + len(vocabulary.pieces) and vocabulary.total == vocabulary.size + 1 + 8
@@ -183,9 +183,9 @@ def test_pieces_that_training_never_saw_share_one_id():
 
 
 def test_an_attribute_and_a_listing_have_their_budgets(monkeypatch):
-    monkeypatch.setattr(wordpiece, "ATTRIBUTE_TOKENS", 3)
-    monkeypatch.setattr(wordpiece, "LISTING_TOKENS", 8)
-    assert np.diff(tokenise_pieces(vocabulary_of(), WORD_LISTINGS, [], {}).offset).tolist() == [8, 5, 8]
+    monkeypatch.setattr(word_pieces, "ATTRIBUTE_TOKENS", 3)
+    monkeypatch.setattr(word_pieces, "LISTING_TOKENS", 8)
+    assert np.diff(WordPieces().tokenize(vocabulary_of(), WORD_LISTINGS, [], {}).offset).tolist() == [8, 5, 8]
 
 
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=8), st.integers(0, 60))

@@ -28,9 +28,10 @@ from torch import nn
 
 from listing_vibes.device import device as chosen_device
 from listing_vibes.errors import VibesError
-from listing_vibes.features.photos.trainable import LITE0
+from listing_vibes.features.photos.trainable import LITE0, is_trained
 from listing_vibes.features.photos.vectors import Encoder
 from listing_vibes.market.fingerprint import file_sha256
+from listing_vibes.registry import load
 
 #: The minimum cosine to torch's vectors in float32, which is within the precision of their storage (float16), and with bfloat16.
 AGREES, AGREES_BF16 = 0.9999, 0.998
@@ -238,8 +239,35 @@ class PhotoEncoder(Encoder):
         return (batch.float() * self._scale - self._shift).contiguous(memory_format=torch.channels_last)
 
 
+def load_photo_encoder(
+    name: str = "auto", weights: Path | None = None, device: str | None = None
+) -> PhotoEncoder:
+    """Load a photo encoder that is available locally.
+
+    >>> from PIL import Image
+    >>> encoder = load_photo_encoder("tf_efficientnet_lite0")
+    >>> encoder.encode([Image.new("RGB", (640, 480))]).shape
+    (1, 1280)
+
+    Args:
+        name: "auto" (EVA-02 where its weights are available, otherwise the offline default), any timm name, or
+            the full name of a loaded encoder.
+        weights: a weights file (.safetensors, or .pth without code) for that model; of an encoder that a run has trained the
+            `model.safetensors` of that run.
+
+    Raises:
+        VibesError: the name is unknown, the weights are not available, or a file does not fit the model.
+    """
+    if is_trained(name):
+        encoder: PhotoEncoder = load("listing_vibes.variants.photo_stages:load_trained")(
+            name, weights, device
+        )
+        return encoder
+    return load_frozen(name, weights, device)
+
+
 def load_frozen(name: str = "auto", weights: Path | None = None, device: str | None = None) -> PhotoEncoder:
-    """Load an encoder that was not trained by a run, see `listing_vibes.features.photos.tail.load_photo_encoder`.
+    """Load an encoder that was not trained by a run, see `load_photo_encoder`.
 
     Raises:
         VibesError: the name is unknown, the weights are not available, or a file does not fit the model.

@@ -7,13 +7,16 @@ key + value + piecewise-linear part + mean of a set + projected photo or text ve
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from listing_vibes.features.tokens.vocabulary import Vocabulary
-from listing_vibes.market.attribute_types import type_of
+from listing_vibes.features.several_markets import keep_common_values
+from listing_vibes.features.tokens.vocabulary import Vocabulary, fit_vocabulary
+from listing_vibes.market.attribute_types import Attribute, type_of
 from listing_vibes.market.log import ranges
+from listing_vibes.registry import load
 
 # Keys of every model; attribute keys follow.
 PAD, CLS, PHOTO, ACTION, DURATION = range(5)
@@ -189,32 +192,67 @@ def bin_offsets(vocabulary: Vocabulary) -> dict[str, int]:
     return _starts([entry.name for entry in binned], [entry.size for entry in binned], 1)
 
 
-def tokenise(
-    vocabulary: Vocabulary,
-    listings: pd.DataFrame,
-    photo_rows: Sequence[ViewRows],
-    text_rows: Mapping[str, np.ndarray],
-    use_words: bool = True,
-) -> Tokens:
-    """Return the tokens of all `listings`; missing values have no token.
+class Tokenizer:
+    """The default way to write a listing as tokens: one for each known value; see `TOKENIZERS`."""
 
-    Args:
-        photo_rows: of each view.
-        text_rows: for each text attribute the rows (L,) of the text vectors, -1 where there is none.
-        use_words: whether an attribute with sentence vectors also has a token with the set of its known words.
-    """
-    columns, keys, bins = TokenColumns(), attribute_keys(vocabulary), bin_offsets(vocabulary)
-    for entry in vocabulary.attributes:
-        kind = type_of(entry.kind)
-        if not set(kind.columns(entry.name)) <= set(listings):
-            continue
-        if kind.sentences:
-            columns.add_texts(keys[entry.name], text_rows.get(entry.name))
-            if not use_words:
+    def fit(
+        self, listings: pd.DataFrame, attributes: list[Attribute], actions: list[str], durations: np.ndarray
+    ) -> Vocabulary:
+        """Fit the vocabulary on the training `listings` and on the `durations` (seconds) of training events."""
+        return fit_vocabulary(listings, attributes, actions, durations)
+
+    def most_tokens(self, vocabulary: Vocabulary, use_words: bool) -> int:
+        """Return the most tokens of a listing's attributes, without vectors of texts: one each, a text one for its words."""
+        texts = sum(entry.kind == "text" for entry in vocabulary.attributes)
+        return len(vocabulary.attributes) - texts + texts * use_words
+
+    def common(self, vocabulary: Vocabulary, parts: Sequence[pd.DataFrame]) -> Vocabulary:
+        """Return the vocabulary of several markets, whose listings are `parts`: the values that two of them have."""
+        return keep_common_values(vocabulary, parts)
+
+    def initialize(self, model: Any, vocabulary: Vocabulary, width: int) -> None:
+        """Initialize the values of a new model in place; by default they stay random."""
+
+    def tokenize(
+        self,
+        vocabulary: Vocabulary,
+        listings: pd.DataFrame,
+        photo_rows: Sequence[ViewRows],
+        text_rows: Mapping[str, np.ndarray],
+        use_words: bool = True,
+    ) -> Tokens:
+        """Return the tokens of all `listings`; missing values have no token.
+
+        Args:
+            photo_rows: of each view.
+            text_rows: for each text attribute the rows (L,) of the text vectors, -1 where there is none.
+            use_words: whether an attribute with sentence vectors also has a token with the set of its known words.
+        """
+        columns, keys, bins = TokenColumns(), attribute_keys(vocabulary), bin_offsets(vocabulary)
+        for entry in vocabulary.attributes:
+            kind = type_of(entry.kind)
+            if not set(kind.columns(entry.name)) <= set(listings):
                 continue
-        for values in kind.tokenize(entry, listings):
-            number = None if values.bin is None else bins[entry.name] + values.bin
-            parts = {"value": values.value, "bin": number, "fraction": values.fraction}
-            columns.add(values.listing, keys[entry.name] + values.key, values.sets, **parts)
-    columns.add_photos(vocabulary, photo_rows)
-    return columns.tokens(len(listings))
+            if kind.sentences:
+                columns.add_texts(keys[entry.name], text_rows.get(entry.name))
+                if not use_words:
+                    continue
+            for values in kind.tokenize(entry, listings):
+                number = None if values.bin is None else bins[entry.name] + values.bin
+                parts = {"value": values.value, "bin": number, "fraction": values.fraction}
+                columns.add(values.listing, keys[entry.name] + values.key, values.sets, **parts)
+        columns.add_photos(vocabulary, photo_rows)
+        return columns.tokens(len(listings))
+
+
+#: The ways to write a listing as tokens, by their names in `features.tokenisation`, as "module:Class".
+TOKENIZERS = {
+    "tabular": "listing_vibes.features.tokens.tabular:Tokenizer",
+    "wordpiece": "listing_vibes.variants.word_pieces:WordPieces",
+}
+
+
+def tokenizer_of(name: str) -> Tokenizer:
+    """Return the tokenizer of this name."""
+    tokenizer: Tokenizer = load(TOKENIZERS[name])()
+    return tokenizer

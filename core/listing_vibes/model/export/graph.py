@@ -41,7 +41,6 @@ from listing_vibes.market.log import ranges
 from listing_vibes.model.export.formats import FORMATS, Arrays, Graph
 from listing_vibes.model.inputs import Inputs, VectorBatch
 from listing_vibes.model.model import ListingEncoder, ListingModel, TokenEmbedder, UserEncoder
-from listing_vibes.model.variants.two_stage import TwoStageModel
 
 #: The minimum number of tokens of a row.
 LEAST_LENGTH = 3
@@ -199,7 +198,7 @@ def history_inputs(
 
     `table` (L, d) has the vectors of all listings, which only a listing-vectors model needs.
     """
-    if model.user_pass is None:
+    if model.history_rows == "tokens":
         return token_inputs(inputs.histories(start, end), inputs.features, vocabulary)
     first = inputs.newest(start, end)
     batch = VectorBatch.of(inputs, first, end)
@@ -210,16 +209,15 @@ def history_inputs(
 
 
 def graphs_of(model: ListingModel) -> tuple[PaddedGraph, PaddedGraph]:
-    """Return the graph of listings and that of histories, which are the same for a "cls" model.
+    """Return the graph of listings and that of histories, which are the same if a history is a row of tokens as a listing is.
 
     The graphs have copies of the weights on the CPU, where they are traced, written and checked.
     """
     model = deepcopy(model).cpu()
-    side = model.listing_side if isinstance(model, TwoStageModel) and model.frozen else model
-    listings = TokenGraph(side).eval()
-    if model.user_pass is not None:
-        return listings, VectorGraph(model.user_pass).eval()
-    return listings, listings if side is model else TokenGraph(model).eval()
+    listings = TokenGraph(model.listing_part).eval()
+    if model.history_rows == "vectors":
+        return listings, VectorGraph(cast(UserEncoder, model.user_pass)).eval()
+    return listings, listings if model.listing_part is model else TokenGraph(model).eval()
 
 
 def write_graph(graph: PaddedGraph, sample: Arrays, path: Path, format: str, rows: int) -> None:

@@ -132,7 +132,8 @@ class ExportedModel:
         """Return the vectors (n, d) float32 of the histories `start[q] : end[q]`; table (L, d): all listings encoded by this export."""
         engine, inputs = self.engine, self.engine.inputs(self.log)
         first = inputs.newest(start, end)
-        lengths = inputs.event_tokens(first, end) if engine.model.user_pass is None else end - first
+        has_tokens = engine.model.history_rows == "tokens"
+        lengths = inputs.event_tokens(first, end) if has_tokens else end - first
 
         def arrays(batch: np.ndarray) -> Arrays:
             vocabulary = engine.featurizer.vocabulary

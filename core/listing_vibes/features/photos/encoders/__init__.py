@@ -7,7 +7,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.vectors import Encoder, PhotoVectors, embed_photos
 from listing_vibes.market.market import Market
 from listing_vibes.progress import Report, silent
-from listing_vibes.registry import Registry
+from listing_vibes.registry import Registry, load
 
 #: Separates an encoder's entry point name from its version.
 VERSION = "@"
@@ -59,15 +59,16 @@ def encoder_of(market: Market, name: str, weights: Path | None = None, report: R
         VibesError: the encoder is not available, or is another version of a package's.
     """
     if name == "vae" or name.startswith("vae-"):
-        from listing_vibes.features.photos.vae import market_vae
-
-        return market_vae(market.path, market.photos, name, weights, report=report)
+        vae: Encoder = load("listing_vibes.variants.vae:market_vae")(
+            market.path, market.photos, name, weights, report=report
+        )
+        return vae
     key = name.partition(VERSION)[0]
     if key in PHOTO_ENCODERS:
         custom = PHOTO_ENCODERS[key].open(weights)
         custom.check_name(name, custom.name.partition(VERSION)[0])
         return custom
     # Importing timm is avoided for markets without photos.
-    from listing_vibes.features.photos.tail import load_photo_encoder
+    from listing_vibes.features.photos.encoder import load_photo_encoder
 
     return load_photo_encoder(name, weights)

@@ -13,7 +13,7 @@ from listing_vibes.registry import Registry
 
 
 class TextSource(ABC):
-    """An encoder of texts: `own_bert.py` in this folder defines `features.text_encoder = "own-bert"`."""
+    """An encoder of texts: `tfidf.py` in this folder defines `features.text_encoder = "tfidf"`."""
 
     @classmethod
     def fit(cls, texts: Sequence[str], width: int, cache: Path, report: Report = silent) -> Self:
@@ -57,5 +57,6 @@ class SentenceEncoder(TextSource):
 
 #: All encoders of texts by name.
 TEXT_SOURCES: Registry[TextSource] = Registry(
-    __name__, TextSource, "text encoder", group="listing_vibes.encoders"
-)
+    __name__, TextSource, "text encoder", group="listing_vibes.encoders",
+    elsewhere={"own-bert": "listing_vibes.variants.own_bert:OwnBert"},
+)  # fmt: skip

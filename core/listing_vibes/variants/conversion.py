@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from listing_vibes.errors import VibesError, needs
 from listing_vibes.model.config import EncoderConfig
 from listing_vibes.model.model import ListingEncoder
-from listing_vibes.model.variants.sliding_window import SlidingWindowEncoder
+from listing_vibes.variants.sliding_window import SlidingWindowEncoder
 
 if TYPE_CHECKING:
     import transformers

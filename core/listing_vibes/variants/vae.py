@@ -93,7 +93,7 @@ def market_vae(
 
 
 def _model() -> Any:
-    with needs("The photo encoder 'vae'"):
+    with needs("The photo encoder 'vae'", "vae"):
         from diffusers import AutoencoderKL
     stages = len(CHANNELS)
     return AutoencoderKL(

@@ -14,15 +14,15 @@ from listing_vibes.features.sequences import Sequences
 from listing_vibes.features.tokens.tabular import TYPE_ATTRIBUTE
 from listing_vibes.market.log import ranges
 from listing_vibes.model.checkpoint import load_state, save_state
-from listing_vibes.model.inputs import TokenBatch
+from listing_vibes.model.inputs import Tables, TokenBatch
+from listing_vibes.model.losses import LOSSES
 from listing_vibes.model.model import ListingModel
 from listing_vibes.model.settings import Resolved
-from listing_vibes.model.variants.losses import LOSSES
 from listing_vibes.progress import Notice, Report, Trained
 from listing_vibes.training.checkpoints import Checkpoints
 from listing_vibes.training.distributed import Processes, launched
 from listing_vibes.training.optimizer import learning_rate, make_optimizer, take_step
-from listing_vibes.training.step import StepData, Tables, encode_with_gradient
+from listing_vibes.training.step import StepData, encode_with_gradient
 
 MASKED = 0.15  # share of the attribute values, as in BERT
 MASKED_WEIGHT = 0.1  # weight of this loss relative to the contrastive one, as in Recformer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from listing_vibes.model.variants.user_encoders import HistoryEncoding
+from listing_vibes.model.user_encoders import HistoryEncoding
 
 if TYPE_CHECKING:
     from listing_vibes.features.tokens.vocabulary import Vocabulary
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 class ListingVectors(HistoryEncoding):
     """Encodes each listing separately, then the history by `listing_vibes.model.model.UserEncoder`."""
-
-    reads_tokens = False
 
     def model(self, vocabulary: Vocabulary, config: EncoderConfig) -> ListingModel:
         from listing_vibes.model.model import ListingEncoder, ListingModel, UserEncoder

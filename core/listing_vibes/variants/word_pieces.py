@@ -14,7 +14,14 @@ import pandas as pd
 
 from listing_vibes.errors import needs
 from listing_vibes.features.texts.encoder import minilm_folder
-from listing_vibes.features.tokens.tabular import TokenColumns, Tokens, ViewRows, attribute_keys, piece_keys
+from listing_vibes.features.tokens.tabular import (
+    TokenColumns,
+    Tokenizer,
+    Tokens,
+    ViewRows,
+    attribute_keys,
+    piece_keys,
+)
 from listing_vibes.features.tokens.vocabulary import Vocabulary, duration_edges
 from listing_vibes.market.attribute_types import Attribute, AttributeVocabulary, type_of
 
@@ -24,52 +31,77 @@ LISTING_TOKENS, ATTRIBUTE_TOKENS = 64, 32
 Pieces = list[np.ndarray]  # the tokenizer's ids for each listing
 
 
-def fit_pieces(
-    listings: pd.DataFrame, attributes: list[Attribute], actions: list[str], durations: np.ndarray
-) -> Vocabulary:
-    """Fit the vocabulary of pieces in the training `listings`, the actions, and buckets of the durations (seconds)."""
-    entries = [
-        AttributeVocabulary(name=attribute.name, kind=attribute.kind, label=attribute.label or attribute.name)
-        for attribute in attributes
-    ]
-    tokenizer = _tokenizer()
-    spoken = (ids for entry in entries for ids in (_label(entry), *_values(entry, listings)))
-    results = {piece for ids in spoken for piece in ids.tolist()} - {tokenizer.unk_token_id}
-    names = [UNKNOWN, *tokenizer.convert_ids_to_tokens(sorted(results))]
-    edges = duration_edges(durations)
-    return Vocabulary(
-        attributes=entries, actions=actions, duration_edges=edges, size=1 + len(names), pieces=names
-    )
+class WordPieces(Tokenizer):
+    """The tokens of a listing are the word pieces of its attributes' names and values."""
 
+    def fit(
+        self, listings: pd.DataFrame, attributes: list[Attribute], actions: list[str], durations: np.ndarray
+    ) -> Vocabulary:
+        """Fit the vocabulary of pieces in the training `listings`, the actions, and buckets of the durations (seconds)."""
+        entries = [
+            AttributeVocabulary(
+                name=attribute.name, kind=attribute.kind, label=attribute.label or attribute.name
+            )
+            for attribute in attributes
+        ]
+        tokenizer = _tokenizer()
+        spoken = (ids for entry in entries for ids in (_label(entry), *_values(entry, listings)))
+        results = {piece for ids in spoken for piece in ids.tolist()} - {tokenizer.unk_token_id}
+        names = [UNKNOWN, *tokenizer.convert_ids_to_tokens(sorted(results))]
+        edges = duration_edges(durations)
+        return Vocabulary(
+            attributes=entries, actions=actions, duration_edges=edges, size=1 + len(names), pieces=names
+        )
 
-def tokenise_pieces(
-    vocabulary: Vocabulary,
-    listings: pd.DataFrame,
-    photo_rows: Sequence[ViewRows],
-    text_rows: Mapping[str, np.ndarray],
-) -> Tokens:
-    """Return the tokens of all `listings`: the words of each known attribute, then the text vectors, then the photos."""
-    tokenizer = _tokenizer()
-    ours = np.ones(len(tokenizer), np.int32)  # by the tokenizer's number; 1 = unknown
-    ours[tokenizer.convert_tokens_to_ids(vocabulary.pieces[1:])] = np.arange(2, 1 + len(vocabulary.pieces))
-    spoken = [_spoken(entry, listings) for entry in vocabulary.attributes]
-    lengths = np.array([[len(ids) for ids in column] for column, _ in spoken]).reshape(-1, len(listings)).T
-    stored = fair_cut(lengths, LISTING_TOKENS)  # (L, A)
-    key_word, value_word = piece_keys(vocabulary)
-    columns, keys = TokenColumns(), attribute_keys(vocabulary)
-    for number, (column, names) in enumerate(spoken):
-        count = stored[:, number]
-        present = np.flatnonzero(count > 0)
-        if not len(present):
-            continue
-        value = np.concatenate([column[row][: count[row]] for row in present])
-        inside = np.concatenate([np.arange(count[row]) for row in present])
-        words = np.where(inside < names, key_word, value_word)
-        columns.add(np.repeat(present, count[present]), words, value=ours[value])
-    for name in vocabulary.sentences:
-        columns.add_texts(keys[name], text_rows.get(name))
-    columns.add_photos(vocabulary, photo_rows)
-    return columns.tokens(len(listings))
+    def most_tokens(self, vocabulary: Vocabulary, use_words: bool) -> int:
+        return LISTING_TOKENS if vocabulary.attributes else 0
+
+    def common(self, vocabulary: Vocabulary, parts: Sequence[pd.DataFrame]) -> Vocabulary:
+        """Return the vocabulary itself: pieces of words are those of a language, not of a market."""
+        return vocabulary
+
+    def initialize(self, model: Any, vocabulary: Vocabulary, width: int) -> None:
+        """Initialize the pieces by MiniLM's vectors of them."""
+        import torch
+
+        vectors = torch.from_numpy(word_vectors(vocabulary, width))
+        with torch.no_grad():
+            model.embedder.value.weight[1 : 1 + len(vectors)] = vectors
+
+    def tokenize(
+        self,
+        vocabulary: Vocabulary,
+        listings: pd.DataFrame,
+        photo_rows: Sequence[ViewRows],
+        text_rows: Mapping[str, np.ndarray],
+        use_words: bool = True,
+    ) -> Tokens:
+        """Return the tokens of all `listings`: the words of each known attribute, then the text vectors, then the photos."""
+        tokenizer = _tokenizer()
+        ours = np.ones(len(tokenizer), np.int32)  # by the tokenizer's number; 1 = unknown
+        ours[tokenizer.convert_tokens_to_ids(vocabulary.pieces[1:])] = np.arange(
+            2, 1 + len(vocabulary.pieces)
+        )
+        spoken = [_spoken(entry, listings) for entry in vocabulary.attributes]
+        lengths = (
+            np.array([[len(ids) for ids in column] for column, _ in spoken]).reshape(-1, len(listings)).T
+        )
+        stored = fair_cut(lengths, LISTING_TOKENS)  # (L, A)
+        key_word, value_word = piece_keys(vocabulary)
+        columns, keys = TokenColumns(), attribute_keys(vocabulary)
+        for number, (column, names) in enumerate(spoken):
+            count = stored[:, number]
+            present = np.flatnonzero(count > 0)
+            if not len(present):
+                continue
+            value = np.concatenate([column[row][: count[row]] for row in present])
+            inside = np.concatenate([np.arange(count[row]) for row in present])
+            words = np.where(inside < names, key_word, value_word)
+            columns.add(np.repeat(present, count[present]), words, value=ours[value])
+        for name in vocabulary.sentences:
+            columns.add_texts(keys[name], text_rows.get(name))
+        columns.add_photos(vocabulary, photo_rows)
+        return columns.tokens(len(listings))
 
 
 def fair_cut(lengths: np.ndarray, budget: int) -> np.ndarray:

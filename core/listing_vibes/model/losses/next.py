@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from listing_vibes.model.variants.losses import Loss
-from listing_vibes.model.variants.losses._masked import logsumexp_where
+from listing_vibes.model.losses import Loss
+from listing_vibes.model.losses._masked import logsumexp_where
 
 
 class Next(Loss):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Loss(ABC):
-    """The objective that training minimizes: `log_in.py` in this folder is `training.loss = "log_in"`."""
+    """The objective that training minimizes: `next.py` in this folder is `training.loss = "next"`."""
 
     @abstractmethod
     def __call__(self, scores: Tensor, positive: Tensor, negative: Tensor, first: Tensor) -> Tensor:
@@ -26,4 +26,7 @@ class Loss(ABC):
 
 
 #: All losses by their name in settings; importing this does not import torch.
-LOSSES = Registry(__name__, Loss, "loss", "_", group="listing_vibes.losses")
+LOSSES = Registry(
+    __name__, Loss, "loss", "_", group="listing_vibes.losses",
+    elsewhere={"log_in": "listing_vibes.variants.losses:LogIn", "log_out": "listing_vibes.variants.losses:LogOut"},
+)  # fmt: skip
