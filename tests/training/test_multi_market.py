@@ -68,7 +68,7 @@ def test_the_command_names_the_kept_step_and_what_the_markets_share(towns, tmp_p
     frame = homes.listings[["listing_id", "price"]].assign(
         **{f"gear{n}": [f"{n} {row % 4}" for row in range(len(homes.listings))] for n in range(3)}
     )
-    bikes = Market.from_frames(frame, homes.events, path=tmp_path / "bikes")
+    bikes = Market.from_frames(frame, homes.events).save(tmp_path / "bikes")
     (tmp_path / "few.toml").write_text(
         'preset = "tiny"\n[encoder]\nlayers = 1\nwidth = 32\nheads = 2\nffn = 64\n'
         "[training]\nbatch = 16\nmax_steps = 4\nwarmup = 2\nvalidate_every = 2"
@@ -116,9 +116,8 @@ def test_a_market_that_took_no_part_is_seen_from_inside_and_tested_by_its_own_ti
         assert fit == one.manifest.settings.blend and fit.queries > 0 and fit.weights["attributes"] > 0
     # With ten times the prices the same homes are as dear as before, so nothing changes.
     dear = market.listings.assign(price=market.listings["price"] * 10)
-    inflated = Market.from_frames(
-        dear, market.events, path=tmp_path / "dear", config=market.config.model_dump()
-    )
+    inflated = Market.from_frames(dear, market.events, config=market.config.model_dump())
+    inflated = inflated.save(tmp_path / "dear")
     embed_market(inflated, tmp_path / "d", None, path)
     assert (Run.open(tmp_path / "d").stored_vectors("model") == new.stored_vectors("model")).all()
 

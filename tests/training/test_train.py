@@ -141,9 +141,8 @@ def test_unwanted_events_that_are_not_learned_are_not_read(quick, tmp_path, hist
     settings = Resolved.of(settings, split={"protocol": "temporal", "t1": t1, "t2": t2})
     losses, recalls = {}, {}
     for name, given in (("with", events), ("without", events[events["action"] == "view"])):
-        market = Market.from_frames(
-            listings, given, path=tmp_path / f"{name}-market", actions=["view", "hide"]
-        )
+        market = Market.from_frames(listings, given, actions=["view", "hide"])
+        market = market.save(tmp_path / f"{name}-market")
         train(market, tmp_path / name, settings, None)
         lines = lines_of(tmp_path / name)
         losses[name] = [line["loss"] for line in lines if "loss" in line]

@@ -38,7 +38,9 @@ def validation(
     as in the loss, if that has it.
     """
     measures = [
-        _validation(data, inputs, settings, photos or FrozenPhotos(), recent) for data, inputs in parts if len(data.split.valid)
+        _validation(data, inputs, settings, photos or FrozenPhotos(), recent)
+        for data, inputs in parts
+        if len(data.split.valid)
     ]
     if not measures:
         return None

@@ -23,6 +23,7 @@ def market(tmp_path, monkeypatch):
     """Eight photos, half of them bright, and one that is broken."""
     monkeypatch.setattr(vae, "BATCH", 4)
     monkeypatch.setattr(vae, "STEPS", 3)
+    (tmp_path / "listings.csv").write_text("listing_id\n1\n2\n")  # so that its cache is in the folder
     (tmp_path / "photos").mkdir()
     for number in range(8):
         rng = np.random.default_rng(number)
