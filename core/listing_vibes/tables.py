@@ -48,3 +48,10 @@ def write_p(value: float | None) -> str:
     if value is None:
         return "-"
     return "< .001" if value < 0.001 else f"{value:.3f}".replace("0.", ".", 1)
+
+
+def write_difference(estimate: Mapping[str, Any]) -> str:
+    """Return a paired difference with its 95 % interval and its corrected p-value."""
+    return (
+        f"{estimate['value']:+.3f} ({write_interval(estimate, signed=True)}) p {write_p(estimate['p_holm'])}"
+    )

@@ -9,6 +9,7 @@ import pytest
 from helpers.copies import copied
 from helpers.newcomers import Shop
 from listing_vibes.errors import VibesError
+from listing_vibes.evaluation.protocol import evaluate as rank_queries
 from listing_vibes.evaluation.result import differences_frame, results_frame, slices_frames
 from listing_vibes.evaluation.run_evaluation import better_blend, evaluate, evaluate_run
 from listing_vibes.insight.comparison import compare
@@ -220,8 +221,37 @@ def test_results_and_differences_have_their_intervals():
     results = results_frame({"model": {"recall@30": estimate(0.15), "ndcg@30": estimate(0.05, None, None)}})
     assert results.to_numpy().tolist() == [["model", "0.150 .100-.200", "0.050 one user"]]
     assert results.columns.tolist() == ["", "recall@30", "NDCG@30"]
-    pairs = differences_frame({"model - ease": {"recall@30": estimate(0.15)}}, "recall@30")
-    assert pairs.to_numpy().tolist() == [["model - ease", "+0.150", "+0.100 to +0.200", "< .001"]]
+    pairs = differences_frame(
+        {"model - ease": dict.fromkeys(("recall@10", "ndcg@10", "recall@30"), estimate(0.15))}
+    )
+    assert pairs.columns.tolist() == ["", "recall@10", "NDCG@10", "recall@30"]
+    assert set(pairs.iloc[0, 1:]) == {"+0.150 (+0.100 to +0.200) p < .001"}
+
+
+def test_the_first_line_names_the_cheapest_ranking_that_is_as_good(random_split):
+    log, split, catalogue = random_split(3, users=60, listings=70, events=900)
+
+    class Guess:
+        def __init__(self, name, share):  # the share of queries in which it knows the target
+            self.name, self.share = name, share
+
+        def score(self, batch):
+            scores = np.random.default_rng(0).random((len(batch), log.listings), np.float32)
+            known = np.flatnonzero(batch.event % 100 < 100 * self.share)
+            scores[known, batch.target[known]] = 2
+            return scores
+
+    def verdict(**shares):
+        names = {"default_ranking": 0.9, "model_only": 0.8, **shares}
+        scorers = [Guess(name.replace("_", " "), share) for name, share in names.items()]
+        return rank_queries(scorers, log, split, catalogue)
+
+    ahead = verdict(popularity=0.0, attribute_neighbors=0.1)
+    assert "significantly ahead of every baseline" in ahead.verdict and repr(ahead).startswith(ahead.verdict)
+    cheap = verdict(popularity=0.0, EASE=0.9, text_neighbors=0.88, attribute_neighbors=0.9).verdict
+    assert "not significantly ahead of attribute neighbors" in cheap and "vibes embed" in cheap
+    assert "not significantly ahead of EASE" in verdict(popularity=0.0, EASE=0.9).verdict
+    assert verdict().verdict == ""
 
 
 def test_a_table_aligns_numbers_to_the_right_keeps_every_text_and_fits_the_screen():

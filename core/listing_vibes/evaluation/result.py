@@ -13,14 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
-from listing_vibes.evaluation.intervals import RankedQueries, Results, with_holm
+from listing_vibes.evaluation.intervals import SIGNIFICANT, RankedQueries, Results, with_holm
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import DAY, EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Protocol, Queries, Split
 from listing_vibes.scoring.metrics import METRIC, RECALL, Coverage
-from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
-from listing_vibes.tables import render_table, write_interval, write_p
+from listing_vibes.scoring.neighbors import NEIGHBORS
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY, NEAR_RECENT, ORACLE, uses_model
+from listing_vibes.tables import render_table, write_difference, write_interval
 from listing_vibes.words import count
 
 if TYPE_CHECKING:
@@ -86,6 +87,9 @@ LEFT_OUT, DRAWN, FROZEN, TUNED = "left out", "drawn", "test set", "baselines"
 WITHIN = "tuned on the last eighth of what trains, as nothing validates, and fitted on all of it"
 UNTUNED = "their first settings, as there is nothing to tune them on"
 MEANS = "Means over users, not over queries, with 95 % intervals over users; ties count against a scorer."
+#: The metrics of paired tests, and the baselines that cost least, the cheapest first; all others cost more.
+PAIRED = ("recall@10", "ndcg@10", METRIC)
+CHEAPEST = ("popularity", "recent popularity", *NEIGHBORS.values(), NEAR_RECENT)
 MOST_WEEKS = 12  # more weeks are in the JSON document only
 Baselines = Literal["all", "fast", "none"]
 
@@ -269,10 +273,16 @@ class Evaluation:
 
     def table(self) -> str:
         """Return every scorer and metric with its interval, the differences, and the notes, as plain text."""
-        parts = [self.headline, "", render_table(results_frame(self.results)), "", MEANS]
+        parts = [self.verdict] if self.verdict else []
+        parts += [self.headline, "", render_table(results_frame(self.results)), "", MEANS]
         if self.differences:
-            pairs = render_table(differences_frame(self.differences, METRIC))
-            parts += ["", f"Paired differences of {METRIC} (p-values with Holm's correction):", pairs, ""]
+            pairs = render_table(differences_frame(self.differences, PAIRED))
+            parts += [
+                "",
+                "Paired differences with 95 % intervals, p-values with Holm's correction:",
+                pairs,
+                "",
+            ]
         parts += [f"{name} = {note}" for name, note in self.notes.items()]
         return "\n".join(parts)
 
@@ -280,6 +290,32 @@ class Evaluation:
         """Return one metric of every scorer in every slice, as plain text."""
         frames = slices_frames(self.slices, self.names, metric)
         return "\n\n".join([metric, *map(render_table, frames)])
+
+    @property
+    def verdict(self) -> str:
+        """Return whether the default ranking is ahead of the baselines and, if not, the cheapest one that is as good; "" without a model
+        or baselines.
+        """
+        if self.names[0] != DEFAULT_RANKING or MODEL_ONLY not in self.names:
+            return ""
+        baselines = [name for name in self.names if not uses_model(name) and name != ORACLE]
+        as_good = [name for name in baselines if not self._is_ahead_of(name)]
+        if not baselines:
+            return ""
+        if not as_good:
+            best = max(baselines, key=lambda name: self.results[name][METRIC]["value"] or 0)
+            return f"The {DEFAULT_RANKING} is significantly ahead of every baseline, the best of which is {best}."
+        cheapest = min(as_good, key=lambda name: (*CHEAPEST, name).index(name))
+        result = self.differences[f"{DEFAULT_RANKING} - {cheapest}"][METRIC]
+        return (
+            f"The {DEFAULT_RANKING} is not significantly ahead of {cheapest}, the cheapest ranking that is as good ({METRIC} "
+            f"{write_difference(result)}): `vibes embed MARKET RUN` makes a run of attributes, photos, co-visits and recent "
+            "events without training."
+        )
+
+    def _is_ahead_of(self, name: str) -> bool:
+        result = self.differences[f"{DEFAULT_RANKING} - {name}"][METRIC]
+        return (result["value"] or 0) > 0 and (result["p_holm"] or 0) < SIGNIFICANT
 
     @property
     def headline(self) -> str:
@@ -308,16 +344,11 @@ def results_frame(results: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def differences_frame(
-    differences: Mapping[str, Mapping[str, Any]], metric: str, p: str = "p_holm"
+    differences: Mapping[str, Mapping[str, Any]], metrics: Sequence[str] = PAIRED
 ) -> pd.DataFrame:
-    """Return one row per pair: the paired difference of a metric, its 95 % interval and its p-value."""
+    """Return one row per pair and one column per metric: the paired difference, its 95 % interval and its p-value."""
     rows = [
-        {
-            "": pair,
-            "difference": f"{result[metric]['value']:+.3f}",
-            "95 % interval": write_interval(result[metric], signed=True),
-            "p": write_p(result[metric][p]),
-        }
+        {"": pair} | {metric.replace("ndcg", "NDCG"): write_difference(result[metric]) for metric in metrics}
         for pair, result in differences.items()
     ]
     return pd.DataFrame(rows)
