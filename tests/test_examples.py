@@ -34,7 +34,7 @@ FACES = [
     "listing_vibes.insight.comparison:compare",
     "listing_vibes.serving.experiment.verdict:experiment",
     "listing_vibes.insight.explain:explain",
-    "listing_vibes.insight.beats:five_beats",
+    "listing_vibes.insight.home:home_evidence",
     "listing_vibes.insight.demand:demand",
     "listing_vibes.insight.map.space_map:name_group",
     "listing_vibes.insight.map.space_map:select_on_map",

@@ -19,7 +19,7 @@ ICON = str(Path(__file__).with_name("icon.svg"))
 STYLE = """<style>
 .stApp :is(h1, h2, h3, td) { unicode-bidi: plaintext; text-align: left }
 .stApp [data-tag-index] * { color: light-dark(#ffffff, #14191b) }
-[data-testid="stHeader"] { padding-right: 18rem }
+[data-testid="stHeader"] { padding-right: 22rem; background: var(--st-background-color, light-dark(#fff, #14191b)); border-bottom: 1px solid light-dark(#dfe3e4, #2b3336) }
 [data-testid="stDialog"] { background-color: rgb(8 12 14 / 50%) }
 @media (max-width: 640px) {
   .stApp h1 { font-size: 1.7rem; padding: 0.5rem 0 }

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from browser.mapped import write_map
 from browser.measured import forget_measured, write_measured
 from browser.seeing import assert_whole, troubles, turn, wait_until_quiet
-from listing_vibes.insight.beats import five_beats
+from listing_vibes.insight.home import home_evidence
 from listing_vibes.run.run import Run
 
 PATHS = [
@@ -75,7 +75,7 @@ def test_home_is_light_and_its_beats_are_links(page, explorer, filled):
     wait_until_quiet(page)
     page.wait_for_load_state("networkidle")
     beats = page.locator(".beat")
-    expect(beats).to_have_count(len(five_beats(Run.open(explorer.run))))
+    expect(beats).to_have_count(len(home_evidence(Run.open(explorer.run))))
     assert not [one.url for one in responses if "PlotlyChart" in one.url or "DataFrame" in one.url]
     assert sum(int(one.headers.get("content-length", 0)) for one in responses) < 4_000_000
     beats.nth(1).get_by_role("heading").get_by_role("link").click()

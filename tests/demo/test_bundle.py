@@ -16,9 +16,9 @@ from sklearn.preprocessing import StandardScaler
 from listing_vibes.demo import shipped
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.vectors import load_photo_vectors, photo_center
-from listing_vibes.insight.beats import five_beats
 from listing_vibes.insight.comparison import compare
 from listing_vibes.insight.disagreements import LISTED, SHOWN, first_lists, usual_baseline
+from listing_vibes.insight.home import home_evidence
 from listing_vibes.insight.map.vibe_map import read_map
 from listing_vibes.insight.rankings import distinct_examples
 from listing_vibes.model.settings import Settings
@@ -136,7 +136,7 @@ def test_the_beats_and_the_map_of_each_run_ship_so_that_pages_compute_nothing(tm
     )
     for path in shipped.bundled_runs():
         run = Run.open(path)
-        assert [beat.key for beat in five_beats(run)][-1] == "recall" and read_map(run) is not None
+        assert [beat.key for beat in home_evidence(run)][-1] == "recall" and read_map(run) is not None
         if (baseline := usual_baseline(run)) is not None:
             rows = pd.concat(distinct_examples(*compare(run, run, other=baseline).ahead, SHOWN))
             for name in ("default ranking", baseline):

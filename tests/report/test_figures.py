@@ -4,6 +4,7 @@ import json
 import re
 from html import unescape
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -16,44 +17,62 @@ from helpers.copies import copied
 from listing_vibes import Run
 from listing_vibes.ablation.table import COLUMNS
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.beats import five_beats
+from listing_vibes.insight.evidence import Bar, Dots, Group, Strip, what_to_choose
+from listing_vibes.insight.home import home_evidence
 from listing_vibes.insight.map.vibe_map import read_map
+from listing_vibes.insight.page_evidence import LIST, evidence_of
+from listing_vibes.insight.quality import compare_methods, describe_difference, slices_evidence
 from listing_vibes.insight.rankings import best_baseline
-from listing_vibes.report import deck, views
+from listing_vibes.report import deck
 from listing_vibes.report.deck import Slide, deck_html, parse_slides, read_deck, ready_deck
-from listing_vibes.report.figures import GROUPS, TICKS, Map, Row, Rows
-from listing_vibes.report.text import compare_methods, describe_difference, slices_of
-from listing_vibes.report.views import view_of
+from listing_vibes.report.figures import TICKS, Axis, DotMap, fitting_columns
 
 
-def drawn(count: int, groups: int) -> Map:
+def drawn(count: int, groups: int) -> DotMap:
     """Places that are all different, in turns of no group and of each."""
     places = np.random.default_rng(0).permutation(1000)[: 2 * count].reshape(count, 2)
     cluster = np.arange(count) % (groups + 1) - 1
-    sizes = [(f"group {number}", int((cluster == number).sum())) for number in range(groups)]
-    return Map(places, cluster, sizes, "")
+    named = tuple(
+        Group(name=f"group {number}", size=int((cluster == number).sum()), listing="")
+        for number in range(groups)
+    )
+    x, y, group = (tuple(part.tolist()) for part in (places[:, 0], places[:, 1], cluster))
+    return DotMap(Dots(x=x, y=y, group=group, groups=named))
 
 
 def test_dots_legend_and_numbers_of_a_group_agree_and_lie_within_the_picture():
-    one = drawn(90, 8)  # one more than there are colors
+    one = drawn(90, 8)
     left, top, wide, high = map(int, one.box.split())
-    numbers = {number: (int(x), int(y)) for number, x, y in one.numbers}
-    dots = one.dots
-    assert [color for color, _ in dots] == ["var(--line)", *GROUPS, GROUPS[-1]]
-    assert one.legend == [(*group, color) for group, color in zip(one.groups, GROUPS, strict=False)]
-    for group, (_, path) in enumerate(dots, start=-1):
+    numbers = {number: (x, y) for number, x, y in one.numbers}
+    assert [number for number, _ in one.paths] == [-1, *range(8)] == [-1, *numbers]
+    assert [number for number, _ in one.legend] == list(range(8))
+    for number, path in one.paths:
         found = np.array([tuple(map(int, dot)) for dot in re.findall(r"M(\d+) (\d+)h0", path)])
-        mine = one.places[one.cluster == group]
-        np.testing.assert_array_equal(found, np.column_stack([mine[:, 0], 1000 - mine[:, 1]]))  # y points up
+        own = np.array(one.dots.group) == number
+        expected = np.column_stack(
+            [np.array(one.dots.x)[own], 1000 - np.array(one.dots.y)[own]]
+        )  # y points up
+        np.testing.assert_array_equal(found, expected)
         assert ((found > [left, top]) & (found < [left + wide, top + high])).all()
-        if 0 <= group < len(GROUPS):
-            assert np.abs(np.median(found, axis=0) - numbers[group + 1]).max() <= 0.5
-    assert len(numbers) == len(GROUPS)
+        if number >= 0:
+            assert numbers[number] in [tuple(dot) for dot in found.tolist()]
+            assert one.dots.groups[number].size == len(found)
+
+
+def test_photos_of_a_slide_are_as_large_as_its_room_allows():
+    def strips(*sizes: int) -> list[Strip]:
+        return [Strip(listings=tuple("abcdefghijklmnop"[:size])) for size in sizes]
+
+    assert fitting_columns(strips(12), 145, 66, 4 / 3) == [
+        4
+    ]  # 4 by 3; 6 by 2 would leave a third of the height
+    assert fitting_columns(strips(6), 60, 66, 4 / 3) == [2]
+    assert fitting_columns(strips(6, 2), 145, 66, 4 / 3)[1] <= 2
 
 
 @pytest.mark.parametrize("top", [0.003, 0.01, 0.0999, 0.21, 0.5, 0.87, 1.0])
 def test_an_axis_begins_at_0_holds_the_largest_end_and_has_few_ticks(top):
-    axis = Rows([Row("a", top / 2, top / 4, top), Row("b", top / 3)], "")
+    axis = Axis([Bar(label="a", value=top / 2, low=top / 4, high=top), Bar(label="b", value=top / 3)])
     assert axis.ticks[0] == 0 and axis.ticks[-1] >= top - 1e-9 and 2 <= len(axis.ticks) <= TICKS + 1
     assert axis.at(axis.ticks[-1]) == "100.00%" and axis.at(0.0) == "0.00%"
 
@@ -65,11 +84,11 @@ def test_slices_are_listings_users_and_lengths_of_histories():
 
     names = ("warm users", "history 1-2", "history 20+", "week 1", "all")
     slices = {name: part(number / 10) for number, name in enumerate(names, 1)} | {"cold users": part(None)}
-    rows = slices_of({"slices": slices}).rows
+    rows = slices_evidence(SimpleNamespace(metrics={"slices": slices})).bars
     assert [(row.label, row.value) for row in rows] == [
         ("Warm users", 0.1), ("History 1-2", 0.2), ("History 20+", 0.3),
     ]  # fmt: skip
-    assert slices_of({"slices": {"week 1": part(0.2)}}) is None
+    assert slices_evidence(SimpleNamespace(metrics={"slices": {"week 1": part(0.2)}})) is None
 
 
 @pytest.mark.parametrize(
@@ -148,11 +167,11 @@ def words(html):
 
 
 def view(run, url):
-    return view_of({"run": run}, url)
+    return evidence_of({"run": run}, url)
 
 
 def listings(strip):
-    return [photo.listing for photo in strip.photos]
+    return list(strip.listings)
 
 
 class Structure(HTMLParser):
@@ -171,17 +190,17 @@ def test_the_ready_deck_is_one_small_file_that_opens_again(made, run, tmp_path):
     vibes("report", made, tmp_path / "out.html")
     html = (tmp_path / "out.html").read_text(encoding="utf-8")
     assert html == deck_html({"run": run}) and len(html) < deck.LARGEST
-    assert (
-        not re.findall(r"(?:src|href)=[\"'](?!data:)", html) and "url(" not in html and "@import" not in html
-    )
+    assert not re.findall(r"(?:src|href)=[\"'](?!data:)|url\((?!data:)", html) and "@import" not in html
     assert html.count("<script") == 2 and "default-src 'none'" in html and "@media print" in html
     assert str(made) not in html and str(made.parent) not in html
     slides = ready_deck(run)
-    assert read_deck(tmp_path / "out.html") == slides
-    assert [slide.title for slide in slides][: len(five_beats(run))] == [
-        beat.title for beat in five_beats(run)
+    assert [slide.url for slide in read_deck(tmp_path / "out.html")] == [slide.url for slide in slides]
+    shown = home_evidence(run)
+    assert [slide.url for slide in slides] == [*(item.url for item in shown), "/map"]
+    assert [slide.title for slide in read_deck(tmp_path / "out.html")][: len(shown)] == [
+        item.headline for item in shown
     ]
-    assert slides[-1].url == "/map" and html.count("data:image/webp;base64,") > 10
+    assert html.count("data:image/webp;base64,") > 10
 
 
 def test_slides_have_their_headlines_and_notes_in_their_order(run, made, tmp_path):
@@ -191,7 +210,8 @@ def test_slides_have_their_headlines_and_notes_in_their_order(run, made, tmp_pat
     ]
     html = deck_html({"run": run}, slides)
     assert "&lt;b&gt;bold" in html and "<b>bold" not in html
-    assert html.index("<bdi>B</bdi>") < html.index("<bdi>A</bdi>") < html.index("How it works")
+    assert html.index("<bdi>B</bdi>") < html.index("<bdi>A</bdi>")
+    assert html.count('<section class="slide') == 3  # the cover, and the slides as given
     assert parse_slides(html) == slides
     (tmp_path / "deck.html").write_text(html, encoding="utf-8")
     vibes("report", made, tmp_path / "again.html", "--deck", tmp_path / "deck.html")
@@ -218,63 +238,70 @@ def test_a_file_without_slides_is_refused(text):
 
 def test_a_listing_stands_beside_the_rows_of_its_page(run):
     shown = view(run, "/similar?listing=l05&space=photos&k=4")
-    ((strip,),) = shown.columns
-    assert shown.lead.listing == "l05" and shown.lead.data() and shown.lead.line == ""
+    (strip,) = shown.strips
+    assert shown.lead == "l05" and strip.is_ranked
     assert listings(strip) == run.similar("l05", 4, space="photos")["listing_id"].tolist()
-    assert all(photo.line.startswith("similarity ") for photo in strip.photos)
-    moved = view(run, "/similar?listing=l05&space=photos&k=4&dial=lighter 3 photos %2Bl01 -l02").columns[0][0]
-    assert moved.photos[0].line.startswith("score ")
 
 
 def test_a_user_has_the_history_and_the_list_with_what_they_opened_later(trained):
     log, ids = trained.log, trained.listing_ids
     number = int(np.argmax(np.diff(log.start)))
     user, start, end = log.users[number], int(log.start[number]), int(log.start[number + 1])
-    ((history, listed),) = view(trained, f"/users?user={user}&at=4").columns
+    history, listed = view(trained, f"/users?user={user}&at=4").strips
     newest = dict.fromkeys(ids[row] for row in log.listing[start : start + 4][::-1])
     assert listings(history) == list(newest)[::-1]
     expected = trained.recommend(user, at=pd.Timestamp(int(log.time[start + 4])))["listing_id"].tolist()
-    assert listings(listed) == expected[: len(listed.photos)]
+    assert listings(listed) == expected[:LIST]
     later = {ids[row] for row in log.listing[start + 4 : end]} - set(newest)
-    assert (
-        [photo.listing for photo in listed.photos if photo.is_hit]
-        == [one for one in listings(listed) if one in later]
-        != []
-    )
+    assert list(listed.hits) == [listing for listing in expected if listing in later] != []
 
 
 @pytest.mark.slow
 def test_a_cold_listing_has_its_neighbors_and_its_first_audience(trained):
     listing = trained.listing_ids[3]
     shown = view(trained, f"/cold?listing={listing}")
-    ((near, *audience),) = shown.columns
-    assert (
-        shown.lead.listing == listing and listings(near) == trained.similar(listing, 6)["listing_id"].tolist()
-    )
-    assert all(strip.photos for strip in audience) and "would find it among their first 30" in shown.text
+    near, *audience = shown.strips
+    assert shown.lead == listing and listings(near) == trained.similar(listing, 6)["listing_id"].tolist()
+    assert all(strip.listings for strip in audience) and "% of users" in shown.headline
+    assert shown.population == f"{len(trained.log.users)} users active last"
 
 
 def test_the_map_has_the_group_on_the_day_and_its_listings(run):
     frame = read_map(run)
     frame = frame[frame["space"] == "photos"].set_index("listing_id")["cluster"]
     shown = view(run, "/map")
-    assert len(shown.map.places) == len(frame) and not shown.columns
+    assert len(shown.dots.x) == len(frame) and not shown.columns
     group = int(frame["l00"])  # of the listing that ends
     later = view(run, f"/map?group={group}&day=2024-03-04")
-    members = [name for name in frame.index[frame == group] if name != "l00"]
-    assert listings(later.columns[0][0]) == members[: views.LONG] and (later.map.cluster == 0).sum() == len(
-        members
-    )
-    active = view(run, "/map?day=2024-03-04").map
-    assert sum(size for _, size, _ in active.legend) < sum(size for _, size, _ in shown.map.legend)
+    members = {name for name in frame.index[frame == group] if name != "l00"}
+    (strip,) = later.strips
+    assert set(listings(strip)) <= members and len(listings(strip)) == min(LIST, len(members))
+    assert later.dots.group.count(group) == len(members)
+    active = view(run, "/map?day=2024-03-04").dots
+    assert active.group.count(-1) > shown.dots.group.count(-1)
 
 
 @pytest.mark.parametrize(
-    "url", ["/similar?listing=l05&run=other", "/similar?listing=l99", "/users", "//[x", "/cold?view=new", "/compare", "/cold", "/"]
+    "url", ["/similar?listing=l05&run=other", "/similar?listing=l99", "/users", "//[x", "/cold?view=new", "/compare", "/cold", "/?part=recall"]
 )  # fmt: skip
 def test_what_cannot_be_shown_says_why(run, url):
-    shown = view(run, url)
-    assert shown.text and not shown.columns and shown.map is None and shown.rows is None
+    with pytest.raises(VibesError) as error:
+        view(run, url)
+    if url.startswith("//"):  # no slide has such an address
+        return
+    assert str(error.value) in unescape(words(deck_html({"run": run}, [Slide(url=url)])))
+
+
+@pytest.mark.parametrize(
+    ("page", "params", "is_ready"),
+    [
+        ("similar", {}, False), ("similar", {"listing": "l05"}, True), ("similar", {"by": "look", "q": "bed"}, True), ("similar", {"q": "bed"}, False),
+        ("users", {}, False), ("users", {"user": "u1"}, True), ("simulate", {}, False), ("simulate", {"h2": "l05"}, True),
+        ("compare", {"part": "runs"}, False), ("compare", {"part": "runs", "of": "user", "listing": "l05"}, False), ("compare", {}, True), ("", {}, True),
+    ],
+)  # fmt: skip
+def test_a_page_says_what_to_choose_before_it_can_be_a_slide(page, params, is_ready):
+    assert bool(what_to_choose(page, params)) is not is_ready
 
 
 def test_the_figures_are_those_of_the_metrics(copy):
@@ -285,9 +312,9 @@ def test_the_figures_are_those_of_the_metrics(copy):
     write_ablation(copy, ABLATION)
     html = deck_html({"run": Run.open(copy)})
     text = words(html)
-    assert "32.2% of the next listings" in text and "40 test queries of 12 users" in text
+    assert "32 of 100 next listings" in text and "40 test queries of 12 users" in text
     assert "the default ranking is significantly better than Popularity." in text  # a blend is no baseline
-    assert "Cold listings 7 queries 14.2%" in text
+    assert "Cold listings 7 queries 14%" in text
     assert "▼ No &lt;photos&gt;" in html and "-10.0 points against Full model, p .004" in html
     table = html.split("<summary>All measures</summary>")[1].split("</table>")[0]
     lines = [re.findall(r"<td[^>]*>([^<]*)</td>", line) for line in table.split("<tr>")[2:]]

@@ -53,7 +53,7 @@ def drawn_map(opened: OpenRun, space: str) -> SpaceMap | None:
     """Return the map of a space, a coarse one as long as it is not drawn; None if there is none."""
     maps = load_maps(opened)
     if maps is None and space in map_spaces(opened):
-        base = "photos" if "photos" in opened.run.spaces else drawable_spaces(opened.run)[0]
+        base = space_map.usual_space(drawable_spaces(opened.run))
         coarse = _coarse(opened, base if space == space_map.LOCATION else space, stamp(opened))
         maps = with_street_map({coarse.space: coarse}) if space == space_map.LOCATION else {space: coarse}
     return (maps or {}).get(space)

@@ -9,16 +9,15 @@ from listing_vibes.insight.market_view import MarketView
 from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.conditions import great_circle
-from listing_vibes.widgets.colors import UNKNOWN, Coloring, by_value
+from listing_vibes.widgets.colors import UNKNOWN, VALUES, Coloring, by_value
 from listing_vibes_app.view import formats
 
 CLUSTERS, PHOTOS, EVENTS = "#clusters", "#photos", "#events"  # choices that are not attributes
 FIFTHS = 5
-_GRAYS = {"light": ["#858f94"] * 3 + ["#a08676"], "dark": ["#7d888d"] * 3 + ["#9a8172"]}
 #: From the lowest quintile to the highest, with more contrast to the background for higher values; then grays.
 SCALE = {
-    "light": ["#4a90d9", "#3f6fc0", "#5b46a8", "#7d2183", "#5c0a3c", *_GRAYS["light"]],
-    "dark": ["#4878b0", "#4a96b8", "#4fbfa5", "#9ed77a", "#f4ec6a", *_GRAYS["dark"]],
+    "light": ["#4a90d9", "#3f6fc0", "#5b46a8", "#7d2183", "#5c0a3c", *VALUES["light"][FIFTHS:]],
+    "dark": ["#4878b0", "#4a96b8", "#4fbfa5", "#9ed77a", "#f4ec6a", *VALUES["dark"][FIFTHS:]],
 }
 
 

@@ -60,16 +60,37 @@ export default function ({ parentElement, data }) {
     showCount()
   }
   const showCount = () => (deck.textContent = read().length ? `Deck (${read().length})` : "Deck")
-  const say = (text) => {
+  const say = (text, time = 3500) => {
     status.textContent = text
-    setTimeout(() => (status.textContent = ""), 2500)
+    clearTimeout(root.quiet)
+    root.quiet = setTimeout(() => (status.textContent = ""), time)
   }
 
-  function pin() {
-    const heading = document.querySelector('[data-testid="stMain"] h1')?.textContent?.trim()
-    const title = heading && heading !== data.title ? `${data.title}: ${heading}` : data.title
-    write([...read(), { url: location.pathname + location.search, title, note: "" }])
-    say("Pinned")
+  // The address of what is pinned: on Home the item in the middle of the window, elsewhere the page itself.
+  function address() {
+    const middle = (node) => Math.abs(node.getBoundingClientRect().top + node.getBoundingClientRect().height / 2 - innerHeight / 2)
+    const items = data.isHome ? everywhere("section.evidence").filter((node) => node.dataset.url) : []
+    const item = items.sort((one, other) => middle(one) - middle(other))[0]
+    const run = new URLSearchParams(location.search).get("run")
+    return item ? item.dataset.url + (run ? `&run=${encodeURIComponent(run)}` : "") : location.pathname.slice(data.base.length) + location.search
+  }
+
+  // Adds what the page shows as a slide, and shows the slide for a moment; where there is nothing to show, says why.
+  async function pin() {
+    if (data.why) return say(data.why)
+    say("Pinning …", 60_000)
+    try {
+      const text = await render(data, [{ url: address() }])
+      const slide = new DOMParser().parseFromString(text, "text/html").querySelector(".slide[data-key]")
+      if (slide.dataset.key === "none") return say(slide.querySelector(".sentence").textContent)
+      write([...read(), { ...slidesOf(text)[0], title: slide.querySelector("h2").textContent.trim() }])
+      const picture = h("div", { class: "thumbnail pinned" }, thumbnail(text, 0))
+      root.append(picture)
+      setTimeout(() => picture.remove(), 2500)
+      say("Pinned")
+    } catch (error) {
+      say(error.message)
+    }
   }
 
   async function present() {
@@ -220,6 +241,9 @@ export default function ({ parentElement, data }) {
   showCount()
   const clicks = { find: palette, pin, deck: edit, main: present }
   for (const [name, run] of Object.entries(clicks)) root.querySelector(`.line .${name}`).onclick = run
+  const pinButton = root.querySelector(".line .pin")
+  pinButton.setAttribute("aria-disabled", String(Boolean(data.why)))
+  pinButton.title = data.why || "Pin this view as a slide (P)"
   root.hidden = false
   return () => stop.abort()
 }

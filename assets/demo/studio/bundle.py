@@ -28,15 +28,17 @@ from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.features.photos.encoder import load_photo_encoder
 from listing_vibes.features.photos.trainable import LITE0
 from listing_vibes.features.photos.vectors import PhotoVectors, embed_photos, ship_vectors
-from listing_vibes.insight.beats import FILE as BEATS
-from listing_vibes.insight.beats import five_beats
 from listing_vibes.insight.comparison import compare
 from listing_vibes.insight.disagreements import FILE as LISTS
 from listing_vibes.insight.disagreements import LISTED, SHOWN, first_lists, usual_baseline
+from listing_vibes.insight.home import FILE as HOME
+from listing_vibes.insight.home import home_evidence
 from listing_vibes.insight.map.vibe_map import FILE as MAP
 from listing_vibes.insight.map.vibe_map import save_map
 from listing_vibes.insight.photo_search import FILE as LOOKS
 from listing_vibes.insight.photo_search import PhotoSearch
+from listing_vibes.insight.probes import FILE as PROBES
+from listing_vibes.insight.probes import probe_market
 from listing_vibes.insight.rankings import distinct_examples
 from listing_vibes.market.caches import run_cache_file
 from listing_vibes.market.durable import atomic_path, copy_file
@@ -120,16 +122,17 @@ def finish(demo: DemoMarket, run: Path, report: Report) -> Run:
 
 
 def ship_caches(run: Run) -> None:
-    """Copy the map, the photo search, the beats and the lists of Compare of a run that ships from the user's cache into its folder,
+    """Copy the map, the photo search, what Home and Compare show of a run that ships from the user's cache into its folder,
     so that the explorer shows them at once.
     """
-    five_beats(run)
+    home_evidence(run)
+    probe_market(run)
     if (baseline := usual_baseline(run)) is not None:
         differing = compare(run, run, other=baseline).ahead
         rows = pd.concat(distinct_examples(*differing, SHOWN), ignore_index=True)
         for name in (DEFAULT_RANKING, baseline):
             first_lists(run, name, rows, LISTED)
-    for name in (MAP, LOOKS, BEATS, LISTS):
+    for name in (MAP, LOOKS, HOME, PROBES, LISTS):
         cached = run_cache_file(run.path, name)
         if cached != run.path / name and cached.is_file():
             copy_file(cached, run.path / name)

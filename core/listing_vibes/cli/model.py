@@ -124,6 +124,7 @@ def evaluate(
 ) -> None:
     """Evaluate a run and tuned baselines on the test queries: popularity, nearest neighbors, id-based models."""
     from listing_vibes.evaluation.run_evaluation import evaluate as measure
+    from listing_vibes.insight.page_evidence import prepare_evidence
     from listing_vibes.market.io import write_table
     from listing_vibes.run.run import Run
 
@@ -133,6 +134,7 @@ def evaluate(
     if queries is not None:
         write_table(queries, result.queries_frame(opened.market, result.names[0]))
     typer.echo(as_json(opened, result.to_dict()) if json_ else f"{result.table()}\n\n{result.slice_table()}")
+    prepare_evidence(Run.open(run))  # so that the explorer shows it at once
 
 
 RunB = Annotated[

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.audience import newest_listings
-from listing_vibes.insight.beats import state_digest
+from listing_vibes.insight.home import state_digest
 from listing_vibes.insight.rankings import best_baseline, load_rankings, query_moments, rankers
 from listing_vibes.market.caches import run_cache, run_cache_file
 from listing_vibes.market.columns import Columns as C

@@ -1,18 +1,19 @@
 """Linear probes (Alain & Bengio 2016, arXiv 1610.01644): how well a number is predicted from a space, such as the price.
 
-A ridge regression predicts the number from a space's vectors, cross-validated. The attributes space is that of the other
-attributes: the number itself would give the answer away.
+A ridge regression predicts the number from the vectors of photos, cross-validated.
 """
 
-from dataclasses import replace
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
-import pandas as pd
+from pydantic import TypeAdapter, ValidationError
 
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.intervals import bootstrap_means, interval
-from listing_vibes.market.market import Market
+from listing_vibes.insight.map.vibe_map import embeddings_of
+from listing_vibes.market.caches import run_cache, run_cache_file
+from listing_vibes.market.documents import write_text
 from listing_vibes.run.run import Run
 
 #: Of the ridge; one is chosen for all folds, which costs a fifth of a choice within each.
@@ -20,38 +21,42 @@ PENALTIES = np.logspace(-1, 4, 11)
 ORDERS = 10.0  # a positive number that spans more than this is predicted by its logarithm
 FEWEST = 20  # listings with the number
 FOLDS = 5
+FILE = "photo_probes.json"
+_STORED = TypeAdapter(
+    tuple[str, list[tuple[str, float, float, float]]]
+)  # the digest of what they are of, and the rows
 
 
-def probe_run(run: Run, question: str) -> pd.DataFrame:
-    """Predict a number of the market, the attribute `question`, from every space of a run.
-
-    Returns:
-        One row a space: `space, value, low, high, listings`; the value is R2, with its 95 % interval over listings.
+def probe_market(run: Run) -> list[tuple[str, float, float, float]]:
+    """Return (attribute, R2, low, high) of every number of the market predicted from photos, the best first; cached with the run.
 
     Raises:
-        VibesError: the attribute is not numeric, or fewer than 20 listings have it.
+        VibesError: the run has no photo space.
     """
-    market = run.market
-    if question not in [item.name for item in market.attributes if item.shown_as == "number"]:
-        raise VibesError(f"'{question}' is not a numeric attribute of {market.path}; name another attribute.")
-    spaces = {name: run.vectors(name) for name in run.spaces if name != "attributes"}
-    spaces["attributes"] = attributes_without(market, question)
-    values = market.listings[question].to_numpy(float, na_value=np.nan)
-    return pd.DataFrame([probe(space, vectors, values) for space, vectors in spaces.items()])
-
-
-def attributes_without(market: Market, question: str) -> np.ndarray:
-    """Return the attributes space (L, d) of a market that lacks the attribute `question`."""
-    from listing_vibes.features.content_spaces import content_spaces
-
-    rest = [item for item in market.attributes if item.name != question]
-    if not rest:
-        return np.zeros((len(market.listings), 1), np.float32)
-    return content_spaces(replace(market, attributes=rest), None)["attributes"]
+    if "photos" not in run.spaces:
+        raise VibesError("This run has no photo space; train or embed it with photos first.")
+    digest = f"{embeddings_of(run)} {run.market.fingerprint}"
+    try:
+        stored, rows = _STORED.validate_json(run_cache_file(run.path, FILE).read_bytes())
+    except (OSError, ValidationError):
+        stored, rows = "", []
+    if stored == digest:
+        return rows
+    rows, vectors = [], run.vectors("photos")
+    for item in run.market.attributes:
+        if item.shown_as != "number":
+            continue
+        with suppress(VibesError):  # too few listings have it
+            result = probe("photos", vectors, run.market.listings[item.name].to_numpy(float, na_value=np.nan))
+            rows.append((item.name, result["value"], result["low"], result["high"]))
+    rows.sort(key=lambda row: -row[1])
+    with suppress(VibesError):  # without a cache that can be written they are computed again
+        write_text(run_cache(run.path) / FILE, _STORED.dump_json((digest, rows)).decode())
+    return rows
 
 
 def probe(space: str, vectors: np.ndarray, values: np.ndarray, seed: int = 0) -> dict[str, Any]:
-    """Predict the numbers `values` (N,) of listings from their `vectors` (N, d), and return a row of `probe_run`.
+    """Predict the numbers `values` (N,) of listings from their `vectors` (N, d), and return a row of `probe_market`.
 
     Listings without the number or with a zero vector are left out. Positive numbers that span more than a factor of ten are
     predicted by their logarithm. R2 of a constant prediction is 0.

@@ -15,30 +15,30 @@ from statistics import median
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from listing_vibes.ablation.table import read_ablation
 from listing_vibes.errors import VibesError, printable
-from listing_vibes.insight.beats import five_beats
 from listing_vibes.insight.disagreements import usual_baseline
+from listing_vibes.insight.evidence import Evidence, Strip
+from listing_vibes.insight.home import home_evidence
 from listing_vibes.insight.map.vibe_map import read_map
+from listing_vibes.insight.page_evidence import Runs, evidence_of
+from listing_vibes.insight.quality import measures_table, not_measured, quality_evidence
+from listing_vibes.insight.selection.pages import page_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import write_text
 from listing_vibes.progress import Counted, Report, silent
-from listing_vibes.report.figures import BOX
-from listing_vibes.report.text import (
-    ablation,
-    not_measured,
-    quality,
-    slices_of,
-)
-from listing_vibes.report.views import Runs, view_of
+from listing_vibes.report.figures import BOX, LABEL, ROOM, Axis, DotMap, Photo, fitting_columns
 from listing_vibes.run.describe import default_blend_sentence
 from listing_vibes.run.run import Run
-from listing_vibes.scoring.ranking_names import method_name
+from listing_vibes.widgets.colors import VALUES
 from listing_vibes.words import count, percent
 
 MOST = 60  # slides
 LARGEST = 5_000_000  # bytes of a deck
 SIZES = (320, 200, 120)  # pixels of a photo's longer side: the first with which a deck is small enough
 SHAPES = (2 / 3, 3 / 2)  # the narrowest and the widest box of photos
+COVERS = 8  # photos on the cover
+BESIDE_LEAD, BESIDE_MAP = 60.0, 75.0  # width of the room for photos beside a large photo or a map, as `ROOM`
 LEAD = 2.5  # times as large is the photo that others are compared with
 #: Where a deck holds the list of its slides.
 _SLIDES = re.compile(r'<script type="application/json" id="slides">(.*?)</script>', re.DOTALL)
@@ -52,6 +52,11 @@ class Slide(BaseModel):
     url: str = Field(pattern="^/(?:[^/]|$)")
     title: str = ""
     note: str = ""
+
+    @property
+    def run(self) -> str:
+        """Return the name of the run that the URL names, empty for the first."""
+        return page_of(self.url)[1].get("run", "")
 
 
 def read_deck(path: Path) -> list[Slide]:
@@ -87,24 +92,21 @@ def parse_slides(text: str, name: str = "The file") -> list[Slide]:
 
 
 def ready_deck(run: Run) -> list[Slide]:
-    """Return the slides of a run's own deck: its beats, and the evidence that the run has.
+    """Return the slides of a run's own deck: what its first page shows, its map, and for analysts how good it is.
 
     >>> [slide.url for slide in ready_deck(run)][:2]
-    ['/?beat=similar', '/?beat=visitor']
+    ['/?part=groups', '/?part=similar']
     """
-    slides = [
-        Slide(url=f"/?beat={beat.key}", title=beat.title, note=beat.sentence) for beat in five_beats(run)
-    ]
-    if baseline := usual_baseline(run):
-        title = f"Where our model and “{method_name(baseline)}” differ, both ways"
-        slides.append(Slide(url="/compare?part=queries", title=title))
-    if slices_of(run.metrics or {}):
-        slides.append(Slide(url="/cold?view=figures", title="For whom it works"))
-    if ablation(run):
-        slides.append(Slide(url="/compare?part=ablation", title="What each part is worth"))
+    urls = [item.url for item in home_evidence(run)]
     if read_map(run) is not None:
-        slides.append(Slide(url="/map", title="The whole market on a map"))
-    return slides
+        urls.append("/map")
+    if quality_evidence(run) is not None:
+        urls += ["/?details=1", "/cold?view=figures"]
+    if usual_baseline(run):
+        urls.append("/compare?part=queries")
+    if read_ablation(run.path / "ablation.parquet") is not None:
+        urls.append("/compare?part=ablation")
+    return [Slide(url=url) for url in urls]
 
 
 def write_deck(run: Run, out: Path, slides: Sequence[Slide] | None = None, report: Report = silent) -> None:
@@ -121,30 +123,43 @@ def deck_html(runs: Runs, slides: Sequence[Slide] | None = None, report: Report 
 
     Args:
         runs: the runs by their names in URLs, the default run first.
-        slides: None: the ready deck of the first run.
+        slides: None: the ready deck of the first run, with a divider before what is for analysts, and a last slide on the method.
     """
-    run = next(iter(runs.values()))
+    run, is_ready = next(iter(runs.values())), slides is None
     slides = ready_deck(run) if slides is None else slides
-    market, metrics, when = run.market, run.metrics or {}, ""
+    market, when = run.market, ""
     if len(market.events) and market.timed:
         first, last = (f"{end.day} {end:%b %Y}" for end in market.events[C.TIMESTAMP].agg(["min", "max"]))
-        when = f"Events from {first} to {last}."
-    script = (Path(__file__).parent / "templates" / "deck.js").read_text(encoding="utf-8")
-    views = []
+        when = f"{first} to {last}"
+    templates = Path(__file__).parent / "templates"
+    script = (templates / "deck.js").read_text(encoding="utf-8")
+    drawn = []
     for number, slide in enumerate(slides, 1):
-        views.append(view_of(runs, slide.url))
+        drawn.append(DrawnSlide(runs, slide))
         report(Counted("slides", number, len(slides)))
-    shapes = [photo.shape for view in views for photo in view.photos] or [BOX]
+    if is_ready:
+        slides = [Slide(url=item.slide.url, title=item.headline) for item in drawn]
+    shapes = [photo.shape for item in drawn for photo in item.photos] or [BOX]
+    box = round(min(max(median(shapes), SHAPES[0]), SHAPES[1]), 2)
     content = {
         "run": run,
         "market": market,
-        "metrics": metrics,
+        "metrics": run.metrics or {},
+        "measures": measures_table(run.metrics or {}),
         "when": when,
-        "slides": list(zip(slides, views, strict=True)),
-        "box": round(min(max(median(shapes), SHAPES[0]), SHAPES[1]), 2),
-        "quality": quality(metrics) or not_measured(run),
+        "simulated": "simulat" in (market.config.note or "").lower(),
+        "slides": drawn,
+        "divider": next((at for at, item in enumerate(drawn) if item.evidence.for_analysts), -1)
+        if is_ready
+        else -1,
+        "is_ready": is_ready,
+        "covers": [photo for item in drawn for photo in item.covers][:COVERS],
+        "box": box,
+        "why": "" if quality_evidence(run) else not_measured(run),
         "blend": default_blend_sentence(run.manifest.settings) if run.has_model else "",
         "lead": LEAD,
+        "colors": VALUES,
+        "font": b64encode((templates / "deck-sans.woff2").read_bytes()).decode(),
         "script": script,
         "digest": b64encode(sha256(script.encode()).digest()).decode(),
         # As JSON within HTML: no character of it ends the element.
@@ -158,6 +173,56 @@ def deck_html(runs: Runs, slides: Sequence[Slide] | None = None, report: Report 
         if len(html.encode()) <= LARGEST:
             break
     return html
+
+
+class DrawnSlide:
+    """A slide with the evidence of its address, drawn for print."""
+
+    def __init__(self, runs: Runs, slide: Slide) -> None:
+        """Compute the evidence; where there is nothing to show, the slide says why."""
+        self.slide = slide
+        try:
+            self.evidence = evidence_of(runs, slide.url)
+        except VibesError as error:
+            self.evidence = Evidence(key="none", url=slide.url, headline="", sentence=str(error))
+        name = slide.run or next(iter(runs))
+        self.market = (runs[name] if name in runs else next(iter(runs.values()))).market
+        self.headline = slide.title or self.evidence.headline or slide.url
+        self.axis = Axis(self.evidence.bars)
+        self.map = DotMap(self.evidence.dots) if self.evidence.dots else None
+        self.lead = self.photo(self.evidence.lead) if self.evidence.lead else None
+
+    def photo(self, listing: str) -> Photo:
+        """Return a listing as a photo."""
+        return Photo(self.market, listing)
+
+    @property
+    def photos(self) -> list[Photo]:
+        """Return the listings of the strips that have a cover."""
+        photos = [self.photo(listing) for strip in self.evidence.strips for listing in strip.listings]
+        return [photo for photo in photos if photo.has_cover]
+
+    @property
+    def covers(self) -> list[Photo]:
+        """Return the first photo of each strip of a wall, for the cover of the deck."""
+        firsts = [strip.listings[:1] for strip in self.evidence.strips if self.evidence.is_wall]
+        return [self.photo(listing) for (listing,) in filter(None, firsts)]
+
+    def columns_of(self, column: Sequence[Strip], box: float) -> list[int]:
+        """Return how many photos stand in a row of each strip of a column, see `fitting_columns`."""
+        room = (
+            BESIDE_LEAD
+            if self.lead is not None
+            else BESIDE_MAP
+            if self.map or self.evidence.facts
+            else ROOM[0]
+        )
+        return fitting_columns(column, room / len(self.evidence.columns), ROOM[1], box)
+
+    def height_of(self, column: Sequence[Strip], wide: Sequence[int]) -> str:
+        """Return the height of a photo of a column, so that all fit, in hundredths of the window's height."""
+        rows = sum(-(-len(strip.listings) // across) for strip, across in zip(column, wide, strict=True))
+        return f"{(ROOM[1] - LABEL * sum(bool(strip.label) for strip in column)) / max(rows, 1) - 1:.1f}vh"
 
 
 def environment() -> Environment:

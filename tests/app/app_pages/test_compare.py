@@ -13,7 +13,7 @@ from listing_vibes import Run, compare
 from listing_vibes.ablation.table import COLUMNS
 from listing_vibes.evaluation.run_evaluation import evaluate_run
 from listing_vibes.evaluation.saved import save_metrics
-from listing_vibes.insight.probes import probe_run
+from listing_vibes.insight.probes import probe_market
 from listing_vibes.insight.rankings import load_rankings
 from listing_vibes_app.app_pages.compare import queries as compare_queries
 from listing_vibes_app.view.formats import ordinal
@@ -53,21 +53,15 @@ def test_the_ablation_has_variants_with_their_difference_and_verdict(show, run, 
     table = pd.DataFrame(ROWS, columns=list(COLUMNS)).astype({"seed": "Int64", "k": "Int64"})
     table.to_parquet(run / "ablation.parquet", index=False)
     page = show("compare", run, part="ablation")
-    shown = page.dataframe[0].value
-    assert shown["Variant"].tolist() == ["Popularity", "Full model", "No photos", "No text"]
-    assert shown["Value"].tolist() == ["20.0%", "40.0%", "30.0%", "39.0%"]
-    assert shown["Verdict"].tolist() == ["—", "better", "worse", "not significant"]
-    assert shown["Difference"].tolist() == ["—", "+20.0 points", "-10.0 points", "-1.0 points"]
-    assert shown["p"].tolist() == ["—", "< .001", ".030", ".800"]
-    assert "Recall@30 on 40 test queries, mean over users and 2 trainings each" in texts(page)
-    page.segmented_control(key="k").set_value("10").run()
-    assert page.query_params == {"part": "ablation", "k": "10"} and page.dataframe[0].value[
-        "Value"
-    ].tolist() == ["15.0%"]
-    page = show("compare", run, part="ablation", slice="cold listings")
-    assert "on 9 test queries" in texts(page)
-    page.segmented_control(key="metric").set_value("mrr").run()
-    assert "MRR on 40 test queries" in texts(page)  # this measure has no such slice
+    (shown,) = components(page, "evidence")
+    assert [bar["label"] for bar in shown["bars"]] == ["Popularity", "▲ Full model", "▼ No photos", "No text"]
+    assert [bar["value"] for bar in shown["bars"]] == [0.2, 0.4, 0.3, 0.39]
+    assert [bar["kind"] for bar in shown["bars"]] == ["plain", "better", "worse", "plain"]
+    assert "+20.0 points against" in shown["bars"][1]["note"] and "p < .001" in shown["bars"][1]["note"]
+    assert (
+        shown["headline"].startswith("“Full model” adds most: +20 points")
+        and shown["population"] == "40 test queries"
+    )
     pd.DataFrame({"x": [1]}).to_parquet(run / "ablation.parquet")
     assert "lacks the column variant" in show("compare", run, part="ablation").error[0].value
 
@@ -181,7 +175,7 @@ def test_the_bars_and_the_queries_are_there_before_lists_are_ranked_again(show, 
     note("gallery", gallery)
     page = show("compare", run, part="queries")
     assert events == ["gallery"] * 2 + ["lists_of", "gallery", "gallery"] * 2
-    (bars,) = components(page, "beats")
+    (bars,) = components(page, "evidence")
     expected = compare(run, run, other="popularity").results
     values = [expected[side]["recall@30"]["value"] for side in ("second", "first")]
     assert [(bar["label"], bar["value"]) for bar in bars["bars"]] == list(
@@ -217,17 +211,16 @@ def test_two_runs_are_compared_by_their_default_rankings(show, run, other, bare,
     assert "share no test query" in page.error[0].value
 
 
-def test_photos_predict_the_main_number_or_another_one(show, bare, trained, tmp_path):
+def test_photos_predict_every_number_the_best_first(show, bare, trained, tmp_path):
     market = paint_market(tmp_path / "market", listings=30, users=0)
     run = embed_run(market, tmp_path / "run")
-    page = show("compare", run, part="photos")
-    assert page.selectbox(key="probe").value == "price"
-    expected = probe_run(Run.open(run), "price").set_index("space")
-    shown = page.dataframe[0].value.set_index("Predicted from")
-    assert list(shown.index) == ["Photos alone", "The other attributes alone", "Chance: the mean for all"]
-    assert shown.loc["Photos alone", "Score"] == f"{expected.loc['photos', 'value']:.2f}"
-    assert "Predicted for the 29 listings with photos." in texts(page)
-    page.selectbox(key="probe").set_value("built_year").run()
-    assert page.query_params == {"part": "photos", "probe": "built_year"}
+    (shown,) = components(show("compare", run, part="photos"), "evidence")
+    expected = probe_market(Run.open(run))
+    values = [bar["value"] for bar in shown["bars"]]
+    assert values == sorted(values, reverse=True) == [max(0.0, value) for _, value, _, _ in expected]
+    assert (
+        "Price" in [bar["label"] for bar in shown["bars"]]
+        and shown["population"] == "29 listings with photos"
+    )
     assert "without “part=photos”" in texts(show("compare", bare, part="photos"))
-    assert "a probe needs 20" in texts(show("compare", trained, part="photos", probe="price"))
+    assert "photos could predict" in texts(show("compare", trained, part="photos"))

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import warnings
+from types import SimpleNamespace
 
 import pytest
 from looking import components, links, texts
@@ -14,11 +15,11 @@ from helpers.copies import change_settings
 from listing_vibes.errors import VibesWarning
 from listing_vibes.evaluation.run_evaluation import evaluate_run
 from listing_vibes.evaluation.saved import save_metrics
-from listing_vibes.insight.beats import five_beats
+from listing_vibes.insight.home import home_evidence
+from listing_vibes.insight.quality import compare_methods, quality_evidence
 from listing_vibes.market.config import AttributeConfig
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
-from listing_vibes.report.text import compare_methods, quality
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
@@ -37,31 +38,32 @@ def run(trained, tmp_path):
 def test_home_shows_the_beats_of_the_run_each_with_its_link(show, run, eventless):
     page = show("overview", run)
     assert page.title[0].value == "Tiny town" and not page.metric and not page.warning
-    assert "12 listings · 22 photos · 6 visitors · 36 events, 1 Mar 2024 to 6 Mar 2024" in texts(page)
+    assert "12 listings · 22 photos · 6 users · 36 events, 1 Mar 2024 to 6 Mar 2024" in texts(page)
     assert "Its events are simulated." in texts(page)
-    beats, shown = five_beats(Run.open(run)), components(page, "beats")
-    assert [one["key"] for one in shown] == [beat.key for beat in beats]
-    assert [one["href"] for one in shown] == [beat.url for beat in beats] and len(beats) >= 3
-    for beat, one in zip(beats, shown, strict=True):
-        assert [links(strip) for strip in one["strips"]] == [list(strip.listings) for strip in beat.strips]
-        (only,) = components(show("overview", run, beat=beat.key), "beats")
-        assert only["sentence"] == beat.sentence
-    cards = next(one for one in shown if one["key"] == "visitor")["strips"][1]["cards"]
+    items, shown = home_evidence(Run.open(run)), components(page, "evidence")
+    assert [one["key"] for one in shown] == [item.key for item in items]
+    assert [one["href"] for one in shown] == [item.more for item in items] and len(items) >= 3
+    for item, one in zip(items, shown, strict=True):
+        strips = [[item.lead]] * bool(item.lead) + [list(strip.listings) for strip in item.strips]
+        assert [links(strip) for strip in one["strips"]] == strips
+        (only,) = components(show("overview", run, part=item.key), "evidence")
+        assert (only["sentence"], only["population"]) == (item.sentence, item.population)
+    cards = next(one for one in shown if one["key"] == "user")["strips"][1]["cards"]
     assert [card["step"] for card in cards] == [str(rank) for rank in range(1, len(cards) + 1)]
-    assert [one["key"] for one in components(show("overview", eventless), "beats")] == ["vibes", "similar"]
+    assert [one["key"] for one in components(show("overview", eventless), "evidence")] == ["similar"]
 
 
 def test_a_market_with_too_few_listings_offers_a_next_step(show, tmp_path):
     market = paint_market(tmp_path / "market", listings=3, users=0, photos=0)
     page = show("overview", embed_run(market, tmp_path / "run"))
-    assert not components(page, "beats") and [link.label for link in page.page_link] == [
+    assert not components(page, "evidence") and [link.label for link in page.page_link] == [
         "Go to similar listings"
     ]
 
 
 @pytest.mark.slow
 def test_the_first_page_loads_nothing_that_only_other_pages_need(trained):
-    five_beats(Run.open(trained))
+    home_evidence(Run.open(trained))
     code = f"import sys; sys.argv = ['main.py', {str(trained)!r}]\n"
     code += "import listing_vibes_app as app; from streamlit.testing.v1 import AppTest\n"
     code += "page = AppTest.from_file(app.__path__[0] + '/main.py', default_timeout=300).run()\n"
@@ -77,13 +79,17 @@ def test_the_figure_is_that_of_the_evaluation_beside_the_best_baseline(show, run
     save_metrics(Run.open(run), evaluation)
     page = show("overview", run, details="1")
     values = {name: one["recall@30"]["value"] for name, one in evaluation.results.items()}
-    shown = page.dataframe[0].value.set_index("Method")["Recall@30"]
-    assert shown["Default ranking"] == f"{100 * values['default ranking']:.1f}%"
+    shown = {
+        bar["label"]: bar["value"]
+        for one in components(page, "evidence")
+        if "quality" not in one["key"]
+        for bar in one["bars"]
+    }
+    assert shown["Default ranking"] == values["default ranking"]
     best = max(value for name, value in values.items() if name != "oracle" and not uses_model(name))
-    (name,) = [name for name in shown.index if f"The best baseline is {name} with" in texts(page)]
-    assert shown[name] == f"{100 * best:.1f}%"
-    methods = {"Default ranking", "Model only", "Popularity", "ItemKNN", "EASE", "ALS"}
-    assert methods <= set(shown.index)
+    (name,) = [name for name in shown if f"The best baseline is {name}." in texts(page)]
+    assert shown[name] == best
+    assert {"Default ranking", "Model only", "Popularity", "ItemKNN", "EASE", "ALS"} <= set(shown)
 
 
 @pytest.mark.slow
@@ -146,8 +152,9 @@ def test_the_table_is_sorted_and_the_verdict_counts_significant_differences():
     share = {"low": None, "high": None}
     values = {"EASE": 0.2, "default ranking": 0.3, "ALS": None}
     results = {name: {"recall@30": {"value": value, **share}} for name, value in values.items()}
-    rows = quality({"results": results})["figure"].rows
-    assert [row.label for row in rows] == ["Default ranking", "EASE"] and quality({}) is None
+    bars = quality_evidence(SimpleNamespace(metrics={"results": results})).bars
+    assert [bar.label for bar in bars] == ["Default ranking", "EASE"]
+    assert quality_evidence(SimpleNamespace(metrics={})) is None
     differences = {"popularity": (0.1, 0.01), "EASE": (-0.1, 0.01), "ALS": (0.1, 0.2)}
     found = compare_methods(
         {

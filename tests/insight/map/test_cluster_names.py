@@ -69,7 +69,7 @@ def test_traits_are_frequent_here_and_rare_elsewhere_and_name_the_group(values):
     assert ("Amenities", "Wifi") not in found  # everybody has it
     assert ("Price", "the lowest third") in found and "Host" not in {label for label, _ in found}
     assert boats.name.startswith("Houseboat") and lofts.name.startswith("Loft")
-    assert {"floor: 3", "high price"} <= {trait.piece for trait in lofts.traits}
+    assert {"floor: 3", "expensive"} <= {trait.piece for trait in lofts.traits}
     names = [one.name for one in portraits(values, np.arange(40) % 5)]
     assert len(set(names)) == 5 and all(names)
 
@@ -104,7 +104,7 @@ def test_a_name_takes_only_what_holds_in_both_halves_of_the_listings():
     """Of 200 listings in a group 120 are bright in one half and none in the other: six in ten, but not in each half."""
     groups, halves = np.repeat([0, 1], 200), np.random.default_rng(0).permutation(400) % 2
     bright = np.flatnonzero((groups == 0) & (halves == 1))
-    wood = np.flatnonzero((groups == 0) & (np.arange(400) % 10 < 7))
+    wood = np.flatnonzero((groups == 0) & (np.arange(400) % 10 < 8))
     coded = [
         (
             "Photos",
@@ -137,7 +137,7 @@ def test_listings_between_the_groups_count_as_elsewhere_and_may_come_in_any_orde
     assert all(trait.outside == 0 for trait in everything.traits)
 
 
-def test_a_group_is_named_by_what_its_photos_show(tmp_path):
+def test_what_photos_show_describes_a_group_and_does_not_name_it(tmp_path):
     market = Market.open(paint_market(tmp_path / "market", listings=12, photos=2, users=0, titles=False))
     rows = np.arange(2, 12)
     owner = market.photos["listing_id"].map(market.listing_row).to_numpy()
@@ -151,5 +151,6 @@ def test_a_group_is_named_by_what_its_photos_show(tmp_path):
     beds = place[code == 1].tolist()
     assert beds == [0, 1, 2, 3, 4] and sorted(place[code == 0]) == list(range(9))  # the last one has no photo
     found = portraits(ListingValues.of([(label, told, place, code)], 10), np.where(rows < 7, 0, 1))
-    assert found[0].name == "Four-poster in photos" and found[0].traits[0].inside == 1
+    assert found[0].traits[0].text == "four-poster" and found[0].traits[0].inside == 1
+    assert not found[0].is_named  # classes of photos are often wrong
     assert "four-poster" not in found[1].name

@@ -2,13 +2,15 @@
 
 import streamlit as st
 
-from listing_vibes.ablation.table import read_ablation
-from listing_vibes_app.app_pages.compare.ablation import show_ablation
-from listing_vibes_app.app_pages.compare.probes import show_probes
+from listing_vibes.errors import needs
+from listing_vibes.insight.page_evidence import photos_evidence
+from listing_vibes.insight.quality import ablation_evidence
 from listing_vibes_app.app_pages.compare.queries import show_queries
 from listing_vibes_app.app_pages.compare.runs import two_runs
 from listing_vibes_app.kit.controls import switch
 from listing_vibes_app.kit.empty import empty, to_similar
+from listing_vibes_app.kit.evidence import show_evidence
+from listing_vibes_app.kit.spaces import missing_spaces
 from listing_vibes_app.server.runs import OpenRun, current_run
 
 PARTS = {
@@ -30,16 +32,16 @@ def page() -> None:
         case "ablation":
             parts_of_the_method(opened)
         case "photos":
-            show_probes(opened)
+            photos_and_numbers(opened)
         case _:
             show_queries(opened)
 
 
 def parts_of_the_method(opened: OpenRun) -> None:
     """Show the ablation, or how to create one."""
-    table = read_ablation(opened.run.path / "ablation.parquet")
-    if table is not None:
-        show_ablation(table)
+    evidence = ablation_evidence(opened.run)
+    if evidence is not None:
+        show_evidence(opened, evidence)
         return
     why = "An ablation trains variants of the model, each with one part changed, and measures what each part is worth. "
     why += (
@@ -47,6 +49,16 @@ def parts_of_the_method(opened: OpenRun) -> None:
     )
     empty("There is no ablation", why)
     to_similar()
+
+
+def photos_and_numbers(opened: OpenRun) -> None:
+    """Show how well each number is predicted from photos alone, or why not."""
+    if "photos" not in opened.run.spaces:
+        st.markdown(" ".join(missing_spaces(opened)))
+        return
+    with st.spinner("Predicting from photos …"), needs("Predicting from photos"):
+        evidence = photos_evidence(opened.run)
+    show_evidence(opened, evidence)
 
 
 page()

@@ -1,23 +1,23 @@
 """Where two rankings differ: every measure, and the queries with the largest difference, with history and both lists."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from listing_vibes.insight.beats import Bar
 from listing_vibes.insight.comparison import Comparison
 from listing_vibes.insight.disagreements import LISTED, SHOWN, describe_query, is_quick, usual_baseline
+from listing_vibes.insight.evidence import Bar
+from listing_vibes.insight.quality import TITLES, not_measured
 from listing_vibes.insight.rankings import distinct_examples, ranking_name
-from listing_vibes.report.text import not_measured
 from listing_vibes.scoring.metrics import METRIC
+from listing_vibes.scoring.ranking_names import uses_model
 from listing_vibes.tables import write_p
-from listing_vibes_app.app_pages.compare.ablation import METRICS
 from listing_vibes_app.app_pages.compare.rankings import compare_rankings, contestants, lists_of
-from listing_vibes_app.kit.beats import show_bars
 from listing_vibes_app.kit.controls import button, select
 from listing_vibes_app.kit.empty import empty, to_similar
+from listing_vibes_app.kit.evidence import show_bars
 from listing_vibes_app.kit.gallery import gallery, listing_card
 from listing_vibes_app.server.boundary import describe_error
 from listing_vibes_app.server.pages import page_file
@@ -96,8 +96,21 @@ def show_recalls(
     measured = (opened.run.metrics or {}).get("results", {}).get("popularity", {}).get(METRIC, {})
     figures = measured, *(comparison.results[side][METRIC] for side in ("second", "first"))
     rows = zip(("popularity", *scorers[::-1]), ("Popularity", *names[::-1]), figures, strict=True)
-    bars = {label: Bar(method=method, label=label, **figure) for method, label, figure in rows if figure}
-    show_bars("compared", bars.values())
+    bars = {
+        label: Bar(
+            method=method,
+            label=label,
+            kind=_kind(method),
+            **{part: figure[part] for part in ("value", "low", "high")},
+        )
+        for method, label, figure in rows
+        if figure
+    }
+    show_bars("compared", bars.values(), "Recall@30, from 0 to 100%. Line: range of chance (95%).")
+
+
+def _kind(method: str) -> Literal["model", "other"]:
+    return "model" if uses_model(method) else "other"
 
 
 def split_key(key: str) -> tuple[str, str]:
@@ -129,7 +142,7 @@ def show_measures(comparison: Comparison, names: tuple[str, str]) -> None:
         alt = "Every measure of both rankings and the difference"
         measures, slices = comparison.measures(), comparison.measures_by_slice()
         parts = (metric.partition("@") for metric in measures["measure"])
-        measures["measure"] = [METRICS[name][0] + at + k for name, at, k in parts]
+        measures["measure"] = [TITLES[name] + at + k for name, at, k in parts]
         st.dataframe(measures.rename(columns=headings), hide_index=True, alt=alt)
         if len(slices):
             st.caption("Recall@30 in slices of the queries; p after Holm's correction for their number")

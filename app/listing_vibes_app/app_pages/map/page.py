@@ -4,6 +4,7 @@ import time
 
 import streamlit as st
 
+from listing_vibes.insight.map.space_map import usual_space
 from listing_vibes.insight.map.vibe_map import LEAST
 from listing_vibes_app.app_pages.map import drawing_job
 from listing_vibes_app.app_pages.map.vibe_map import export_map, vibe_map
@@ -38,7 +39,7 @@ def page() -> None:
 def show_map(opened: OpenRun, names: list[str]) -> None:
     """Draw the controls in one row, then the map."""
     spaces = {name: label_of(name) for name in in_order(names)}
-    usual = "photos" if "photos" in names else next(iter(spaces))  # the vibe
+    usual = usual_space(names)
     cleared = ("region", "group", "place")
     st.html(STYLE)
     with st.container(horizontal=True, vertical_alignment="center", key="labelled-map"):

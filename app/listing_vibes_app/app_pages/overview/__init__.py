@@ -1,4 +1,4 @@
-"""A run in five beats, and its figures."""
+"""What a run shows at a glance, and its figures."""
 
 from listing_vibes_app.server.pages import PageEntry
 

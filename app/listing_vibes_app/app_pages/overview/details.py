@@ -1,20 +1,19 @@
 """The details of the first page: recall@30 by method, the gain of each ingredient, monitoring, and warnings about the data."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from listing_vibes.ablation.table import LABELS, Rung, ladder, read_ablation
+from listing_vibes.insight.evidence import Bar
+from listing_vibes.insight.quality import not_measured, quality_evidence
 from listing_vibes.market.profile import MarketProfile, profile
-from listing_vibes.report.text import not_measured, quality
 from listing_vibes.scoring.ranking_names import CEILING
 from listing_vibes.serving.monitor.checks import Monitored
 from listing_vibes.words import percent
-from listing_vibes_app.kit import charts
+from listing_vibes_app.kit.evidence import show_bars
 from listing_vibes_app.server.boundary import boundary
 from listing_vibes_app.server.runs import BY_RUN, OpenRun
 from listing_vibes_app.view.formats import count, plain
@@ -23,8 +22,8 @@ PROTOCOLS = {
     "temporal": "Trained on earlier events, tested on later ones.",
     "leave-one-out": "Each user's last event is predicted from those before (leave-one-out).",
 }
-#: Color and symbol of the default ranking, and of all other methods.
-KINDS = {"model": (charts.SERIES[0], "square"), "other": (charts.SERIES[1], "circle")}
+#: Steps that are not the model.
+KINDS: dict[str, Any] = {LABELS["best id model"]: "other", LABELS["oracle"]: "plain"}
 MEANINGS = {
     "Ids alone": "the best of the methods that know listings by their ids only",
     "Attributes": "the model with what a listing says about itself",
@@ -32,16 +31,17 @@ MEANINGS = {
     "+ photos": "and how the listing looks",
     CEILING: "knows the simulated tastes: nothing could predict more",
 }
-HEIGHT = 310  # height of the chart of ingredients in pixels
 
 
 def show_details(opened: OpenRun) -> None:
     """Show the evaluation, the ablation, the last monitoring and the data warnings."""
     with boundary():
         st.header("How good are the recommendations?", anchor=False)
-        metrics = opened.run.metrics or {}
-        if (result := quality(metrics)) is not None:
-            show_evaluation(result, PROTOCOLS.get(metrics.get("protocol", ""), ""))
+        evidence = quality_evidence(opened.run)
+        if evidence is not None:
+            protocol = PROTOCOLS.get((opened.run.metrics or {}).get("protocol", ""), "")
+            st.markdown(plain(f"{evidence.headline}. {evidence.sentence}"))
+            show_bars("quality", evidence.bars, f"{evidence.picture} Of {evidence.population}. {protocol}")
         else:
             st.markdown(plain(not_measured(opened.run)))
     with boundary():
@@ -54,35 +54,24 @@ def show_details(opened: OpenRun) -> None:
         show_warnings(opened)
 
 
-def show_evaluation(result: dict[str, Any], protocol: str) -> None:
-    """Show recall@30 and the best baseline in words, and a chart of all methods with the table of its data; see `quality`."""
-    figure, lines = result["figure"], [charts.RECALL_HELP]
-    if result["best"] is not None:
-        name, value = result["best"]
-        lines.append(f"The best baseline is {name} with {percent(value)}. {result['difference']}")
-    if result["verdicts"]:
-        lines.append(f"The default ranking is {result['verdicts']}.")
-    st.markdown(plain(" ".join(lines)))
-    st.caption(plain(f"{figure.caption} {protocol}{result['notes']}"))
-    table = pd.DataFrame(map(asdict, figure.rows)).rename(columns={"label": "name"})
-    alt, height = "Recall at 30 by method with 95 percent intervals", charts.rows_height(len(table))
-    charts.show_chart(
-        charts.intervals(table, "Recall@30", KINDS), key="recall-by-method", alt=alt, height=height
-    )
-    columns = {"Method": table["name"], **charts.recall_columns(table)}
-    charts.show_figures(pd.DataFrame(columns), "Recall@30 by method with its interval")
-
-
 def show_stair(steps: Sequence[Rung]) -> None:
     """Show the gain of each ingredient, from ids alone to the ceiling of a simulated market."""
     st.header("What does each ingredient add?", anchor=False)
-    words = [f"{step.label} {percent(step.value)}" for step in steps]
-    alt = f"Recall at 30 by ingredient: {'; '.join(words)}"
-    charts.show_chart(_stair_chart(steps), key="stair", alt=alt, height=HEIGHT)
-    meanings = " · ".join(f"**{step.label}**: {MEANINGS[step.label]}" for step in steps)
-    st.caption(
-        f"Recall@30 in the ablation with its 95 % interval, and the difference to the step before. {meanings}."
+    bars = [
+        Bar(
+            label=step.label,
+            value=step.value,
+            low=step.low,
+            high=step.high,
+            kind=KINDS.get(step.label, "model"),
+            note=gain(step),
+        )
+        for step in steps
+    ]
+    show_bars(
+        "stair", bars, "Recall@30 in the ablation, and the difference to the step before. Line: 95% interval."
     )
+    st.caption(" · ".join(f"**{step.label}**: {MEANINGS[step.label]}" for step in steps) + ".")
 
 
 def gain(step: Rung) -> str:
@@ -91,18 +80,6 @@ def gain(step: Rung) -> str:
         return ""
     points = f"{100 * step.gain:+.1f}".replace("-", "−")
     return f"{points} points" if step.is_significant else f"{points}, not significant"
-
-
-def _stair_chart(steps: Sequence[Rung]) -> go.Figure:
-    columns = ["name", "kind", "value", "low", "high", "gain"]
-    rows = [(step.label, step.label, step.value, step.low, step.high, gain(step)) for step in steps]
-    table = pd.DataFrame(rows, columns=columns)
-    table["step"] = table["name"] + "<br>" + table["gain"]
-    colors = {LABELS["best id model"]: charts.SERIES[1], LABELS["oracle"]: charts.SERIES[2]}
-    styles = {step.label: (colors.get(step.label, charts.SERIES[0]), "diamond") for step in steps}
-    figure = charts.intervals(table, "Recall@30", styles, groups="step")
-    figure.update_layout(scattermode="overlay", margin={"l": 64})
-    return figure
 
 
 def show_monitoring(opened: OpenRun) -> None:

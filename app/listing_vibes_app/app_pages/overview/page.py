@@ -1,13 +1,14 @@
-"""Home: the run in five beats; figures, monitoring and data warnings behind "Details"."""
+"""Home: what a run shows at a glance; figures, monitoring and data warnings behind "Details"."""
 
 import streamlit as st
 
-from listing_vibes.insight.beats import Beat, iterate_beats
+from listing_vibes.insight.evidence import Evidence
+from listing_vibes.insight.home import iterate_home_evidence
 from listing_vibes.serving.monitor.checks import Monitored
 from listing_vibes.words import count
-from listing_vibes_app.kit.beats import show_beat
 from listing_vibes_app.kit.controls import button
 from listing_vibes_app.kit.empty import empty, to_similar
+from listing_vibes_app.kit.evidence import show_evidence
 from listing_vibes_app.kit.spaces import missing_spaces
 from listing_vibes_app.server.boundary import boundary
 from listing_vibes_app.server.params import set_params
@@ -19,33 +20,33 @@ from listing_vibes_app.view.formats import moment, plain
 def page() -> None:
     """Draw the page."""
     opened = current_run()
-    only, details = st.query_params.get("beat"), "details" in st.query_params
+    only, details = st.query_params.get("part"), "details" in st.query_params
     st.title(plain(opened.view.market.name), anchor=False)
     st.caption(plain(describe_market(opened)))
     show_notices(opened, details)
     with boundary():
-        show_beats(opened, only)
+        show_items(opened, only)
     warm(opened, "lists", lambda opened: opened.run.recommend(opened.run.listing_ids[:1], k=1))
     if only:
-        button("Show all", "arrow_back", lambda: set_params(beat=None), key="all-beats")
+        button("Show all", "arrow_back", lambda: set_params(part=None), key="all-parts")
         return
     if not details:
         button("Details", "expand_more", lambda: set_params(details=1), key="details")
         return
     button("Hide the details", "expand_less", lambda: set_params(details=None), key="details")
-    from listing_vibes_app.app_pages.overview.details import show_details  # plotly is slow to import
+    from listing_vibes_app.app_pages.overview.details import show_details
 
     show_details(opened)
 
 
-def show_beats(opened: OpenRun, only: str | None) -> None:
-    """Draw each beat once it is computed, or the one that the link names."""
-    shown: list[Beat] = []
+def show_items(opened: OpenRun, only: str | None) -> None:
+    """Draw each item once it is computed, or the one that the link names."""
+    shown: list[Evidence] = []
     with st.spinner("Looking for what this run can show …"):
-        for beat in iterate_beats(opened.run):
-            if only in (None, beat.key):
-                show_beat(opened, beat)
-                shown.append(beat)
+        for item in iterate_home_evidence(opened.run):
+            if only in (None, item.key):
+                show_evidence(opened, item)
+                shown.append(item)
     if not shown:
         why = "It takes a few listings with photos or attributes to show how they relate."
         empty("This market is too small for an overview", why)
@@ -59,7 +60,7 @@ def describe_market(opened: OpenRun) -> str:
     if view.has_photos:
         sizes.append(count(len(market.photos), "photo"))
     if view.has_events:
-        sizes += [count(len(view.log.users), "visitor"), count(len(view.log), "event")]
+        sizes += [count(len(view.log.users), "user"), count(len(view.log), "event")]
     line = " · ".join(sizes)
     if view.has_events and market.timed:
         line += f", {moment(int(view.log.time.min()))} to {moment(int(view.log.time.max()))}"

@@ -6,7 +6,7 @@ typical listing of its group at that time, so that it stays there when the map i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,7 @@ from listing_vibes.words import capitalize
 COVERAGE, LIFT = 0.4, 1.25
 #: Traits are selected on one half of the listings, up to this number, and confirmed on the other half by coverage, lift and this
 #: number of standard errors of the difference. Chance findings of one half are rarely confirmed by the other.
-CANDIDATES, NAME_COVERAGE, NAME_LIFT, ERRORS = 6, 0.5, 1.5, 2.0
+CANDIDATES, NAME_COVERAGE, NAME_LIFT, ERRORS = 6, 0.6, 2.0, 3.0
 PARTS = 2  # traits of a name, unless another group has the same
 LOOKS, PLAIN = "Seen in photos", 0.1  # label of photo classes, and the minimum probability of one in a photo
 
@@ -70,9 +70,11 @@ class ListingValues:
     #: Label of the attribute, the value in words, and both as part of a name.
     words: list[tuple[str, str, str]]
     has: sparse.csr_matrix  # (n, V) 0 or 1
+    #: Labels whose values describe a group and do not name it: photo classes, which are often wrong, and members of sets, which are many.
+    no_names: frozenset[str] = frozenset({LOOKS})
 
     @classmethod
-    def of(cls, coded: Sequence[Coded], count: int) -> ListingValues:
+    def of(cls, coded: Sequence[Coded], count: int, no_names: Iterable[str] = ()) -> ListingValues:
         """Return the values of `count` listings; a repeated value counts once."""
         from scipy import sparse
 
@@ -87,11 +89,11 @@ class ListingValues:
             for label, given, _, _ in coded
             for text, piece in given
         ]
-        return cls(words, has)
+        return cls(words, has, frozenset({LOOKS, *no_names}))
 
     def take(self, rows: np.ndarray) -> ListingValues:
         """Return the values of the listings at `rows` (m,), which may repeat."""
-        return ListingValues(self.words, self.has[rows])
+        return ListingValues(self.words, self.has[rows], self.no_names)
 
 
 def portraits(values: ListingValues, groups: np.ndarray) -> list[Portrait]:
@@ -111,7 +113,10 @@ def portraits(values: ListingValues, groups: np.ndarray) -> list[Portrait]:
         ]
 
     traits = [make_traits(*item) for item in enumerate(_rank(inside, outside, COVERAGE, LIFT))]
-    named = [make_traits(*item) for item in enumerate(_confirmed(values.has, groups, count, is_held_out))]
+    named = [
+        [trait for trait in make_traits(*item) if trait.label not in values.no_names]
+        for item in enumerate(_confirmed(values.has, groups, count, is_held_out))
+    ]
     names = _names(named)
     joined = [", ".join(parts) for parts in names]
     full = [capitalize(name) or f"Group {number}" for number, name in enumerate(joined, 1)]
@@ -139,7 +144,8 @@ def attribute_values(
         values = market.listings[item.name].iloc[rows].reset_index(drop=True).dropna()
         if len(values):
             attributes.append(type_of(item.kind).traits(item.label, values))
-    return ListingValues.of([*attributes, *coded], len(rows))
+    sets = [item.label for item in market.attributes if item.shown_as == "multi"]
+    return ListingValues.of([*attributes, *coded], len(rows), sets)
 
 
 def coded_looks(looks: Looks, market: Market, rows: np.ndarray) -> Coded:
@@ -209,9 +215,14 @@ def _names(traits: Sequence[Sequence[Trait]]) -> list[list[str]]:
             sorted(first[:length], key=lambda trait: trait.order)
             for length in range(PARTS, max(PARTS, len(first)) + 1)
         )
-        longer = ([trait.piece for trait in parts] for parts in ordered)
+        longer = ([_spoken(trait.piece) for trait in parts] for parts in ordered)
         names.append(next((parts for parts in longer if set(parts) not in map(set, names)), []))
     return names
+
+
+def _spoken(piece: str) -> str:
+    """Return a part of a name as people write it; registers write in capitals only."""
+    return piece.title() if piece.isupper() and len(piece) > len("APT.") else piece
 
 
 FILE = "group_names.json"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,16 +21,19 @@ from listing_vibes.insight.map.cluster_names import (
     save_name,
 )
 from listing_vibes.insight.map.region import grid_places, inside, read_outline
-from listing_vibes.insight.map.tones import COLUMNS
+from listing_vibes.insight.map.tones import COLUMNS, run_tones
 from listing_vibes.insight.map.vibe_map import LEAST, coarse_layout, place_among, read_map, with_newcomers
 from listing_vibes.insight.photo_search import looks_of
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.titles import title_of
 from listing_vibes.run.conditions import fulfilling
 from listing_vibes.run.run import Run
+from listing_vibes.words import cut
 
 LOCATION = "location"  # the street map, which is not a space of the run
 EDGE, BEYOND = 0.005, 0.05  # share of outlying coordinates, and how far beyond the others these stand
 PARENTS = 8  # groups, above which names for several of them together help
+TITLE = 40  # characters of a listing's title as the name of its group
 CHILDREN = 40  # listings of a part of a group that has a name of its own
 
 
@@ -78,11 +81,32 @@ class SpaceMap:
             return self.grouped_by.portraits
         return portraits(self.values, self.cluster.astype(int))
 
+    @cached_property
+    def _usual_names(self) -> list[str]:
+        """The name of each cluster by its portrait; without one its most typical listing, such as “like Loft by the river”."""
+        names: list[str] = []
+        for number, portrait in enumerate(self.portraits):
+            name = portrait.name
+            if not portrait.is_named and number in self.groups:
+                name = (
+                    f"Like {cut(title_of(self.run.market, str(self.ids[self.typical(number, 1)[0]])), TITLE)}"
+                )
+            names.append(name if name not in names else f"{name} ({number + 1})")
+        return names
+
     @property
     def names(self) -> list[str]:
-        """The name of each cluster: the one that a user gave, else that of its portrait."""
-        given = given_names(self.run, self.vector_space, self.ids, self.cluster)
-        return [given.get(number, portrait.name) for number, portrait in enumerate(self.portraits)]
+        """The name of each cluster: the one that a user gave, else that of its portrait or of its most typical listing."""
+        if self.grouped_by is not None:
+            return self.grouped_by.names
+        given = given_names(self.run, self.space, self.ids, self.cluster)
+        return [given.get(number, name) for number, name in enumerate(self._usual_names)]
+
+    def is_named(self, number: int) -> bool:
+        """Return whether a cluster has a name of a user or one with strong evidence, else the most typical photo is its label."""
+        if self.grouped_by is not None:
+            return self.grouped_by.is_named(number)
+        return self.portraits[number].is_named or self.names[number] != self._usual_names[number]
 
     def typical(self, number: int, k: int) -> np.ndarray:
         """Return the numbers on the map of a cluster's `k` most typical listings."""
@@ -240,7 +264,25 @@ def coarse_map(run: Run, space: str) -> SpaceMap:
     rows = np.flatnonzero(run.index(space).known)
     places, cluster = coarse_layout(run.vectors(space), rows)
     frame = pd.DataFrame({"x": places[:, 0], "y": places[:, 1], "cluster": cluster})
+    if run.market.cover:
+        frame = frame.join(run_tones(run).iloc[rows].reset_index(drop=True))
     return _of_frame(run, space, frame, rows)
+
+
+def group_map(run: Run, space: str) -> SpaceMap | None:
+    """Return the map of a space whose groups are those that are shown everywhere: the final map, or the coarse one until it is drawn.
+
+    None where the space has too few listings.
+    """
+    if space not in drawable_spaces(run):
+        return None
+    return (load_maps(run) or {}).get(space) or coarse_map(run, space)
+
+
+def usual_space(spaces: Iterable[str]) -> str:
+    """Return the space whose groups a market shows first: of photos, else of attributes, which have names, else the first."""
+    names = list(spaces)
+    return next((name for name in ("photos", "attributes") if name in names), names[0])
 
 
 def drawable_spaces(run: Run) -> list[str]:
@@ -263,7 +305,7 @@ def with_street_map(maps: dict[str, SpaceMap]) -> dict[str, SpaceMap]:
     """Return maps with the street map of the first one's listings (photos if present), if they have coordinates: longitude is
     scaled as at the median latitude, and the few listings far from all others stand at the edge.
     """
-    base = maps.get("photos") or next(iter(maps.values()), None)
+    base = maps[usual_space(maps)] if maps else None
     if base is None or LOCATION in maps or not {C.LATITUDE, C.LONGITUDE} <= set(base.run.market.listings):
         return maps
     degrees = base.run.market.listings[[C.LONGITUDE, C.LATITUDE]].to_numpy(float, na_value=np.nan)[base.rows]
@@ -295,7 +337,7 @@ def map_of(run: Run, space: str | None = None) -> SpaceMap:
     maps = load_maps(run)
     if not maps:
         raise VibesError(f"The map of {run.path} is not drawn yet; the explorer draws it on its page.")
-    name = space or ("photos" if "photos" in maps else next(iter(maps)))
+    name = space or usual_space(maps)
     if name not in maps:
         raise VibesError(f"{run.path} has no map of '{name}'; it has: {', '.join(maps)}.")
     return maps[name]

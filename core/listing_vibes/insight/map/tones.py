@@ -1,14 +1,19 @@
 """The colors of a listing's cover in words: bright or dark, colorful or muted, and tones."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import numpy as np
 import pandas as pd
 
+from listing_vibes.errors import VibesError
 from listing_vibes.market.attribute_types import Coded
+from listing_vibes.market.caches import run_cache, run_cache_file
+from listing_vibes.market.io import read_stored_table, write_table
 from listing_vibes.market.market import Market
 from listing_vibes.market.photo_decoding import open_photo
 from listing_vibes.market.photo_files import PhotoProblem, locate, read
+from listing_vibes.run.run import Run
 
 SIDE = 24  # pixels per side of the reduced cover
 #: Columns of the map: brightness (0 to 1), colorfulness (0 to 1), and the tones as bits; missing without a readable cover.
@@ -19,6 +24,26 @@ TONES = {
 }  # fmt: skip
 THIRDS = {"light": ("dark photos", "bright photos"), "chroma": ("muted colors", "strong colors")}
 LABEL = "Photos"
+
+
+FILE, KEY = "tones.parquet", "covers_of"  # the cache, and the metadata key of what it was computed from
+
+
+def run_tones(run: Run, report: Callable[[int], None] = lambda done: None) -> pd.DataFrame:
+    """Return the tones of all listings of a run in their order, cached with the run."""
+    hint = "remove the file, and the covers are read again"
+    stored = read_stored_table(run_cache_file(run.path, FILE), COLUMNS, hint)
+    if (
+        stored is not None
+        and stored.attrs.get(KEY) == run.market.fingerprint
+        and len(stored) == len(run.listing_ids)
+    ):
+        return stored
+    frame = tones_of(run.market, run.listing_ids, report)
+    frame.attrs[KEY] = run.market.fingerprint
+    with suppress(VibesError, OSError):  # without a cache that can be written they are computed again
+        write_table(run_cache(run.path) / FILE, frame)
+    return frame
 
 
 def tones_of(

@@ -1,6 +1,7 @@
-"""The map of a space: a position in the plane for every listing, and a cluster for those in a dense area.
+"""The map of a space: a position in the plane and a group for every listing.
 
-UMAP (McInnes, Healy and Melville 2018, arXiv 1802.03426) and HDBSCAN (Campello, Moulavi and Sander 2013).
+Positions are of UMAP (McInnes, Healy and Melville 2018, arXiv 1802.03426). Groups are of the vectors, not of the positions, so that a
+coarse map, the final one, the street map and the wall of the first page have the same.
 """
 
 import warnings
@@ -9,10 +10,11 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import needs
-from listing_vibes.insight.map.tones import tones_of
+from listing_vibes.insight.map.tones import run_tones
 from listing_vibes.market.caches import run_cache, run_cache_file
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.io import read_stored_table, require_numbers, write_table
+from listing_vibes.market.values import sample_rows
 from listing_vibes.progress import Counted, Report, silent
 from listing_vibes.run.contents import LISTINGS
 from listing_vibes.run.manifest import Manifest
@@ -23,9 +25,13 @@ from listing_vibes.search.index import ExactIndex, best
 NEIGHBORS = 15
 AT_ONCE = 4_000_000  # maximum number of similarities in memory
 LEAST = 5  # minimum number of listings of a map
-SHARE = 28  # minimum cluster size: all listings divided by this
+COMPONENTS = 32  # of the vectors, that groups are of
+GROUPS = 8  # most groups of a space, which people can tell apart by color
 FILE = "map.parquet"
-SAMPLE, DEPTH, COARSE_GROUPS = 4000, 8, 12  # of the coarse layout: listings, components, and groups
+SAMPLE, DEPTH = (
+    4000,
+    8,
+)  # listings that groups and the coarse layout are computed from; components of the layout
 COLUMNS = ("space", C.LISTING, "x", "y", "cluster")
 DRAWN_OF = "drawn_of"  # metadata key in the file
 WIDE = 1.5  # aspect ratio of a map, similar to screens
@@ -35,16 +41,13 @@ BEYOND = 0.05  # maximum distance of an outlier from these edges, as a share of 
 
 
 def draw_map(vectors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Return (n, 2) places and (n,) cluster numbers of L2-normalized `vectors` (n, d); the same seed gives the same map.
-
-    The largest cluster is number 0; -1 is a listing between clusters.
+    """Return (n, 2) places and (n,) groups of L2-normalized `vectors` (n, d); the same seed gives the same map.
 
     Raises:
         VibesError: umap-learn is not installed.
     """
     with needs("Drawing the map"):
         from umap import UMAP
-    from sklearn.cluster import HDBSCAN
 
     neighbors = min(NEIGHBORS, len(vectors) - 1)
     with warnings.catch_warnings():
@@ -60,12 +63,22 @@ def draw_map(vectors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray
             init="spectral" if len(vectors) > 10 * neighbors else "random",
             n_jobs=1,
         ).fit_transform(vectors)
-    smallest = max(LEAST, len(vectors) // SHARE)
-    # Leaf clusters, not the most persistent ones: a market splits into rent and sale first, which is not informative.
-    result = HDBSCAN(
-        min_cluster_size=smallest, min_samples=LEAST, cluster_selection_method="leaf", copy=True
-    ).fit_predict(places)
-    return spread_out(places), _by_size(result)
+    return spread_out(places), group_vectors(vectors, seed)
+
+
+def group_vectors(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Return the group (n,) of each of `vectors` (n, d), the largest 0: k-means of the first principal components, each scaled to
+    variance 1, so that many small differences count as much as the one between a room and a facade.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.decomposition import PCA
+
+    sample = vectors[sample_rows(len(vectors), SAMPLE)]
+    components = PCA(min(COMPONENTS, len(sample) - 1, vectors.shape[1]), whiten=True, random_state=seed)
+    points = components.fit_transform(sample)
+    count = max(1, min(GROUPS, len(vectors) // (2 * LEAST), len(np.unique(points, axis=0))))
+    means = KMeans(count, n_init=5, random_state=seed).fit(points)
+    return _by_size(means.predict(components.transform(vectors)))
 
 
 def _by_size(clusters: np.ndarray) -> np.ndarray:
@@ -77,18 +90,15 @@ def _by_size(clusters: np.ndarray) -> np.ndarray:
 
 def coarse_layout(vectors: np.ndarray, rows: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Return (n, 2) places and (n,) clusters of the `rows` (n,) of `vectors` (L, d) like `draw_map`, but in seconds: the first two
-    principal components, and k-means over the first `DEPTH`.
+    principal components.
     """
-    from sklearn.cluster import MiniBatchKMeans
     from sklearn.decomposition import PCA
 
     sample = np.sort(np.random.default_rng(seed).permutation(rows)[:SAMPLE])
     model = PCA(min(DEPTH, len(sample), vectors.shape[1]), svd_solver="randomized", random_state=seed)
     model.fit(vectors[sample])
     points = (vectors @ model.components_.T.astype(vectors.dtype))[rows]  # (n, depth), not centered
-    number = max(1, min(COARSE_GROUPS, len(rows) // (2 * LEAST)))
-    result = MiniBatchKMeans(number, random_state=seed, n_init=1).fit_predict(points)
-    return spread_out(points[:, [0, min(1, points.shape[1] - 1)]]), _by_size(result)
+    return spread_out(points[:, [0, min(1, points.shape[1] - 1)]]), group_vectors(vectors[rows], seed)
 
 
 def nearest_neighbors(vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -135,9 +145,9 @@ def map_frame(run: Run, report: Report = silent) -> pd.DataFrame:
     frame = pd.concat(parts, ignore_index=True)
     if not len(run.market.photos):
         return frame
-    names: list[str] = frame[C.LISTING].unique().tolist()
-    tones = tones_of(run.market, names, lambda done: report(Counted("reading covers", done, len(names))))
-    return frame.merge(tones.assign(**{C.LISTING: names}), on=C.LISTING, how="left")
+    total = len(run.listing_ids)
+    tones = run_tones(run, lambda done: report(Counted("reading covers", done, total)))
+    return frame.merge(tones.assign(**{C.LISTING: run.listing_ids}), on=C.LISTING, how="left")
 
 
 def save_map(run: Run, report: Report = silent) -> None:

@@ -13,7 +13,23 @@ from listing_vibes.market.values import SEPARATOR, to_numbers
 
 FEW = 8  # up to so many distinct values are traits themselves
 YEARS = (1500, 2100)
-SIZES = {"area", "size"}  # words of a label whose values are small or large, not low or high
+#: What people call the lowest and the highest values, by a word of the label; a plural has few or many.
+ENDS = {
+    "area": ("small", "large"),
+    "size": ("small", "large"),
+    "price": ("cheap", "expensive"),
+    "rent": ("cheap", "expensive"),
+}
+
+
+def _call_ends(label: str) -> list[str]:
+    """Return what people call low and high values: "few bedrooms" and "many bedrooms", "cheap" and "expensive"."""
+    words = label.lower().split()
+    ends = next((ENDS[word] for word in words if word in ENDS), None)
+    if ends == ENDS["price"] and len(words) == 1:
+        return list(ends)
+    is_plural = words[0].endswith("s") and not words[0].endswith("ss") if words else False
+    return [f"{end} {inside(label)}" for end in ends or (("few", "many") if is_plural else ("low", "high"))]
 
 
 class Number(AttributeType):
@@ -50,8 +66,7 @@ class Number(AttributeType):
         low, high = np.quantile(present, [1 / 3, 2 / 3])
         if present.nunique() <= FEW or low == high:
             return coded_values(label, present.map(lambda value: f"{value:g}"))
-        ends = ("small", "large") if SIZES & set(label.lower().split()) else ("low", "high")
-        pieces = [f"{end} {inside(label)}" for end in ends]
+        pieces = _call_ends(label)
         if present.between(*YEARS).all():
             pieces = [
                 f"{inside(label)} until {np.floor(low):.0f}",

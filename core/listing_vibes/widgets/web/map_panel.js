@@ -141,7 +141,7 @@ function listOf(map) {
     return [heading, hint(map.unmet.note), ...map.unmet.regions.map(row)]
   }
   const rows = map.groups.flatMap(({ name, size, typical }, group) => (
-    size ? listRow(map, name, counted(size), typical, { group, place: null }, !data.legend && dot(data, Math.min(group, 7))) : []
+    size ? listRow(map, name, counted(size), typical, { group, place: null }, !data.legend && dot(data, Math.min(group, 10))) : []
   ))
   const between = n - map.groups.reduce((sum, { size }) => sum + size, 0)
   if (!rows.length) return map.hasGroups ? [hint("The listings of this map lie evenly, so no group stands out.")] : []

@@ -278,7 +278,7 @@ async function load(map, data) {
     map.clusters = new Int16Array(places.buffer, 4 * data.n, data.n)
     map.parts.pointed.hidden = true
   }
-  map.codes = colors || Uint8Array.from(map.clusters, (group) => (group < 0 ? 8 : Math.min(group, 7)))
+  map.codes = colors || Uint8Array.from(map.clusters, (group) => (group < 0 ? 11 : Math.min(group, 10)))
   update(map)
   if (isNew) await loadRest(map, data)
 }
