@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from listing_vibes.insight.evidence import Bar, Dots, Evidence, Strip
-from listing_vibes.widgets.colors import VALUES
+from listing_vibes.insight.map.colors import VALUES
 from listing_vibes.widgets.scripts import GALLERY
 from listing_vibes.words import percent
 from listing_vibes_app.kit.component import component

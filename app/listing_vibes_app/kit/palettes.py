@@ -5,11 +5,11 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from listing_vibes.insight.map.colors import UNKNOWN, VALUES, Coloring, by_value
 from listing_vibes.insight.market_view import MarketView
 from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.conditions import great_circle
-from listing_vibes.widgets.colors import UNKNOWN, VALUES, Coloring, by_value
 from listing_vibes_app.view import formats
 
 CLUSTERS, PHOTOS, EVENTS = "#clusters", "#photos", "#events"  # choices that are not attributes

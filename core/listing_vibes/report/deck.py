@@ -20,6 +20,7 @@ from listing_vibes.errors import VibesError, printable
 from listing_vibes.insight.disagreements import usual_baseline
 from listing_vibes.insight.evidence import Evidence, Strip
 from listing_vibes.insight.home import home_evidence
+from listing_vibes.insight.map.colors import VALUES
 from listing_vibes.insight.map.vibe_map import read_map
 from listing_vibes.insight.page_evidence import Runs, evidence_of
 from listing_vibes.insight.quality import measures_table, not_measured, quality_evidence
@@ -30,7 +31,6 @@ from listing_vibes.progress import Counted, Report, silent
 from listing_vibes.report.figures import BOX, LABEL, ROOM, Axis, DotMap, Photo, fitting_columns
 from listing_vibes.run.describe import default_blend_sentence
 from listing_vibes.run.run import Run
-from listing_vibes.widgets.colors import VALUES
 from listing_vibes.words import count, percent
 
 MOST = 60  # slides

@@ -8,6 +8,7 @@ import traitlets
 
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.days import market_days
+from listing_vibes.insight.map.colors import VALUES
 from listing_vibes.insight.map.parts import map_data, map_part, read_numbers
 from listing_vibes.insight.map.region import read_outline
 from listing_vibes.insight.map.space_map import load_maps, map_of
@@ -18,7 +19,6 @@ from listing_vibes.progress import Report, shown
 from listing_vibes.report.figures import Photo
 from listing_vibes.run.describe import describe_listings
 from listing_vibes.run.run import Run
-from listing_vibes.widgets.colors import VALUES
 from listing_vibes.widgets.gallery_widget import chosen_frame, facts_of
 from listing_vibes.widgets.scripts import MAP, MAP_HTML, MAP_KEYS, notebook_module
 

@@ -219,7 +219,7 @@ def test_photos_predict_every_number_the_best_first(show, bare, trained, tmp_pat
     values = [bar["value"] for bar in shown["bars"]]
     assert values == sorted(values, reverse=True) == [max(0.0, value) for _, value, _, _ in expected]
     assert (
-        "Price" in [bar["label"] for bar in shown["bars"]]
+        "Price per night" in [bar["label"] for bar in shown["bars"]]
         and shown["population"] == "29 listings with photos"
     )
     assert "without “part=photos”" in texts(show("compare", bare, part="photos"))

@@ -21,8 +21,8 @@ from helpers.once import once
 from helpers.waiting import wait_until
 from listing_vibes import Run, demand, select_on_map, selection
 from listing_vibes.insight.days import market_days
+from listing_vibes.insight.map.colors import UNKNOWN, VALUES
 from listing_vibes.insight.map.region import grid_places
-from listing_vibes.widgets.colors import UNKNOWN, VALUES
 from listing_vibes_app.app_pages.map import drawing_job
 from listing_vibes_app.app_pages.map.routes import routes
 from listing_vibes_app.app_pages.map.vibe_map import MapSelection

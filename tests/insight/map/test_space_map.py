@@ -209,15 +209,13 @@ def test_neighbors_are_those_of_a_search_one_by_one(monkeypatch):
 
 
 @pytest.mark.slow
-def test_clusters_keep_to_their_group_and_the_largest_comes_first():
+def test_a_group_is_of_one_kind_and_the_largest_comes_first():
     vectors, group = blobs(np.random.default_rng(0), (120, 180, 80))
     places, cluster = draw_map(vectors)
     assert places.shape == (380, 2)
-    sizes = np.bincount(cluster[cluster >= 0])
-    assert len(sizes) >= 3 and (np.diff(sizes) <= 0).all() and sizes.sum() > 200
-    for number in range(len(sizes)):
-        assert len(set(group[cluster == number])) == 1
-    assert set(group[cluster >= 0]) == {0, 1, 2}
+    sizes = np.bincount(cluster)
+    assert 3 <= len(sizes) <= 8 and (np.diff(sizes) <= 0).all() and sizes.sum() == 380
+    assert pd.crosstab(cluster, group).max(axis=1).sum() >= 0.98 * 380  # a group is of one kind
 
 
 @pytest.mark.slow

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from listing_vibes.insight.map.colors import VALUES
 from listing_vibes.insight.map.parts import chosen_by, map_data, read_where
 from listing_vibes.insight.map.space_map import SpaceMap
 from listing_vibes.market.io import spreadsheet_csv
 from listing_vibes.run.run import Run
-from listing_vibes.widgets.colors import VALUES
 from listing_vibes.widgets.scripts import MAP, MAP_HTML, MAP_KEYS
 from listing_vibes_app.app_pages.map.unmet import COLORS, HELP, end_of_day, has_unmet, unmet
 from listing_vibes_app.kit import palettes
