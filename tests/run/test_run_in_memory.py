@@ -8,6 +8,7 @@ import pytest
 
 from helpers.copies import copied
 from listing_vibes.errors import VibesError
+from listing_vibes.evaluation.run_evaluation import evaluate
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.run.run import Run
@@ -49,6 +50,19 @@ def test_lists_of_a_run_in_memory_are_those_of_its_folder_and_nothing_is_written
         memory.path  # noqa: B018
     with pytest.raises(VibesError, match="This run has no space 'sound'"):
         memory.similar(listings[0], space="sound")
+
+
+def test_a_run_in_memory_is_evaluated_and_takes_the_blends_to_its_folder(memory, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = evaluate(memory, baselines="none")
+    assert (
+        memory.metrics["results"].keys() == set(result.names) and memory.fits and not list(tmp_path.iterdir())
+    )
+    user, blend = memory.log.users[3], memory.fits[0].parts
+    expected = memory.recommend(user, 10, blend=blend)
+    saved = memory.save(tmp_path / "run")
+    assert saved.metrics["results"] == memory.metrics["results"]
+    pd.testing.assert_frame_equal(saved.recommend(user, 10, blend=blend), expected)
 
 
 def test_a_saved_run_gives_the_same_lists_and_takes_a_new_version(memory, tmp_path):

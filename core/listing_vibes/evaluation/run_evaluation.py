@@ -26,7 +26,7 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, Protocol, Queries, Split, choosing, make_split
 from listing_vibes.model.settings import BlendWeights, Resolved
 from listing_vibes.progress import Notice, Report, Stage, shown, silent
-from listing_vibes.run.fits import NOTHING, load_fits
+from listing_vibes.run.fits import NOTHING
 from listing_vibes.run.run import Run
 from listing_vibes.run.run_blend import RunBlend
 from listing_vibes.run.scorer import default_ranking, model_scorer, neighbor_features, untrained_neighbors
@@ -98,7 +98,7 @@ def evaluate(
         if save and not save_metrics(opened, result):
             report(
                 Notice(
-                    f"{opened.path} has a saved evaluation with more baselines or users, so this one is not saved."
+                    f"{opened.label} has a saved evaluation with more baselines or users, so this one is not saved."
                 )
             )
     return result
@@ -176,7 +176,7 @@ def _scorers(run: Run, split: Split, baselines: Baselines, report: Report) -> _S
             blends = blends_of(model, first, features, log, split, catalogue, seed)
             result.fits = [blend.weights for blend in blends]
         else:
-            blends = [RunBlend(run, fit, split.train).scorer(model, log) for fit in load_fits(run.path)]
+            blends = [RunBlend(run, fit, split.train).scorer(model, log) for fit in run.fits]
         result.blends = [default_ranking(run, model, split), model, *blends]
     elif run.manifest.settings.blend is not None:
         result.blends = [default_ranking(run, None, split)]
@@ -195,22 +195,22 @@ def _check_request(run: Run, protocol: Protocol | None, users: int | None, has_b
         raise VibesError(f"Option --users is {users}; give 1 or more.")
     if not has_baselines and not run.has_model:
         raise VibesError(
-            f"{run.path} has no trained model, so without baselines there is nothing to evaluate; use fast or all."
+            f"{run.label} has no trained model, so without baselines there is nothing to evaluate; use fast or all."
         )
     if not len(run.log):
         raise VibesError(
             f"{run.market.path} has no events, so there is nothing to evaluate on; add an events table. Without one, "
-            f"`vibes similar {run.path} LISTING` and `vibes recommend {run.path} --history FILE` make lists."
+            f"`vibes similar {run.label} LISTING` and `vibes recommend {run.label} --history FILE` make lists."
         )
     trained = run.manifest.settings.split.protocol
     if run.has_model and not run.transferred and None not in (protocol, trained) and protocol != trained:
         raise VibesError(
-            f"{run.path} was trained for the protocol {trained}; evaluated as {protocol} it would be tested on events "
+            f"{run.label} was trained for the protocol {trained}; evaluated as {protocol} it would be tested on events "
             f"that it was trained on. Train another run with --protocol {protocol}."
         )
     if run.trained_on_everything:
         raise VibesError(
-            f"{run.path} was trained on every event of {run.market.path}, so there is nothing left to test it on; evaluate "
+            f"{run.label} was trained on every event of {run.market.path}, so there is nothing left to test it on; evaluate "
             "the run that it repeats, or bring newer events."
         )
 

@@ -14,6 +14,8 @@ RANK = "rank of "  # before the name of the scorer, in a column of `QUERIES`
 
 def saved_request(run: Run) -> EvaluationRequest | None:
     """Return the request of the saved evaluation of the run's current model; None before the first one."""
+    if run.stored_run is None:
+        return None
     path = results_of(run.path, run.stamp) / FILE
     return read_json(path, "remove it and evaluate the run again", EvaluationRequest.model_validate)
 
@@ -22,9 +24,13 @@ def save_metrics(run: Run, evaluation: Evaluation) -> bool:
     """Save an evaluation with its run: `metrics.json`, `queries.parquet` and, if blends were fitted, `serving.json`.
 
     Returns:
-        Whether it was saved: an evaluation with fewer baselines or users than the saved one of the same model is not.
+        Whether it was saved: an evaluation with fewer baselines or users than the saved one of the same model is not. A run in
+        memory keeps the newest one.
     """
     request = evaluation.request
+    if run.stored_run is None:
+        run.keep_evaluation(evaluation.to_dict(), evaluation.fits)
+        return True
     with only_writer(run.path, "vibes evaluate", ".measuring", wait=True):
         saved = saved_request(run)
         if request is not None and saved is not None and request.is_smaller_than(saved):

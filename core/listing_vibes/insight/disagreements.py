@@ -18,7 +18,6 @@ from listing_vibes.market.caches import run_cache, run_cache_file
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import write_text
 from listing_vibes.market.splits import Queries, Split, choosing
-from listing_vibes.run.fits import load_fits
 from listing_vibes.run.run import Run
 from listing_vibes.run.run_blend import RunBlend
 from listing_vibes.run.scorer import default_ranking, model_scorer, neighbor_features, untrained_neighbors
@@ -144,7 +143,7 @@ def scorer_of(run: Run, split: Split, name: str) -> Scorer:
             return default_ranking(run, model, split)
         if name == MODEL_ONLY:
             return model
-        fit = next((load_fit for load_fit in load_fits(run.path) if load_fit.name == name), None)
+        fit = next((load_fit for load_fit in run.fits if load_fit.name == name), None)
         if fit is not None:
             return RunBlend(run, fit, split.train).scorer(model, run.log)
     seed, spaced = run.manifest.settings.seed, name.replace(" ", "-")

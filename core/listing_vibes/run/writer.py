@@ -10,6 +10,7 @@ import numpy as np
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.market_summary import save_summaries
+from listing_vibes.market.documents import write_json
 from listing_vibes.market.durable import copy_file, only_writer
 from listing_vibes.run.contents import FILES, LISTINGS, save_spaces, seal
 from listing_vibes.run.fits import save_fits
@@ -87,5 +88,6 @@ def _write_files(run: Run, out: Path, manifest: Manifest) -> None:
     save_spaces(out, np.array(run.listing_ids), vectors, run.photo_center)
     if run.has_model:
         save_prepared(out, run.engine.features, manifest.fingerprint)
-    if run.fits:
+    if run.metrics is not None:
+        write_json(out / "metrics.json", run.metrics, indent=1)
         save_fits(out, run.fits)

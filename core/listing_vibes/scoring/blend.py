@@ -80,17 +80,17 @@ class Blend:
 
     def score(self, batch: Queries) -> np.ndarray:
         """Return scores (B, L) float32, `-inf` without a score in the first feature."""
-        total, missing = np.zeros((), np.float32), None
+        total: np.ndarray = np.zeros((), np.float32)
+        missing: tuple[np.ndarray, ...] = ()
         for name, scorer in self.scorers.items():
             scores = np.asarray(scorer.score(batch))
             column = filled(scores) * self.weights.factor(name)
-            if missing is None:
-                missing = scores == -np.inf
-                total = column
+            if total.ndim == 0:  # the first feature
+                missing, total = np.nonzero(scores == -np.inf), column
             else:
                 total += column
         total += self.gain(batch.at)
-        if missing is not None:
+        if missing and len(missing[0]):
             total[missing] = -np.inf
         return total
 

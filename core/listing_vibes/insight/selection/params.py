@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote
 from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import BlendWeights
-from listing_vibes.run.fits import NOTHING, load_fits
+from listing_vibes.run.fits import NOTHING
 from listing_vibes.run.rules import Rules, declared
 from listing_vibes.run.run import Run
 from listing_vibes.scoring.ranking_names import blend_parts
@@ -102,7 +102,7 @@ def default_blend(run: Run) -> BlendWeights | None:
 def fitted_blends(run: Run) -> list[str]:
     """Return the blends that `vibes evaluate` fitted and that differ from the default one, by their names in `Run.recommend`."""
     default = default_blend(run)
-    names = [blend_parts(fit.name) for fit in load_fits(run.path)]
+    names = [blend_parts(fit.name) for fit in run.fits]
     return [name for name in names if default is None or name != default.parts]
 
 
