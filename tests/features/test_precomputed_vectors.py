@@ -113,3 +113,17 @@ def test_a_file_outside_the_market_and_an_absent_column_are_refused(folder, tmp_
             precomputed_vectors(Market.open(with_vectors(folder, **setting)), "clip")
     with pytest.raises(ValueError, match="model"):
         MarketConfig.model_validate({"vectors": {"model": {"path": "clip.npy"}}})
+
+
+def test_vectors_that_a_run_lacks_are_explained_as_check_does(tiny_market, tmp_path):
+    folder, run = tiny_market(photos=0), tmp_path / "run"
+    assert vibes("embed", folder, run).returncode == 0
+    np.save(with_vectors(folder, path="clip.npy") / "clip.npy", np.ones((5, 2)))
+    with pytest.raises(VibesError) as caught:
+        precomputed_vectors(Market.open(folder), "clip")
+    listing = Market.open(folder).listings["listing_id"].iat[0]
+    for says in (str(caught.value), r"vibes embed"):
+        with pytest.raises(VibesError) as other:
+            Run.open(run).similar(listing, space="clip")
+        assert says in str(other.value)
+        np.save(folder / "clip.npy", np.ones((12, 2)))

@@ -83,7 +83,7 @@ def read_comparison(
     """Parse a condition on an attribute, by its name or label.
 
     Returns:
-        the attribute, one of `BOUNDS` or "=", and the alternatives: numbers (compared within rounding), flags, categories
+        the attribute, one of `BOUNDS` or "=", and the alternatives: numbers, flags, categories
         (case-insensitive), members of a set, or parts of a text.
 
     Raises:

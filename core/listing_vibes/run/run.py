@@ -17,6 +17,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import EventLog, cached_log
 from listing_vibes.market.market import Market
 from listing_vibes.market.moments import Moment, moment_in_log
+from listing_vibes.market.precomputed_vectors import precomputed_vectors
 from listing_vibes.market.splits import Catalogue, Protocol, Split
 from listing_vibes.market.user_names import NumberedUsers
 from listing_vibes.model.settings import BlendWeights
@@ -316,6 +317,13 @@ class Run:
             VibesError: the run has no such space.
         """
         if space not in self.spaces:
+            if space in self.market.config.vectors:
+                precomputed_vectors(
+                    self.market, space
+                )  # raises what is wrong with them, as `vibes check` says it
+                raise VibesError(
+                    f"{self.label} was written before its market had [vectors.{space}]; run `vibes embed {self.market.path} RUN`."
+                )
             raise VibesError(f"{self.label} has no space '{space}'; it has: {', '.join(self.spaces)}.")
         if space not in self._indexes:
             stored = self._arrays[space]

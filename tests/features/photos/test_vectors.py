@@ -70,6 +70,7 @@ def market(tmp_path: Path) -> Path:
     folder = tmp_path / "market"
     for number in range(10):
         paint(folder, f"{number}.png", (20 * number, 0, 255 - number))
+    (folder / "listings.csv").touch()
     return folder
 
 
