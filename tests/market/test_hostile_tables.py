@@ -272,3 +272,38 @@ def test_versions_of_a_run_are_not_followed_out_of_it(tmp_path):
         with pytest.raises(VibesError, match="is a link that leaves"):
             sweep(run, series)
     assert (victim / ".building").is_dir()
+
+
+def test_names_of_columns_in_another_spelling_are_named(folder):
+    with pytest.raises(VibesError, match=r"has the column ' Listing_ID'; rename it to 'listing_id'"):
+        Market.open(folder(listings=" Listing_ID,rooms\n1,2\n"))
+    with pytest.raises(VibesError, match="remove what stands above the names"):
+        Market.open(folder(listings="Export of May\n\nlisting_id,rooms\n1,2\n3,4\n"))
+
+
+def test_coordinates_may_have_a_decimal_comma(folder):
+    market = Market.open(folder(listings='listing_id;latitude;longitude\n1;59,912;"10,75"\n2;-5,5;170\n'))
+    assert market.issues == []
+    assert market.listings[["latitude", "longitude"]].to_numpy().tolist() == [[59.912, 10.75], [-5.5, 170.0]]
+
+
+def test_words_for_missing_numbers_leave_a_column_of_numbers(folder):
+    cells = ["#N/A", "null", "-", "#REF!", *map(str, range(10, 22))]
+    market = Market.open(
+        folder(listings="listing_id,rent\n" + "".join(f"{n},{cell}\n" for n, cell in enumerate(cells)))
+    )
+    assert [(item.name, item.kind) for item in market.attributes] == [("rent", "number")]
+    assert [issue.count for issue in market.issues] == [4]
+
+
+@pytest.mark.parametrize(
+    ("events", "says"),
+    [
+        ("user_id,listing_id,position\nH1,7,1\nH2,8,1\n", "columns seem to be swapped"),
+        ("user_id,listing_id,position\n7,h1,1\n8,h2,1\n", "spells it 'H1'"),
+        ("user_id,listing_id,position\n7,9,1\n", "not a listing of this market; the event"),
+    ],
+)
+def test_events_that_fit_no_listing_say_why(folder, events, says):
+    market = Market.open(folder(listings="listing_id,rooms\nH1,2\nH2,3\n", events=events))
+    assert says in messages(market, "listing_id")[0] and market.events.empty

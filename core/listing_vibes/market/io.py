@@ -90,6 +90,8 @@ def _wrap_errors(path: Path) -> Iterator[None]:
         raise
     except Exception as error:  # on a damaged file pandas and pyarrow raise many types of errors
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if isinstance(error, pd.errors.ParserWarning):
+            reason = "its first line has fewer names than its rows have cells; remove what stands above the names of the columns"
         raise VibesError(
             f"{path} cannot be read as a table ({reason.rstrip('.')}); export it again."
         ) from error

@@ -45,6 +45,7 @@ NEEDED = {
 }
 #: Listings that are published later than this from now are named, and this number of them without an end.
 _FAR, _MANY = pd.Timedelta(days=366), 1_000
+_SAMPLE = 1_000  # ids of events that are compared with those of listings in another spelling
 _DATE = "is not an unambiguous date such as 2024-01-31"
 
 
@@ -111,6 +112,11 @@ def require(table: pd.DataFrame, shown: object, names: Sequence[str]) -> None:
     columns = list(map(str, table.columns))
     for name in names:
         if not set(name.split(" or ")) & set(columns):
+            for column in columns:
+                if column.strip().casefold() in name.split(" or "):
+                    raise VibesError(
+                        f"{shown} has the column {column!r}; rename it to '{column.strip().casefold()}'."
+                    )
             raise VibesError(
                 f"{shown} lacks the column {name} (it has {', '.join(columns[:8])}); rename or add it."
             )
@@ -166,7 +172,7 @@ def listings_table(
             notes.add(name, bad, column, f"{_DATE}; treated as unknown")
             _check_lifetimes(name, columns[name], column, now or pd.Timestamp.now("UTC"), notes)
         elif name in MAX_COORDINATE:
-            values, bad = to_numbers(column)
+            values, bad = to_numbers(with_points(column))  # 59,91 has no thousands
             bad |= np.abs(np.nan_to_num(values)) > MAX_COORDINATE[name]
             notes.add(name, bad, column, "is not a coordinate in degrees; treated as missing")
             columns[name] = pd.Series(np.where(bad, np.nan, values))
@@ -376,7 +382,10 @@ def events_table(
     when, bad = _times(raw, time_name, now, notes)
     users, listings = as_ids(raw[C.USER]), as_ids(raw[C.LISTING])
     strange = rows_in(listings, listing_ids) < 0
-    notes.add(C.LISTING, strange, raw[C.LISTING], "is not a listing of this market; the event is skipped")
+    hint = _id_hint(listings, users, listing_ids) if len(raw) and strange.all() else ""
+    notes.add(
+        C.LISTING, strange, raw[C.LISTING], f"is not a listing of this market{hint}; the event is skipped"
+    )
     unnamed = users.isna().to_numpy() | (users == "").to_numpy()
     notes.add(C.USER, unnamed, raw[C.USER], "is empty; the event is skipped")
     table = pd.DataFrame({C.USER: users, C.LISTING: listings, time_name: when})
@@ -404,6 +413,17 @@ def events_table(
     if order is not None:
         table = table.take(order)
     return table.reset_index(drop=True), actions, notes.issues
+
+
+def _id_hint(ids: pd.Series, users: pd.Series, listing_ids: pd.Index) -> str:
+    """Return why none of the `ids` of events is a listing: other columns, or another spelling; "" where neither seems so."""
+    if 2 * users.isin(listing_ids).sum() > len(users):
+        return ", but user_id is, so that the two columns seem to be swapped"
+    spellings = {re.sub(r"[\W_]", "", listing).casefold(): listing for listing in listing_ids}
+    for text in ids.dropna().unique()[:_SAMPLE]:
+        if (listing := spellings.get(re.sub(r"[\W_]", "", text).casefold())) is not None:
+            return f", which spells it {listing!a}"
+    return ""
 
 
 def _times(raw: pd.DataFrame, name: str, now: pd.Timestamp, notes: Notes) -> tuple[pd.Series, np.ndarray]:

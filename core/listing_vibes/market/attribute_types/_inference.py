@@ -28,6 +28,24 @@ MOST_CATEGORIES = 500
 _SELLER = re.compile(r"(?i:host|seller|owner|agent|agency|vendor|merchant|landlord|broker|dealer|shop|user)")
 #: The fewest numbers in which identifiers are recognized.
 FEWEST_IDS = 100
+#: What spreadsheets and databases write for a number that is missing, in small letters.
+_MISSING = (
+    "n/a",
+    "#n/a",
+    "na",
+    "nan",
+    "null",
+    "none",
+    "-",
+    "—",
+    "?",
+    "#ref!",
+    "#value!",
+    "#div/0!",
+    "#null!",
+    "#name?",
+    "#num!",
+)
 _SAMPLE = 5_000  # cells that are parsed
 
 
@@ -123,6 +141,7 @@ def _is_set(sample: pd.Series, separator: str = SEPARATOR) -> bool:
 
 
 def _is_number(name: str, sample: pd.Series, has_text: bool, values: np.ndarray, bad: np.ndarray) -> bool:
+    bad = bad & ~sample.str.casefold().isin(_MISSING).to_numpy(bool)
     padded = sample.str.fullmatch(_PADDED).mean()
     has_codes = padded > 0.5 or (padded >= 0.01 and sample.str.len().nunique() == 1)
     if has_text and (bad.mean() >= MOST_UNPARSED or has_codes):
