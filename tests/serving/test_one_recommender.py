@@ -43,10 +43,13 @@ rules = st.builds(
     same=st.sampled_from([(), ("district",)]),
     diversity=st.sampled_from([0.0, 0.4]),
     where=st.sampled_from([(), ("price<=900",), ("price>=200", "rooms=2|3|4")]),
-    pin=st.sampled_from([(), ("home-0017", "home-0090", "home-0055")]),
+    pin=st.sampled_from([(), ("home-0017", "home-0090", "home-0055"), ("building=villa", "home-0017")]),
     block=st.sampled_from([(), ("home-0005", "home-0066")]),
     dial=st.sampled_from([(), ("lighter 1.5 model +home-0003 +home-0010 -home-0020",)]),
-    boost=st.sampled_from([(), ("fresh 0.8 20d",), ("near 48.14,11.58 0.5 2.5km", "fresh 0.2 12h")]),
+    boost=st.sampled_from(
+        [(), ("fresh 0.8 20d",), ("near 48.14,11.58 0.5 2.5km", "fresh 0.2 12h"), ("building=villa 0.7",)]
+    ),
+    owner=st.sampled_from([(), ("building",)]),
     unlike=st.sampled_from([(), ("home-0031", "home-0008")]),
     fill=st.booleans(),
 ).flatmap(lambda made: st.sampled_from([made, made.model_copy(update={"at_most": 1, "seller": "building"})]))

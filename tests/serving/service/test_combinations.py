@@ -28,10 +28,11 @@ BAD: dict[str, list[Any]] = {
     "seller": ["nowhere", "district"],
     "diversity": [1, -0.1, "nan", "x"],
     "where": ["rooms", "rooms=", "nowhere=1", "rooms<=x", "within 3km of 99,0", "live on 2025-13-45", "price=" + "1|" * 6000, LONG],
-    "pin": ["nowhere", "", LONG],
+    "pin": ["nowhere=1", "rooms>=many", "nowhere", "", LONG],
     "block": ["nowhere", "", LONG],
+    "owner": ["nowhere", "", LONG],
     "not": ["nowhere", "", LONG],
-    "boost": ["fresh", "fresh 11 1d", "near 48,11 0.5", "near 99,0 0.5 1km", "fresh 0 1d", LONG],
+    "boost": ["fresh", "nowhere=1 0.5", "rooms>=2", "rooms>=2 11", "fresh 11 1d", "near 48,11 0.5", "near 99,0 0.5 1km", "fresh 0 1d", LONG],
     "dial": ["x", "x 1 model", "x 1 model +nowhere", "x 11 model +home-0001", "x 1 sound +home-0001", "x 1 photos +home-0001", LONG],
     "fill": ["perhaps"],
     "at": ["noon", "1500-01-01", "12", "31/31/2024", 5, 10**30, LONG],
@@ -85,7 +86,9 @@ def bad_requests(listing: str, user: str) -> list[Request]:
                     requests.append((f"/recommend/{user}?{query}", None))
             body = {
                 "history": [listing],
-                name: [value] if name in ("same", "where", "pin", "block", "not", "boost", "dial") else value,
+                name: [value]
+                if name in ("same", "where", "pin", "block", "owner", "not", "boost", "dial")
+                else value,
             }
             requests.append(("/recommend", body))
     return requests

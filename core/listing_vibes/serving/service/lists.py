@@ -10,19 +10,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.explain import explain_ranked, explain_similarity
 from listing_vibes.market.values import id_text
 from listing_vibes.run.describe import explain_empty
 from listing_vibes.run.fits import NOTHING
-from listing_vibes.run.histories import Event, HistoryBatch, of_histories, of_users
 from listing_vibes.run.newcomers import Newcomers
+from listing_vibes.run.query import CompiledQuery, Query, rank_together
 from listing_vibes.run.ranking import Lists
-from listing_vibes.run.recommender import POPULAR, Recommender
 from listing_vibes.run.rules import RULED
-from listing_vibes.run.run import Run, no_such_listing
+from listing_vibes.run.run import Run
 from listing_vibes.scoring.ranking_names import blend_name
 from listing_vibes.search.index import Shared
 from listing_vibes.serving.events import join_history
@@ -69,29 +66,6 @@ class ServedList(NamedTuple):
     teams: list[int] | None = None
 
 
-@dataclass(eq=False)
-class _Query:
-    """A request with its recommender and its subject: a listing's row, a user's rows in the log, or a history."""
-
-    request: ListRequest
-    recommender: Recommender
-    at: int | None
-    row: int | None = None
-    bounds: tuple[int, int] = (0, 0)
-    history: Sequence[Event] = ()
-    unknown: list[str] | None = None
-
-    @property
-    def is_fallback(self) -> bool:
-        return self.row is None and not self.history and self.bounds[0] == self.bounds[1]
-
-    @property
-    def group(self) -> tuple[object, ...]:
-        """Return the key of requests that share a call: kind, recommender, moment, and the length if it affects a list."""
-        k = self.request.query.k if self.request.query.diversity else None
-        return id(self.recommender), self.row is None, bool(self.history), self.at, k
-
-
 class RunState:
     """A run with its model, events and vectors in memory. Its lists are those of `Run.similar` and `Run.recommend`.
 
@@ -125,30 +99,19 @@ class RunState:
         """Return for each request its list, with explanations if requested, or a `VibesError`."""
         started = time.monotonic()
         answers: dict[int, ServedList | Exception] = {}
-        groups: dict[tuple[object, ...], list[tuple[int, _Query]]] = {}
+        queries: dict[int, CompiledQuery] = {}
         for number, request in enumerate(requests):
             try:
-                query = self._query(request)
-                groups.setdefault(query.group, []).append((number, query))
+                queries[number] = self._compile(request)
             except VibesError as error:
                 answers[number] = error
-        for group in groups.values():
-            numbers, queries = zip(*group, strict=True)
-            answers |= zip(numbers, self._answer_group(queries, started), strict=True)
+        lists = rank_together([*queries.values()])
+        for (number, query), result in zip(queries.items(), lists, strict=True):
+            try:
+                answers[number] = self._served_list(requests[number], query, result, started)
+            except VibesError as error:
+                answers[number] = error
         return [answers[number] for number in range(len(requests))]
-
-    def _answer_group(self, queries: Sequence[_Query], started: float) -> list[ServedList | Exception]:
-        """Return the lists of queries that share a call; if it fails, each query is answered alone, so only the bad one fails."""
-        try:
-            lists = [self._served_list(*row) for row in zip(queries, *self._rank(queries), strict=True)]
-            for query, served in zip(queries, lists, strict=True):
-                if query.request.query.explain and not query.is_fallback:
-                    self._explain(query, served.results.results, started)
-        except VibesError as error:
-            if len(queries) == 1:
-                return [error]
-            return [answer for query in queries for answer in self._answer_group([query], started)]
-        return [*lists]
 
     def embed(self, listing: PostedListing) -> Embeddings:
         """Return the vectors of a listing that the market does not have, and its neighbors."""
@@ -171,85 +134,76 @@ class RunState:
         number = self.run.user_number.get(user)
         return self.run.market.names.of(user) if number is None else self.run.log.users[number]
 
-    def _query(self, request: ListRequest) -> _Query:
+    def _compile(self, request: ListRequest) -> CompiledQuery:
+        """Return the query of a request, with everything that it names found in the run.
+
+        Raises:
+            VibesError: any error of the request.
+        """
         query, run, subject = request.query, self.run, request.subject or ""
+        options: dict[str, Any] = {"k": query.k, "at": query.at, "rules": query.rules}
         if isinstance(query, SimilarQuery):
-            space = query.space or run.spaces[0]
-            recommender = run.recommender(space, query.rules, for_users=False)
-            if subject not in run.listing_row:
-                raise no_such_listing(subject, "this run")
-            (row,) = run.rows_in([subject], space)
-            is_dated = recommender.rules.needs_moment
-            at = run.moment(query.at) if is_dated or query.at is not None else None  # raises for no moment
-            return _Query(request, recommender, at if is_dated else None, row)
+            return Query(listings=[subject], space=query.space or None, **options).compile(run)
         if query.explain:
             run.needs_model()
         blend = self.blend if query.blend is None else query.blend or NOTHING
-        recommender, at = run.recommender(None, query.rules, blend=blend), run.moment(query.at)
+        histories = None
         if isinstance(query, PostedHistory):
-            history = [event for event in query.events if event.listing in run.listing_row]
-            of_histories(run, [history])  # raises for an unknown action
-            unknown = [event.listing for event in query.events if event.listing not in run.listing_row]
-            return _Query(request, recommender, at, history=history, unknown=unknown)
-        before = None if query.at is None else at
-        if history := join_history(run, subject, request.posted, before):
-            return _Query(request, recommender, at, history=history)
-        _, start, end = of_users(run, [subject], before)
-        return _Query(request, recommender, at, bounds=(int(start[0]), int(end[0])))
-
-    def _histories(self, queries: Sequence[_Query]) -> HistoryBatch:
-        if queries[0].history:
-            return of_histories(self.run, [query.history for query in queries])
-        bounds = np.array([query.bounds for query in queries])
-        return HistoryBatch(self.run.log, bounds[:, 0], bounds[:, 1])
-
-    def _rank(self, queries: Sequence[_Query]) -> Lists:
-        """Return the lists of queries of one group."""
-        first, k = queries[0], max(query.request.query.k for query in queries)
-        if first.row is not None:
-            return first.recommender.similar(np.array([query.row for query in queries]), first.at, k)
-        assert first.at is not None
-        return first.recommender.recommend(*self._histories(queries), first.at, k)
+            histories = [[event for event in query.events if event.listing in run.listing_row]]
+        elif request.posted and (
+            history := join_history(
+                run, subject, request.posted, None if query.at is None else run.moment(query.at)
+            )
+        ):
+            histories = [history]
+        return Query(users=[subject], histories=histories, blend=blend, **options).compile(run)
 
     def _served_list(
-        self, query: _Query, rows: np.ndarray, scores: np.ndarray, ruled: np.ndarray
+        self, request: ListRequest, query: CompiledQuery, lists: Lists, started: float
     ) -> ServedList:
-        recommender = query.recommender
+        """Return the one list of a query, with explanations if requested."""
+        run, recommender, is_fallback = self.run, query.recommender, bool(query.is_empty.any())
+        is_listed = lists.rows[0] >= 0
         listings = [
-            RankedListing(listing_id=self.run.listing_ids[rows[rank]], score=float(scores[rank]))
-            for rank in np.flatnonzero(rows >= 0)[: query.request.query.k]
+            RankedListing(listing_id=run.listing_ids[row], score=float(score))
+            for row, score in zip(lists.rows[0][is_listed], lists.scores[0][is_listed], strict=True)
         ]
         if recommender.rules.shows_rule:
-            for rule, listing in zip(ruled[rows >= 0], listings, strict=False):
+            for rule, listing in zip(lists.ruled[0][is_listed], listings, strict=True):
                 listing.rule = RULED[rule] or None
-        space, scorer = recommender.space, None
-        if query.row is None:
-            space, scorer = "", POPULAR if query.is_fallback else recommender.scorer or None
-        empty = None if listings else explain_empty(self.run, recommender.rules)
+        unknown = None
+        if isinstance(request.query, PostedHistory):
+            unknown = [
+                event.listing for event in request.query.events if event.listing not in run.listing_row
+            ]
+        scorer = query.scorer if query.rows is None else ""
         results = Results(
-            results=listings, fallback=query.is_fallback, market_changed=self.market_changed, unknown=query.unknown,
-            scorer=scorer, empty_because=empty,
+            results=listings, fallback=is_fallback, market_changed=self.market_changed, unknown=unknown, scorer=scorer or None,
+            empty_because=None if listings else explain_empty(run, recommender.rules),
         )  # fmt: skip
-        additions = recommender.fit.parts
-        name = scorer or space or blend_name(*filter(None, additions.split("+")))
-        return ServedList(results, (Maker(str(self.run.path), self.run.version, name),))
+        if request.query.explain and not is_fallback:
+            self._explain(request, query, listings, started)
+        ranking = blend_name(*filter(None, recommender.fit.parts.split("+")))
+        name = scorer or (ranking if query.rows is None else recommender.space)
+        return ServedList(results, (Maker(str(run.path), run.version, name),))
 
-    def _explain(self, query: _Query, listings: Sequence[RankedListing], started: float) -> None:
+    def _explain(
+        self, request: ListRequest, query: CompiledQuery, listings: Sequence[RankedListing], started: float
+    ) -> None:
         """Explain the listings of a list within the time budget of its request."""
-        request = query.request
         until = started + request.query.explain_ms / 1000
-        if isinstance(request.query, SimilarQuery):
+        if query.histories is None:
             for listing in listings:
                 if time.monotonic() < until:
                     reasons = explain_similarity(
-                        self.run, request.subject or "", listing.listing_id, request.query.space
+                        self.run, request.subject or "", listing.listing_id, query.recommender.space
                     )
                     listing.explanation = reasons.to_dict(MAX_PARTS)
             return
         assert query.at is not None
         rows = [self.run.listing_row[listing.listing_id] for listing in listings]
-        history, left = self._histories([query]), max(0.0, until - time.monotonic())
-        each = explain_ranked(self.run, query.recommender, history, query.at, rows, left)
+        left = max(0.0, until - time.monotonic())
+        each = explain_ranked(self.run, query.recommender, query.histories, query.at, rows, left)
         for listing, explanation in zip(listings, each, strict=True):
             listing.explanation = explanation.to_dict(MAX_PARTS)
 
