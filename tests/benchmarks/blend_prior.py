@@ -13,7 +13,7 @@ import tomli_w
 from listing_vibes.run.run import Run
 from listing_vibes.scoring.blend import PRIOR, count_examples
 
-FEATURES = ("model", "attributes", "photos", "text", "ids", "recent", "age")
+FEATURES = ("model", "attributes", "photos", "text", "ids", "covisits", "recent", "age")
 #: The spread of a feature that fewer than `FEW` places have, and the least one.
 UNKNOWN, FEW, LEAST = 0.3, 4, 0.1
 

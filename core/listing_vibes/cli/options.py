@@ -29,7 +29,7 @@ Blend = Annotated[
     str | None,
     typer.Option(
         metavar="PARTS",
-        help="what is blended into the model: recency, neighbors, ids, joined by +, or nothing; default: the default ranking",
+        help="what is blended into the model: recency, neighbors, covisits, ids, joined by +, or nothing; default: the default ranking",
     ),
 ]
 Count = Annotated[int | None, typer.Option("--k", "-k", min=1, help="how many listings; default: 30")]

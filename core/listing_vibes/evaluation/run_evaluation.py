@@ -29,16 +29,25 @@ from listing_vibes.progress import Notice, Report, Stage, shown, silent
 from listing_vibes.run.fits import NOTHING
 from listing_vibes.run.run import Run
 from listing_vibes.run.run_blend import RunBlend
-from listing_vibes.run.scorer import default_ranking, model_scorer, neighbor_features, untrained_neighbors
+from listing_vibes.run.scorer import (
+    default_ranking,
+    model_scorer,
+    neighbor_features,
+    tuned_content_ease,
+    untrained_neighbors,
+)
 from listing_vibes.scoring.baselines import Baseline, first_level
-from listing_vibes.scoring.blend import Blend, Moment, fit_blend, moments_of
+from listing_vibes.scoring.blend import COVISITS, Blend, Moment, fit_blend, moments_of
+from listing_vibes.scoring.content_ease import ContentEase
 from listing_vibes.scoring.interactions import IdModel
 from listing_vibes.scoring.metrics import METRIC
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.ranking_names import (
+    CONTENT_EASE,
     DEFAULT_RANKING,
     MODEL_ONLY,
     NEAR_RECENT,
+    WITHOUT_MODEL,
     blend_name,
     blend_parts,
 )
@@ -166,6 +175,10 @@ def _scorers(run: Run, split: Split, baselines: Baselines, report: Report) -> _S
     report(Stage("neighbors, chosen on validation"))
     neighbors = untrained_neighbors(run, split, report, tune=baselines != "none")
     features = {name: CachedScorer(scorer) for name, scorer in neighbor_features(neighbors).items()}
+    covisits = None
+    if baselines == "all" and neighbors:
+        report(Stage(f"baseline {CONTENT_EASE}"))
+        covisits = tuned_content_ease(run, neighbors, split)
     tuned_on = choosing(split, log, catalogue)
     if not len(split.valid):
         result.notes[TUNED] = UNTUNED if tuned_on is split else WITHIN
@@ -173,7 +186,7 @@ def _scorers(run: Run, split: Split, baselines: Baselines, report: Report) -> _S
         model = CachedScorer(model_scorer(run))
         if len(split.valid):
             report(Stage("blends, weighed on validation"))
-            blends = blends_of(model, first, features, log, split, catalogue, seed)
+            blends = blends_of(model, first, features, log, split, catalogue, seed, covisits)
             result.fits = [blend.weights for blend in blends]
         else:
             blends = [RunBlend(run, fit, split.train).scorer(model, log) for fit in run.fits]
@@ -186,6 +199,12 @@ def _scorers(run: Run, split: Split, baselines: Baselines, report: Report) -> _S
             moments = moments_of(log, tuned_on.train, catalogue)
             blend = fit_blend(NEAR_RECENT, features, moments, log, tuned_on, catalogue, seed)
             result.baselines.append(blend)
+            if covisits is not None:
+                with_covisits = {**features, COVISITS: CachedScorer(covisits)}
+                result.baselines += [
+                    covisits,
+                    fit_blend(WITHOUT_MODEL, with_covisits, moments, log, tuned_on, catalogue, seed),
+                ]
     return result
 
 
@@ -273,11 +292,14 @@ def blends_of(
     split: Split,
     catalogue: Catalogue,
     seed: int = 0,
+    covisits: ContentEase | None = None,
 ) -> list[Blend]:
-    """Return the model blended with recency, with neighbors, with both, and with the id model of the best validation recall@30.
+    """Return the model blended with recency, with neighbors, with both, with the id model of the best validation recall@30, and with
+    content EASE.
 
     Args:
         neighbors: untrained neighbors by space.
+        covisits: content EASE, if it was fitted.
     """
     moments = moments_of(log, split.train, catalogue)
     near = {"model": model, **neighbors}
@@ -296,4 +318,7 @@ def blends_of(
         blend = fit_blend(blend_name("ids"), {"model": model, "ids": chosen}, {}, log, split, catalogue, seed)
         about = {"ids": chosen.name, "id_settings": chosen.settings}
         blends.append(replace(blend, weights=blend.weights.model_copy(update=about)))
+    if covisits is not None:
+        scorers = {"model": model, COVISITS: covisits}
+        blends.append(fit_blend(blend_name(COVISITS), scorers, {}, log, split, catalogue, seed))
     return blends

@@ -20,13 +20,26 @@ from listing_vibes.market.documents import write_text
 from listing_vibes.market.splits import Queries, Split, choosing
 from listing_vibes.run.run import Run
 from listing_vibes.run.run_blend import RunBlend
-from listing_vibes.run.scorer import default_ranking, model_scorer, neighbor_features, untrained_neighbors
+from listing_vibes.run.scorer import (
+    default_ranking,
+    model_scorer,
+    neighbor_features,
+    tuned_content_ease,
+    untrained_neighbors,
+)
 from listing_vibes.scoring.baselines import in_order
-from listing_vibes.scoring.blend import fit_blend, moments_of
+from listing_vibes.scoring.blend import COVISITS, fit_blend, moments_of
 from listing_vibes.scoring.named import BY_SPACE, named_baseline
 from listing_vibes.scoring.neighbors import VectorNeighbors
 from listing_vibes.scoring.ranking import Scorer, checked_scores
-from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY, NEAR_RECENT, uses_model
+from listing_vibes.scoring.ranking_names import (
+    CONTENT_EASE,
+    DEFAULT_RANKING,
+    MODEL_ONLY,
+    NEAR_RECENT,
+    WITHOUT_MODEL,
+    uses_model,
+)
 from listing_vibes.search.index import best
 
 #: Scorers that take a few seconds to fit, on a market with at most `EVENTS` events.
@@ -150,11 +163,15 @@ def scorer_of(run: Run, split: Split, name: str) -> Scorer:
     space = BY_SPACE.get(spaced)
     if space is not None and space in run.spaces:
         return VectorNeighbors.tune(run.vectors(space), run.log, split, run.catalogue, name, seed)
-    if name == NEAR_RECENT:
+    if name in (NEAR_RECENT, CONTENT_EASE, WITHOUT_MODEL):
         neighbors = untrained_neighbors(run, split, tune=False)  # a blend has its own decay
+        features = neighbor_features(neighbors)
+        if name != NEAR_RECENT:
+            features[COVISITS] = tuned_content_ease(run, neighbors, split)
+        if name == CONTENT_EASE:
+            return features[COVISITS]
         query = choosing(split, run.log, run.catalogue)
         moments = moments_of(run.log, query.train, run.catalogue)
-        features = neighbor_features(neighbors)
         return fit_blend(name, features, moments, run.log, query, run.catalogue, seed)
     kinds = {kind.name: key for key, kind in in_order().items()}
     key = kinds.get(name, spaced if space is not None else None)

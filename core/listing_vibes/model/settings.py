@@ -166,6 +166,9 @@ class BlendWeights(Forbidding):
     queries: int = Field(0, ge=0, description="the number of validation queries")
     ids: str = Field("", description='the id model of the feature "ids"')
     id_settings: dict[str, float] = Field(default_factory=dict, description="its settings")
+    covisits: dict[str, float] = Field(
+        default_factory=dict, description='the settings of content EASE, the feature "covisits"'
+    )
 
     @model_validator(mode="after")
     def _has_scales(self) -> "BlendWeights":
@@ -191,7 +194,12 @@ class BlendWeights(Forbidding):
     @property
     def parts(self) -> str:
         """Return the kinds of features in the words of `--blend`, such as "neighbors+recency"."""
-        kinds = {"neighbors": ("attributes", "photos", "text"), "recency": ("recent", "age"), "ids": ("ids",)}
+        kinds = {
+            "neighbors": ("attributes", "photos", "text"),
+            "recency": ("recent", "age"),
+            "ids": ("ids",),
+            "covisits": ("covisits",),
+        }
         return "+".join(kind for kind, names in kinds.items() if self.weights.keys() & set(names))
 
     @property

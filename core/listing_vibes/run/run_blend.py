@@ -12,7 +12,8 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.log import EventLog
 from listing_vibes.model.settings import BlendWeights
 from listing_vibes.scoring.baselines import BASELINES
-from listing_vibes.scoring.blend import Blend, Moment, moments_of
+from listing_vibes.scoring.blend import COVISITS, Blend, Moment, moments_of
+from listing_vibes.scoring.content_ease import ContentEase
 from listing_vibes.scoring.interactions import IdModel, Interactions
 from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
 from listing_vibes.scoring.ranking import Scorer
@@ -47,6 +48,8 @@ class RunBlend:
                 scorers[name] = self._neighbors[name].over(log)
             elif name == "ids":
                 scorers[name] = self._ids.over(log)
+            elif name == COVISITS:
+                scorers[name] = self._covisits.over(log)
         return Blend(self.fit, scorers, self._moments)
 
     @cached_property
@@ -66,15 +69,26 @@ class RunBlend:
         return {space: self._neighbors_by(space) for space in NEIGHBORS if space in self.fit.weights}
 
     def _neighbors_by(self, space: str) -> VectorNeighbors:
-        run, name = self.run, NEIGHBORS[space]
+        run, name, vectors = self.run, NEIGHBORS[space], self._vectors(space)
         if space in run.spaces:
-            return VectorNeighbors(run.log, run.vectors(space), run.index(space).known, DECAYS[0], name)
-        vectors = None
+            return VectorNeighbors(run.log, vectors, run.index(space).known, DECAYS[0], name)
+        return VectorNeighbors.of(vectors, run.log, name=name)
+
+    def _vectors(self, space: str) -> np.ndarray:
+        run, vectors = self.run, None
+        if space in run.spaces:
+            return run.vectors(space)
         if space == "text":
             vectors = text_vectors(run.market, run.log.counts(self._fitting_events) > 0)
         if vectors is None:
-            raise VibesError(f"{run.label} has no {space} vectors for neighbors; evaluate it again.")
-        return VectorNeighbors.of(vectors, run.log, name=name)
+            raise VibesError(f"{run.label} has no {space} vectors; evaluate it again.")
+        return vectors
+
+    @cached_property
+    def _covisits(self) -> ContentEase:
+        run, settings = self.run, self.fit.covisits
+        spaces = {space: self._vectors(space) for space in NEIGHBORS if settings.get(space)}
+        return ContentEase.fit(spaces, run.log, self._fitting_events, run.catalogue, settings)
 
     @cached_property
     def _ids(self) -> IdModel:

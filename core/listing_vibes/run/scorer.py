@@ -13,7 +13,8 @@ from listing_vibes.run.engine import Engine
 from listing_vibes.run.run import Run
 from listing_vibes.run.run_blend import RunBlend
 from listing_vibes.scoring.attribute_weights import weights_in_words
-from listing_vibes.scoring.blend import ALONE, Blend, fit_blend, moments_of
+from listing_vibes.scoring.blend import ALONE, COVISITS, Blend, fit_blend, moments_of
+from listing_vibes.scoring.content_ease import QUICK, ContentEase
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
 from listing_vibes.scoring.ranking import Scorer
@@ -21,6 +22,9 @@ from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY
 from listing_vibes.scoring.scorer import VectorScorer
 from listing_vibes.scoring.text_space import text_vectors
 from listing_vibes.scoring.tuning import DECAYS
+
+#: The space of neighbors by their name.
+SPACES = {label: space for space, label in NEIGHBORS.items()}
 
 
 def engine_scorer(engine: Engine, listings: np.ndarray, log: EventLog, late: LateInteraction) -> VectorScorer:
@@ -41,7 +45,8 @@ def default_weights(
 ) -> BlendWeights | None:
     """Return the weights of the default blend, fitted on validation queries; None without a query or a space.
 
-    Its features are the model if there is one, neighbors by attributes and photos, and those of listings at a moment.
+    Its features are the model if there is one, neighbors by attributes and photos, content EASE if validation proves it, and those of
+    listings at a moment.
 
     Args:
         engine: the model; None without one.
@@ -53,14 +58,21 @@ def default_weights(
     if engine is not None:
         late = LateInteraction.of(settings.training)
         scorers["model"] = engine_scorer(engine, spaces["model"], log, late)
-    for space in ("attributes", "photos"):
-        if space in spaces:
-            vectors = spaces[space].astype(np.float32, copy=False)
-            scorers[space] = VectorNeighbors.of(vectors, log, name=NEIGHBORS[space])
+    content = {
+        space: spaces[space].astype(np.float32, copy=False)
+        for space in ("attributes", "photos")
+        if space in spaces
+    }
+    for space, vectors in content.items():
+        scorers[space] = VectorNeighbors.of(vectors, log, name=NEIGHBORS[space])
+    if content and 0 < np.count_nonzero(log.counts(split.train)) <= QUICK:  # Every process that lists fits it.
+        scorers[COVISITS] = ContentEase.tune(content, log, split, catalogue, settings.seed)
     if not scorers:
         return None
     moments = moments_of(log, split.train, catalogue)
-    return fit_blend(DEFAULT_RANKING, scorers, moments, log, split, catalogue, settings.seed).weights
+    return fit_blend(
+        DEFAULT_RANKING, scorers, moments, log, split, catalogue, settings.seed, needs_proof=True
+    ).weights
 
 
 def model_scorer(run: Run) -> VectorScorer:
@@ -110,7 +122,12 @@ def untrained_neighbors(
     ]
 
 
+def tuned_content_ease(run: Run, neighbors: Sequence[VectorNeighbors], split: Split) -> ContentEase:
+    """Return content EASE by the spaces of `neighbors`, tuned on validation."""
+    spaces = {SPACES[item.name]: item.vectors for item in neighbors}
+    return ContentEase.tune(spaces, run.log, split, run.catalogue, run.manifest.settings.seed)
+
+
 def neighbor_features(neighbors: Sequence[VectorNeighbors]) -> dict[str, Scorer]:
     """Return neighbors by their space, with the decay that blends use."""
-    spaces = {label: space for space, label in NEIGHBORS.items()}
-    return {spaces[item.name]: replace(item, decay=DECAYS[0], nearest=False) for item in neighbors}
+    return {SPACES[item.name]: replace(item, decay=DECAYS[0], nearest=False) for item in neighbors}

@@ -36,6 +36,9 @@ EXAMPLES = (100, 100_000)
 RECENT = "recent"
 
 
+#: Content EASE, which the default blend has where validation finds a weight of at least so many standard errors.
+COVISITS, STANDARD_ERRORS = "covisits", 3.0
+
 #: The weights of the model only.
 ALONE = BlendWeights(weights={"model": 1.0}, scales={"model": 1.0})
 #: A feature of all listings that is the same for all users: moments (B,) to values (B, L) float32.
@@ -144,25 +147,36 @@ def fit_blend(
     split: Split,
     catalogue: Catalogue,
     seed: int = 0,
+    needs_proof: bool = False,
 ) -> Blend:
     """Return the blend of `scorers` and `moments` with the weights of the highest posterior on validation queries.
 
     Without validation queries the weights are those of other markets.
+
+    Args:
+        needs_proof: leave `COVISITS` out unless its weight in this market alone is at least `STANDARD_ERRORS` of its errors.
     """
     queries = validation_sample(split, seed, log.listings, len(scorers) + len(moments))
     measured = queries if len(queries) else choosing(split, log, catalogue).valid.take(slice(0, 2 * BATCH))
     features, valid, scales = _candidates(scorers, moments, log, measured, catalogue, seed)
     names = [*scorers, *moments]
-    mean, spread = prior_of(names, np.bincount(log.user[split.train]))
     kept = valid[:, 0] & (len(queries) > 0)
     features, valid, share = features[kept], valid[kept], user_shares(measured.user)[kept]
+    least = np.array([0.0 if name in (RECENT, COVISITS) else -np.inf for name in names])
+    flat = np.zeros(len(names))
+    alone, alone_errors = fit_logit(features, valid, share, flat, np.full(len(names), WEAK), least)
+    if needs_proof and COVISITS in names:
+        number = names.index(COVISITS)
+        if alone[number] < STANDARD_ERRORS * alone_errors[number]:
+            others = {name: scorer for name, scorer in scorers.items() if name != COVISITS}
+            return fit_blend(name, others, moments, log, split, catalogue, seed)
+    mean, spread = prior_of(names, np.bincount(log.user[split.train]))
     size = overall_scale(features, valid, share, mean)
-    least = np.array([0.0 if name == RECENT else -np.inf for name in names])
     weights, errors = fit_logit(features, valid, share, size * mean, (max(size, 1.0) * spread) ** -2.0, least)
-    alone, _ = fit_logit(features, valid, share, np.zeros(len(names)), np.full(len(names), WEAK), least)
     parts = {"weights": weights, "scales": scales, "errors": errors, "alone": alone}
     stored = {key: dict(zip(names, np.round(part, 6).tolist(), strict=True)) for key, part in parts.items()}
-    return Blend(BlendWeights(name=name, queries=len(share), **stored), scorers, moments)
+    settings = {COVISITS: scorers[COVISITS].settings} if COVISITS in scorers else {}  # type: ignore[attr-defined]
+    return Blend(BlendWeights(name=name, queries=len(share), **settings, **stored), scorers, moments)
 
 
 @cache

@@ -9,8 +9,11 @@ from listing_vibes.words import capitalize
 DEFAULT_RANKING = "default ranking"
 #: The trained model with nothing added.
 MODEL_ONLY = "model only"
-#: The best untrained neighbors with recency, the best ranking without a model.
+#: The untrained neighbors with recency.
 NEAR_RECENT = "neighbors + recency"
+#: Co-visits with content in closed form, and with neighbors and recency: all that the default ranking can have without a model.
+CONTENT_EASE = "content EASE"
+WITHOUT_MODEL = f"{CONTENT_EASE} + {NEAR_RECENT}"
 #: The ceiling of a simulated market, which knows the tastes of its users: no baseline, but an upper bound.
 ORACLE = "oracle"
 CEILING = "Ceiling"

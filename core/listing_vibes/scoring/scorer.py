@@ -66,6 +66,11 @@ class CachedScorer:
         """Return the note of the scorer; "" if there is none."""
         return getattr(self.scorer, "note", "")
 
+    @property
+    def settings(self) -> dict[str, float]:
+        """Return the tuned settings of the scorer; empty if there are none."""
+        return getattr(self.scorer, "settings", {})
+
     def score(self, batch: Queries) -> np.ndarray:
         """Return scores (B, L) float32, which must not be changed."""
         if self._batch is not batch:

@@ -1,7 +1,7 @@
 """Selection of the settings of a baseline by validation recall@30, so that nothing is tuned on the test."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import numpy as np
@@ -31,12 +31,23 @@ def validation_sample(split: Split, seed: int, listings: int, trials: int = TRIA
     return split.valid.sample(most, np.random.default_rng(seed))
 
 
-def recall(scorer: Scorer, log: EventLog, queries: Queries, catalogue: Catalogue) -> float:
-    """Return recall@30 as a mean over users."""
+def mean_over_users(
+    metric: Callable[[np.ndarray], np.ndarray],
+    scorer: Scorer,
+    log: EventLog,
+    queries: Queries,
+    catalogue: Catalogue,
+) -> float:
+    """Return the mean over users of a metric of ranks (Q,)."""
     ranks = np.zeros(len(queries), np.int64)
     for rows, batch, allowed in batches(log, queries, catalogue, 256):
         ranks[rows] = pessimistic_ranks(checked_scores(scorer, batch, log.listings), allowed, batch.target)
-    return float(user_means((ranks <= K)[:, None].astype(np.float64), queries.user).mean())
+    return float(user_means(metric(ranks)[:, None].astype(np.float64), queries.user).mean())
+
+
+def recall(scorer: Scorer, log: EventLog, queries: Queries, catalogue: Catalogue) -> float:
+    """Return recall@30 as a mean over users."""
+    return mean_over_users(lambda ranks: ranks <= K, scorer, log, queries, catalogue)
 
 
 def best(trials: Iterable[S], log: EventLog, queries: Queries, catalogue: Catalogue) -> S:
