@@ -65,7 +65,9 @@ def default_weights(
     }
     for space, vectors in content.items():
         scorers[space] = VectorNeighbors.of(vectors, log, name=NEIGHBORS[space])
-    if content and 0 < np.count_nonzero(log.counts(split.train)) <= QUICK:  # Every process that lists fits it.
+    if (
+        content and 0 < np.count_nonzero(log.counts(split.train)) <= QUICK
+    ):  # Every process that lists fits it.
         scorers[COVISITS] = ContentEase.tune(content, log, split, catalogue, settings.seed)
     if not scorers:
         return None
