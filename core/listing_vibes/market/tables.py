@@ -172,7 +172,10 @@ def listings_table(
             notes.add(name, bad, column, f"{_DATE}; treated as unknown")
             _check_lifetimes(name, columns[name], column, now or pd.Timestamp.now("UTC"), notes)
         elif name in MAX_COORDINATE:
-            values, bad = to_numbers(with_points(column))  # 59,91 has no thousands
+            is_text = pd.api.types.is_string_dtype(column.dtype) and column.dtype != object
+            values, bad = to_numbers(
+                column.str.replace(",", ".") if is_text else column
+            )  # 59,91 has no thousands
             bad |= np.abs(np.nan_to_num(values)) > MAX_COORDINATE[name]
             notes.add(name, bad, column, "is not a coordinate in degrees; treated as missing")
             columns[name] = pd.Series(np.where(bad, np.nan, values))
@@ -185,6 +188,13 @@ def listings_table(
                 cells = with_points(column) if setting.decimal == "," else column
                 columns[name], bad, issue = type_of(setting.kind).read(cells, setting.separator or SEPARATOR)
                 notes.add(name, bad, column, issue)
+                is_inferred = config.attributes.get(name, AttributeConfig()).kind is None
+                if is_inferred and type_of(setting.kind).amount and is_identifier(name, columns[name]):
+                    notes.add_column(
+                        name,
+                        "is read as a number, but its values look like ids, such as a seller's; if they are, write "
+                        f'excluded = ["{name}"] into market.toml, or to use them as the seller [attributes."{name}"] kind = "category"',
+                    )
     if {C.PUBLISHED, C.EXPIRES} <= set(columns):
         never = (columns[C.EXPIRES] <= columns[C.PUBLISHED]).to_numpy(bool)
         notes.add(
@@ -299,12 +309,6 @@ def _resolve_attribute(
     if kind is None:
         has_text = name == C.DESCRIPTION and column.notna().any()
         kind = "text" if has_text else infer_type(name, column)
-        if kind is not None and type_of(kind).amount and is_identifier(name, column):
-            notes.add_column(
-                name,
-                "is read as a number, but its values look like ids, such as a seller's; if they are, write "
-                f'excluded = ["{name}"] into market.toml, or to use them as the seller {key} kind = "category"',
-            )
         if not has_text and (kind is None or type_of(kind).written) and has_semicolons(column):
             kind, separator = "multi", ";"
         if (kind is None or type_of(kind).written) and (cells := unparsed_cells(column)):

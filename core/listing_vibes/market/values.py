@@ -150,11 +150,16 @@ def is_ambiguous(column: pd.Series) -> np.ndarray:
         return np.zeros(len(column), bool)
     if column.dtype == object:  # lists are not parsed
         column = column.map(lambda cell: cell if isinstance(cell, str) else None)
-    texts = column.astype("str").where(column.notna(), "").str.strip().str[:_LONGEST]
-    is_unclear = np.asarray(texts.str.fullmatch(_AMBIGUOUS).to_numpy(bool))
-    if is_unclear.any() and texts.str.contains(_DECIDED).any():
+    texts = column.astype("str")
+    is_unclear = np.asarray(
+        texts.str.fullmatch(_AMBIGUOUS).to_numpy(bool, na_value=False)
+    ) & column.notna().to_numpy(bool)
+    if (
+        is_unclear.any()
+        and texts.str.strip().str[:_LONGEST].str.contains(_DECIDED).to_numpy(bool, na_value=False).any()
+    ):
         return np.zeros(len(column), bool)
-    return is_unclear
+    return np.asarray(is_unclear)
 
 
 def with_point(cell: str) -> str:

@@ -101,14 +101,13 @@ def has_semicolons(column: pd.Series) -> bool:
     return _is_set(_subset(present.astype("str").str.strip()), ";")
 
 
-def is_identifier(name: str, column: pd.Series) -> bool:
-    """Return whether the numbers of a column are identifiers that repeat, such as those of sellers.
+def is_identifier(name: str, numbers: pd.Series) -> bool:
+    """Return whether numbers are identifiers that repeat, such as those of sellers.
 
     They are integers with at least a tenth as many values as rows, and either the name says so, or they are large and the same
     number is far more frequent than the next one, which an amount is not, unless it is rounded.
     """
-    values, bad = to_numbers(column.dropna())
-    values = values[~bad]
+    values = numbers.dropna().to_numpy(float)
     if len(values) < FEWEST_IDS or (values % 1 != 0).any():
         return False
     distinct, counts = np.unique(values, return_counts=True)
