@@ -209,7 +209,7 @@ def test_a_condition_holds_for_its_values_and_for_no_missing_one(name, values, r
     ("label", "low", "pieces"),
     [
         ("Built", 1990, ["built until 1999", "built from 2010"]),
-        ("Price", 0, ["low price", "high price"]),
+        ("Price", 0, ["cheap", "expensive"]),
         ("Living area", 0, ["small living area", "large living area"]),
     ],
 )
