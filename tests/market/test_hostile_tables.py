@@ -9,11 +9,13 @@ import pytest
 from PIL import Image
 
 from listing_vibes.errors import VibesError
+from listing_vibes.insight.market_view import MarketView
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.documents import read_toml
 from listing_vibes.market.download.address import is_public
 from listing_vibes.market.download.fetch import Robots
 from listing_vibes.market.durable import inside
+from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.moments import moment_in_log, to_moments
 from listing_vibes.market.photo_decoding import image_end
@@ -255,6 +257,10 @@ def test_links_out_of_a_market_are_not_followed(folder, tmp_path, monkeypatch):
     (path / "photos.csv").symlink_to(secret)
     with pytest.raises(VibesError, match=r"photos\.csv is a link that leaves"):
         Market.open(path)
+    (path / "photos.csv").unlink()
+    (path / "market.toml").symlink_to(secret)
+    with pytest.raises(VibesError, match=r"market\.toml is a link that leaves"):
+        Market.open(path)
     linked = tmp_path / "linked"
     linked.symlink_to(path)  # the folder itself may be a link
     assert inside(linked, linked / "a.png") == linked / "a.png"
@@ -307,3 +313,11 @@ def test_words_for_missing_numbers_leave_a_column_of_numbers(folder):
 def test_events_that_fit_no_listing_say_why(folder, events, says):
     market = Market.open(folder(listings="listing_id,rooms\nH1,2\nH2,3\n", events=events))
     assert says in messages(market, "listing_id")[0] and market.events.empty
+
+
+def test_photos_without_a_file_are_not_counted_on_a_card(folder):
+    path = folder(listings="listing_id\n1\n2\n", photos="listing_id,path\n1,a.png\n1,b.png\n2,c.png\n")
+    Image.new("RGB", (9, 9)).save(path / "b.png")
+    market = Market.open(path)
+    view = MarketView(market, lambda: EventLog.from_market(market))
+    assert (view.photos(0), view.photos(1)) == (["b.png"], [])

@@ -131,7 +131,7 @@ def test_a_file_that_cannot_be_read_does_not_count_as_missing(tmp_path, kind):
         path.mkdir()
     else:
         path.symlink_to("market.toml" if kind == "link to itself" else tmp_path / "gone.toml")
-    with pytest.raises(VibesError, match=r"Cannot read .*market\.toml"):
+    with pytest.raises(VibesError, match=r"(Cannot read .*market\.toml|market\.toml is a link)"):
         Market.open(tmp_path)
 
 

@@ -14,6 +14,7 @@ from listing_vibes.errors import VibesError, printable
 from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
+from listing_vibes.market.durable import inside
 from listing_vibes.market.fingerprint import file_stamps, fingerprint_of
 from listing_vibes.market.frames import IN_MEMORY, as_table, config_of, photo_paths, source_of
 from listing_vibes.market.io import TABLES, find_table, read_header, read_table
@@ -86,7 +87,7 @@ class Market:
         finish_writing(path)
         tables = path if tables is None else tables
         stamps = file_stamps(tables)
-        config = MarketConfig.load(tables / "market.toml")
+        config = MarketConfig.load(inside(tables, tables / "market.toml"))
         sources = {name: source for name in TABLES if (source := find_table(tables, name)) is not None}
         if "listings" not in sources:
             what = "is a run, not a market" if (path / "run.toml").is_file() else "is not a market"
