@@ -4,6 +4,7 @@ import ast
 import doctest
 import importlib
 import re
+import shutil
 import tomllib
 
 import pytest
@@ -13,11 +14,13 @@ import listing_vibes.cli  # noqa: F401  (registers the commands)
 from helpers.pages import NOW, PAGES, ROOT, blocks, commands, name_of
 from listing_vibes.cli.shared import app
 from listing_vibes.demo.shipped import bundled_run
+from listing_vibes.evaluation.run_evaluation import evaluate
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.market import Market
 from listing_vibes.market.profile import profile
 from listing_vibes.model.settings import Settings
 from listing_vibes.run.run import Run
+from listing_vibes.training.api import train
 
 FORMAT = ROOT / "assets" / "docs" / "reference" / "market.md"
 CARD = ROOT / "assets" / "docs" / "model-card.md"
@@ -86,6 +89,22 @@ def test_the_cards_figures_are_those_of_the_bundled_run():
     for part in ("cold listings", "warm listings", "cold users", "warm users"):
         found = metrics["slices"][part]["results"]["default ranking"]["recall@30"]["value"]
         assert f"{found:.3f}"[1:] in card, part
+
+
+@pytest.mark.slow
+def test_the_tutorials_figures_are_those_of_its_commands(tmp_path):
+    text = re.sub(
+        r"\s+", " ", (ROOT / "assets" / "docs" / "tutorials" / "your-market.md").read_text(encoding="utf-8")
+    )
+    shutil.copytree(ROOT / "assets" / "examples" / "bicycles", tmp_path / "bicycles")
+    found = evaluate(train(tmp_path / "bicycles", tmp_path / "run"), save=False)
+    named = re.search(r"It finds (\.\d+) .*? \(one seed\), (.*?)\. Each line", text)
+    told = {"default ranking": named[1]} | dict(item.rsplit(" ", 1) for item in named[2].split(", "))
+    assert {"attribute neighbors", "neighbors + recency", "content EASE", "popularity"} <= set(told)
+    for name, value in told.items():
+        assert found.results[name]["recall@30"]["value"] == pytest.approx(float(value), abs=0.02), name
+    assert "not significantly ahead of attribute neighbors" in text
+    assert "not significantly ahead of attribute neighbors" in found.verdict
 
 
 TREE = typer.main.get_command(app).commands
