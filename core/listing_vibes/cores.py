@@ -6,13 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _GROUPS = Path("/sys/fs/cgroup")
+_limits: list[int] = []
 
 
 def cores() -> int:
-    """Return the number of processors that this process may use, at least 1: by its affinity (`taskset`, a scheduler) and by the
-    CPU limit of its control group (`docker run --cpus`, a pod's limit), rounded up.
+    """Return the number of processors that this process may use, at least 1: by its affinity (`taskset`, a scheduler), by the
+    CPU limit of its control group (`docker run --cpus`, a pod's limit), rounded up, and by `limit_cores`.
     """
-    return int(min(_bound(), _quota()))
+    return int(min(_bound(), _quota(), *_limits))
+
+
+def limit_cores(number: int) -> None:
+    """Limit this process to a number of processors, since it is one of several workers of a machine."""
+    _limits.append(number)
 
 
 def limit_threads() -> None:

@@ -164,6 +164,39 @@ def test_the_snippets_of_the_docs_find_what_the_run_finds(
 
 
 @pytest.mark.slow  # starts a server of its own
+def test_the_index_of_a_collection_is_chosen_kept_and_changed(tmp_path):
+    client_of = pytest.importorskip("pymilvus").MilvusClient
+    pytest.importorskip("milvus_lite")
+    place, rng = str(tmp_path / "store.db"), np.random.default_rng(0)
+    vectors = rng.normal(size=(300, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    ids = [str(number) for number in range(300)]
+    fill = partial(replace_listings, place, "listings_model", ids, vectors, pd.DataFrame(index=range(300)))
+
+    def described() -> tuple[str, str]:
+        client = client_of(place)
+        index = client.describe_index("listings_model", client.list_indexes("listings_model")[0])
+        return index["index_type"], index["metric_type"]
+
+    seen = []
+    for index, metric in ((None, "IP"), ("IVF_FLAT", "COSINE"), (None, "IP"), ("FLAT", "IP")):
+        fill(index=index, metric=metric)
+        seen.append(described())
+        assert stored_ids(place, "listings_model") == set(ids)
+    assert seen == [("FLAT", "IP"), ("IVF_FLAT", "COSINE"), ("IVF_FLAT", "COSINE"), ("FLAT", "IP")]
+    found = search_collection(place, "listings_model", vectors[:5], 3)[0]
+    assert found.tolist() == [[ids[row] for row in np.argsort(-vectors @ vectors[q])[:3]] for q in range(5)]
+    client = client_of(place)
+    client.release_collection("listings_model")
+    client.drop_index("listings_model", "vector")  # as after a filling that was interrupted
+    client.close()
+    fill()
+    assert described() == ("FLAT", "IP")
+    with pytest.raises(VibesError, match="NO_SUCH"):
+        fill(index="NO_SUCH")
+
+
+@pytest.mark.slow  # starts a server of its own
 def test_a_collection_is_brought_up_to_date(trained, tmp_path):
     pytest.importorskip("milvus_lite")
     run, place = copied(trained, tmp_path), tmp_path / "store.db"

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from listing_vibes.cli import options
-from listing_vibes.cli.shared import MODEL, app, as_json, photo_vectors, progress_bar
+from listing_vibes.cli.shared import MODEL, app, as_json, photo_vectors, progress_bar, use_engine
 from listing_vibes.errors import VibesError, needs
 from listing_vibes.progress import silent
 
@@ -31,6 +31,8 @@ def train(
     everything: Annotated[bool, typer.Option("--everything", help=EVERYTHING)] = False,
     encoder: options.Encoder = "auto",
     weights: options.Weights = None,
+    engine: options.Engine = "local",
+    workers: options.Workers = None,
 ) -> None:
     """Train a model on one or several markets and write a run folder."""
     from listing_vibes.market.io import find_table
@@ -46,7 +48,7 @@ def train(
         from listing_vibes.training.api import train as train_run
 
     main_process = os.environ.get("RANK", "0") == "0"  # under `accelerate launch` only one process reports
-    with progress_bar() as progress:
+    with use_engine(engine, workers), progress_bar() as progress:
         runs = train_run(
             markets, run, config, protocol=protocol, resume=resume, start=init_from, refit=refit, everything=everything,
             encoder=encoder, weights=weights, progress=progress if main_process else silent, preset=preset, seed=seed,
@@ -76,6 +78,8 @@ def embed(
     photos: Photos = None,
     encoder: options.Encoder = "auto",
     weights: options.Weights = None,
+    engine: options.Engine = "local",
+    workers: options.Workers = None,
 ) -> None:
     """Embed a market's listings without training, with a model that exists or in the untrained spaces."""
     from listing_vibes.features.photos.trainable import trained_weights
@@ -100,8 +104,9 @@ def embed(
             photos = bool(stored or encoder != "auto" or weights) if photos is None else photos
             encoder = stored or encoder if encoder == "auto" else encoder
             weights = trained_weights(folder, encoder) if weights is None else weights
-    vectors = None if photos is False else photo_vectors(opened, encoder, weights)
-    with progress_bar() as progress:
+    with use_engine(engine, workers):
+        vectors = None if photos is False else photo_vectors(opened, encoder, weights)
+    with use_engine(engine, workers), progress_bar() as progress:
         report_broken_photos(opened.path, vectors, progress)
         embed_market(opened, run, vectors, model, progress, no_model)
     without = photos is False and len(opened.photos)

@@ -17,6 +17,9 @@ Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
 Strict = Annotated[bool, typer.Option("--strict", help="exit code 2 if there is any issue")]
 Encoder = Annotated[str, typer.Option(help="photo encoder: a timm name or vae; auto = the best available")]
 Weights = Annotated[Path | None, typer.Option(help="file with the photo encoder's weights")]
+ENGINE = "local (this process) or ray (a cluster, by RAY_ADDRESS)"
+Engine = Annotated[Literal["local", "ray"], typer.Option(help=ENGINE)]
+Workers = Annotated[int | None, typer.Option(min=1, help="parallel workers; default: one per core")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="0 = any free port")]
 Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="open a browser window")]
 At = Annotated[

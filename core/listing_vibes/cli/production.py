@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from listing_vibes.cli import options
-from listing_vibes.cli.shared import PRODUCTION, app, progress_bar, read_rules
+from listing_vibes.cli.shared import PRODUCTION, app, progress_bar, read_rules, use_engine
 from listing_vibes.errors import VibesError, needs, printable
 from listing_vibes.model.export.formats import FORMATS
 from listing_vibes.words import count
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 OUT = "folder for the files, here (an interrupted batch continues) or on object storage (s3://...)"
 KIND = "users = recommendations for every user; listings = neighbors of every listing"
-ENGINE = "local (threads) or ray (a cluster, by RAY_ADDRESS)"
-Workers = Annotated[int | None, typer.Option(min=1, help="parallel workers; default: one per core")]
 Space = Annotated[str | None, typer.Option(help="with --kind listings: model, photos or attributes")]
 
 
@@ -34,8 +32,8 @@ def batch(
     space: Space = None,
     blend: options.Blend = None,
     at: options.At = None,
-    engine: Annotated[Literal["local", "ray"], typer.Option(help=ENGINE)] = "local",
-    workers: Workers = None,
+    engine: options.Engine = "local",
+    workers: options.Workers = None,
 ) -> None:
     """Write the lists of all users, or the neighbors of all listings, as Parquet files."""
     from listing_vibes.cores import cores
@@ -70,13 +68,21 @@ FORMAT = f"{', '.join(FORMATS)}, or {VECTORS} (of listings and users, as Parquet
 Formats = Annotated[list[str] | None, typer.Option("--format", metavar="FORMAT", help=FORMAT)]
 MILVUS = "fill a Milvus collection with the active listings: a .db file or a server's URL"
 Milvus = Annotated[str | None, typer.Option(metavar="PLACE", help=MILVUS)]
+INDEX = (
+    "Milvus's index type, such as HNSW; default: AUTOINDEX, in a file FLAT, from 50,000 listings on IVF_FLAT"
+)
 EXPORTED = "folder for the files; default: RUN/export"
 Exported = Annotated[Path | None, typer.Argument(metavar="OUT", help=EXPORTED)]
 
 
 @app.command(rich_help_panel=PRODUCTION)
 def export(
-    run: options.RunPath, out: Exported = None, formats: Formats = None, milvus: Milvus = None
+    run: options.RunPath,
+    out: Exported = None,
+    formats: Formats = None,
+    milvus: Milvus = None,
+    milvus_index: Annotated[str | None, typer.Option(metavar="TYPE", help=INDEX)] = None,
+    milvus_metric: Annotated[Literal["IP", "COSINE", "L2"], typer.Option(help="metric of the index")] = "IP",
 ) -> None:
     """Write the model as ONNX and compare it with the original, or the vectors as Parquet or into Milvus."""
     from listing_vibes.run.run import Run
@@ -90,7 +96,7 @@ def export(
     if milvus is not None:
         from listing_vibes.serving.export.vectors import fill_collection
 
-        typer.echo(f"{milvus}: {fill_collection(opened, milvus):,} vectors")
+        typer.echo(f"{milvus}: {fill_collection(opened, milvus, milvus_index, milvus_metric):,} vectors")
 
 
 def _export_vectors(run: "Run", folder: Path, name: str) -> None:
@@ -138,6 +144,8 @@ def refresh(
     every: Every = None,
     download: Download = False,
     strict: options.Strict = False,
+    engine: options.Engine = "local",
+    workers: options.Workers = None,
     json_: Annotated[bool, typer.Option("--json", help="one JSON document per poll on stdout")] = False,
 ) -> None:
     """Take in new events and listings without retraining, and publish the run's next version."""
@@ -158,7 +166,7 @@ def refresh(
     stop = threading.Event()
     before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
-        with progress_bar() as progress:
+        with use_engine(engine, workers), progress_bar() as progress:
             for result in keep_fresh(run, sources, interval, stop, Limits() if download else None, progress):
                 if isinstance(result, VibesError):
                     document, line = {"error": str(result)}, f"problem: {result}"

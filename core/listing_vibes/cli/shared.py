@@ -1,6 +1,7 @@
 """What the commands share: the Typer app, progress, rules from a file, tables and JSON on stdout."""
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,6 +69,17 @@ def progress_bar() -> "ProgressBar":
     from listing_vibes.progress.bar import ProgressBar
 
     return ProgressBar()
+
+
+def use_engine(engine: str, workers: int | None) -> AbstractContextManager[object]:
+    """Return a context that embeds photos and texts with the engine of the options --engine and --workers."""
+    if engine == "ray":
+        from listing_vibes.cluster import on_ray
+
+        return on_ray(workers)
+    if workers is not None:
+        raise VibesError("Option --workers is for --engine ray; leave it out.")
+    return nullcontext()
 
 
 def photo_vectors(market: "Market", encoder: str, weights: Path | None) -> "PhotoVectors | None":

@@ -2,11 +2,12 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,8 @@ from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from listing_vibes.cores import cores
+from listing_vibes.cluster import Batch, current_cluster
+from listing_vibes.cores import cores, limit_cores
 from listing_vibes.errors import VibesError, printable
 from listing_vibes.features.vector_cache import Entry, VectorCache
 from listing_vibes.market import photo_files
@@ -30,6 +32,8 @@ NOT_EMBEDDED = "it is not embedded yet (`vibes embed` does it)"
 SHIPPED = "photo_vectors.safetensors"
 #: Photos per call of the encoder, while threads decode the next ones.
 BATCH = 32
+#: Photos that a worker of a cluster embeds at a time; each such part is written at once.
+PART = 256
 
 
 class Encoder(ABC):
@@ -40,6 +44,8 @@ class Encoder(ABC):
     width: int
     #: (height, width) of a prepared photo.
     size: tuple[int, int] = (224, 224)
+    #: The name and the file of weights by which another process opens it, see `encoders.open_encoder`; None: only this one has it.
+    recipe: tuple[str, str | None] | None = None
 
     def check_name(self, name: str, short: str = "") -> None:
         """Check that a full or `short` name is that of this encoder.
@@ -98,16 +104,41 @@ class PhotoPass:
         """
         distinct = list(dict.fromkeys(paths))
         unknown = [path for path in distinct if not self._recall(path)]
-        batches = [unknown[first : first + BATCH] for first in range(0, len(unknown), BATCH)]
         done = len(distinct) - len(unknown)
-        with ThreadPoolExecutor(max(1, min(8, cores(), len(unknown))), "photo") as pool:
+        for entries, vectors in self._embedded(unknown):
+            for path, entry in entries.items():
+                self._settle(path, entry)
+            if self.encoder is not None:
+                self.store.write(vectors, {path: entry for path, entry in entries.items() if entry.stamp})
+            done += len(entries)
+            report(Counted("photos", done, len(distinct)))
+
+    def embed(self, paths: Sequence[str]) -> Iterator[tuple[dict[str, Entry], dict[bytes, np.ndarray]]]:
+        """Yield the entries of paths, and the new vectors by their content, a batch at a time; threads decode the next batch."""
+        batches = [paths[first : first + BATCH] for first in range(0, len(paths), BATCH)]
+        with ThreadPoolExecutor(max(1, min(8, cores(), len(paths))), "photo") as pool:
             ahead = [pool.submit(self._read, path) for path in batches[0]] if batches else []
             for following in (*batches[1:], []):
                 photos = [future.result() for future in ahead]
                 ahead = [pool.submit(self._read, path) for path in following]
-                self._encode(photos)
-                done += len(photos)
-                report(Counted("photos", done, len(distinct)))
+                yield self._encode(photos)
+
+    def _embedded(self, paths: Sequence[str]) -> Iterator[tuple[dict[str, Entry], dict[bytes, np.ndarray]]]:
+        """Yield what `embed` yields, by the workers of a cluster where the context has one."""
+        cluster = current_cluster()
+        if cluster is None or self.encoder is None or self.encoder.recipe is None:
+            yield from self.embed(paths)
+            return
+        items = [{"paths": list(paths[first : first + PART])} for first in range(0, len(paths), PART)]
+        folders = (str(self.market.resolve()), str(self.store.folder.parent.resolve()))
+        encoder = (self.encoder.name, *self.encoder.recipe)
+        for result in cluster.map(PhotoWorker, (*folders, *encoder, cluster.threads), items):
+            columns = (result[name].tolist() for name in ("path", "stamp", "key", "problem"))
+            rows = list(zip(*columns, result["vector"], strict=True))
+            yield (
+                {path: Entry(stamp, key or None, problem or None) for path, stamp, key, problem, _ in rows},
+                {key: vector for _, _, key, _, vector in rows if key and vector.any()},
+            )
 
     def gather(self, paths: Sequence[str], into: np.ndarray | None = None) -> PhotoVectors:
         """Return the vectors of `paths` (P,), written into an array (P, width) of zeros where one is given."""
@@ -153,8 +184,10 @@ class PhotoPass:
             return path, Entry(stamp, None, str(problem)), None
         return path, Entry(stamp, key, None), pixels
 
-    def _encode(self, batch: list[tuple[str, Entry, np.ndarray | None]]) -> None:
-        """Encode the new photos of a batch, equal ones once, and store what became of each."""
+    def _encode(
+        self, batch: list[tuple[str, Entry, np.ndarray | None]]
+    ) -> tuple[dict[str, Entry], dict[bytes, np.ndarray]]:
+        """Return the entries of a batch, and the vectors of its new photos, of which equal ones are encoded once."""
         new: dict[bytes, np.ndarray] = {}
         for _, (_, key, _), pixels in batch:
             if pixels is not None and key is not None and key not in self.store:
@@ -170,11 +203,45 @@ class PhotoPass:
         for path, entry, _ in batch:
             if entry.key is not None and entry.key not in self.store and entry.key not in vectors:
                 entry = Entry(entry.stamp, None, problem)
-            self._settle(path, entry)
-            if entry.stamp:
-                entries[path] = entry
-        if self.encoder is not None:
-            self.store.write(vectors, entries)
+            entries[path] = entry
+        return entries, vectors
+
+
+class PhotoWorker:
+    """Actor of a cluster that embeds photos of a market with one core, or one share of a GPU.
+
+    Args:
+        market, cache: folders of the market and of its vectors, which all machines have.
+        encoder: name of the encoder; name, weights: by which it is opened.
+        threads: number of threads.
+    """
+
+    def __init__(
+        self, market: str, cache: str, encoder: str, name: str, weights: str | None, threads: int
+    ) -> None:
+        import torch
+
+        from listing_vibes.features.photos.encoders import open_encoder
+
+        limit_cores(threads)
+        torch.set_num_threads(threads)
+        opened = open_encoder(name, None if weights is None else Path(weights))
+        opened.check_name(encoder)
+        self._job = PhotoPass(Path(market), VectorCache(Path(cache), encoder, opened.width), opened)
+
+    def __call__(self, batch: Batch) -> dict[str, Any]:
+        """Return path, stamp, key, problem and vector of each of the photos `batch["paths"]`; a vector is zero if it is not new."""
+        entries, vectors = dict[str, Entry](), dict[bytes, np.ndarray]()
+        for some, new in self._job.embed(list(batch["paths"][0])):
+            entries, vectors = entries | some, vectors | new
+        zero = np.zeros(self._job.store.width or 0, np.float32)
+        return {
+            "path": list(entries),
+            "stamp": [entry.stamp for entry in entries.values()],
+            "key": [entry.key or b"" for entry in entries.values()],
+            "problem": [entry.problem or "" for entry in entries.values()],
+            "vector": np.stack([vectors.get(entry.key or b"", zero) for entry in entries.values()]),
+        }
 
 
 def embed_photos(

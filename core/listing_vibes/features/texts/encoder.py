@@ -1,7 +1,7 @@
 """Frozen sentence embeddings of texts: a local transformers encoder with mean pooling; nothing is downloaded."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, cached_property
 from hashlib import file_digest, sha256
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from listing_vibes.cluster import Batch, current_cluster
 from listing_vibes.errors import VibesError
 from listing_vibes.features.vector_cache import VectorCache
 from listing_vibes.market.fingerprint import file_sha256
@@ -173,13 +174,47 @@ def embed_texts(
     distinct = {key: cell for key, cell in zip(keys, cells, strict=True) if key is not None}
     # Longest first: batches have little padding, memory peaks immediately, and the estimated time is never too short.
     todo = sorted((key for key in distinct if key not in store), key=lambda key: (-len(distinct[key]), key))
-    for first in range(0, len(todo), WRITTEN):
-        report(Counted("texts", len(distinct) - len(todo) + first, len(distinct)))
-        batch = todo[first : first + WRITTEN]
-        vectors = encoder.encode([distinct[key] for key in batch])
-        store.write(dict(zip(batch, vectors, strict=True)))
+    done = len(distinct) - len(todo)
+    report(Counted("texts", done, len(distinct)))
+    for vectors in _encoded(encoder, todo, distinct):
+        store.write(vectors)
+        done += len(vectors)
+        report(Counted("texts", done, len(distinct)))
     report(Counted("texts", len(distinct), len(distinct)))
     return store.gather(keys)[0]
+
+
+def _encoded(
+    encoder: "TextEncoder | SentenceEncoder", keys: Sequence[bytes], texts: Mapping[bytes, str]
+) -> Iterator[dict[bytes, np.ndarray]]:
+    """Yield the vectors of texts by their keys, a part at a time, by the workers of a cluster where the context has one."""
+    parts = [keys[first : first + WRITTEN] for first in range(0, len(keys), WRITTEN)]
+    cluster = current_cluster()
+    if cluster is None or not isinstance(encoder, TextEncoder):
+        for part in parts:
+            yield dict(zip(part, encoder.encode([texts[key] for key in part]), strict=True))
+        return
+    items = [{"texts": [_utf8(texts[key]).decode() for key in part]} for part in parts]
+    for result in cluster.map(TextWorker, (encoder.name, str(encoder.folder)), items):
+        of_text = dict(zip(result["text"].tolist(), result["vector"], strict=True))
+        yield {text_key(text): vector for text, vector in of_text.items()}
+
+
+class TextWorker:
+    """Actor of a cluster that embeds texts with one core, or one share of a GPU."""
+
+    def __init__(self, name: str, folder: str) -> None:
+        import torch
+
+        torch.set_num_threads(1)
+        self._encoder = TextEncoder(Path(folder), name.rpartition("-")[0])
+        if self._encoder.name != name:
+            raise VibesError(f"The text encoder at {folder} is {self._encoder.name}, not {name}.")
+
+    def __call__(self, batch: Batch) -> dict[str, Any]:
+        """Return the texts `batch["texts"]` and their vectors."""
+        texts = list(batch["texts"][0])
+        return {"text": texts, "vector": self._encoder.encode(texts)}
 
 
 def text_key(text: str) -> bytes:

@@ -17,7 +17,7 @@ from listing_vibes.market.durable import atomic_path, sweep_left
 from listing_vibes.progress import Counted, Report, silent
 from listing_vibes.run.engine import weights_digest
 from listing_vibes.run.run import Run
-from listing_vibes.search.milvus_store import replace_listings
+from listing_vibes.search.milvus_store import METRICS, replace_listings
 
 LISTINGS, USERS = "listings.parquet", "users.parquet"
 #: Batch sizes: rows that are written and histories that are encoded.
@@ -43,8 +43,11 @@ def export_vectors(run: Run, out: Path, report: Report = silent) -> dict[str, in
     return rows
 
 
-def fill_collection(run: Run, place: str) -> int:
+def fill_collection(run: Run, place: str, index: str | None = None, metric: str = METRICS[0]) -> int:
     """Make the Milvus collection `listings_SPACE` hold the active listings of `run`, with vectors of its first space; return how many.
+
+    Args:
+        index, metric: see `listing_vibes.search.milvus_store.replace_listings`.
 
     Raises:
         VibesError: the collection cannot be opened or written.
@@ -58,7 +61,9 @@ def fill_collection(run: Run, place: str) -> int:
         for attribute in run.market.attributes
         if type_of(attribute.kind).short and attribute.name != C.LISTING
     ]
-    replace_listings(place, f"listings_{space}", ids, vectors[is_in], run.market.listings[names][is_in])
+    replace_listings(
+        place, f"listings_{space}", ids, vectors[is_in], run.market.listings[names][is_in], index, metric
+    )
     return len(ids)
 
 

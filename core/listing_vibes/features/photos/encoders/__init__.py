@@ -63,6 +63,17 @@ def encoder_of(market: Market, name: str, weights: Path | None = None, report: R
             market.path, market.photos, name, weights, report=report
         )
         return vae
+    encoder = open_encoder(name, weights)
+    encoder.recipe = (name, None if weights is None else str(weights))
+    return encoder
+
+
+def open_encoder(name: str, weights: Path | None = None) -> Encoder:
+    """Return a photo encoder that needs no market, by its short or full name.
+
+    Raises:
+        VibesError: the encoder is not available, or is another version of a package's.
+    """
     key = name.partition(VERSION)[0]
     if key in PHOTO_ENCODERS:
         custom = PHOTO_ENCODERS[key].open(weights)
