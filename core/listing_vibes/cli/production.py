@@ -39,7 +39,7 @@ def batch(
     from listing_vibes.cores import cores
     from listing_vibes.market.durable import only_writer
     from listing_vibes.market.storage import is_address, shown
-    from listing_vibes.serving.batch.job import delivered, prepare, score_here
+    from listing_vibes.serving.batch.job import delivered, prepare, score_here, score_on_ray
 
     chosen, place, started = read_rules(rules, k), shown(out) if is_address(out) else out, time.monotonic()
     others = {"--space": space} if kind == "users" else {"--blend": blend, "rule drop_seen": chosen.drop_seen}
@@ -56,8 +56,6 @@ def batch(
         if engine == "local":
             lists = score_here(scorer, workers, progress)
         else:
-            from listing_vibes.serving.batch.ray_engine import score_on_ray
-
             lists = score_on_ray(scorer, workers or cores(), progress)
     seconds, files = time.monotonic() - started, count(scorer.chunks, "file")
     typer.echo(f"Wrote lists for {lists:,} {kind} in {seconds:.1f} s; {place} holds {files}.", err=True)

@@ -15,8 +15,7 @@ from listing_vibes.market.values import id_text
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import STATES, folder_of, remove, stamp_of
 from listing_vibes.serving.places import Inventory, is_database_url, shown_place
-from listing_vibes.serving.refresh.publication import next_version
-from listing_vibes.serving.refresh.state import RefreshState
+from listing_vibes.serving.refresh.publication import RefreshState, next_version
 from listing_vibes.serving.user_rows import (
     UsersToForget,
     database_users,

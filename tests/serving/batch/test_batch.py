@@ -21,8 +21,15 @@ from listing_vibes.run.fits import save_fits
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
-from listing_vibes.serving.batch.job import MANIFEST, Job, part_path, prepare, score_here
-from listing_vibes.serving.batch.ray_engine import RayScorer, score_on_ray
+from listing_vibes.serving.batch.job import (
+    MANIFEST,
+    Job,
+    RayScorer,
+    part_path,
+    prepare,
+    score_here,
+    score_on_ray,
+)
 
 FOR_USERS = {"live_only": True, "drop_seen": True}
 

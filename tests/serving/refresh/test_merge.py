@@ -24,9 +24,9 @@ from listing_vibes.run.spaces import embed_market
 from listing_vibes.serving.refresh.market_tables import pinned_config, raw_table
 from listing_vibes.serving.refresh.merge import Changes, merge_events, merge_listings
 from listing_vibes.serving.refresh.photos import append_photos
+from listing_vibes.serving.refresh.publication import STATE
 from listing_vibes.serving.refresh.refresher import Refresher
 from listing_vibes.serving.refresh.sources import FileSource, Frame
-from listing_vibes.serving.refresh.state import STATE
 
 
 @pytest.fixture

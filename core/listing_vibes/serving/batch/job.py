@@ -11,12 +11,13 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from listing_vibes.cluster import Batch, on_ray
 from listing_vibes.cores import cores
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
@@ -186,6 +187,36 @@ def score_here(scorer: JobScorer, workers: int | None = None, report: Report = s
     finally:
         pool.shutdown(cancel_futures=True)
     return lists
+
+
+class RayScorer:
+    """Ray actor that opens the job once and scores the chunks assigned to it."""
+
+    def __init__(self, folder: str) -> None:
+        self._scorer = JobScorer.reopen(Path(folder))
+
+    def __call__(self, batch: Batch) -> dict[str, Any]:
+        """Score the chunks `batch["chunk"]` (n,) and write each to its file; return the number of lists per chunk."""
+        lists = [self._scorer.write_chunk(int(number)) for number in batch["chunk"]]
+        return {"chunk": batch["chunk"], "lists": lists}
+
+
+def score_on_ray(scorer: JobScorer, workers: int, report: Report = silent) -> int:
+    """Score the remaining chunks of a job with `workers` actors; return the number of lists.
+
+    A worker that dies is restarted and its chunk is scored again. A slow worker delays its current chunk only, since
+    chunks are assigned one at a time.
+
+    Raises:
+        VibesError: Ray is not installed or does not start, or a chunk cannot be scored.
+    """
+    items, created = [{"chunk": number} for number in scorer.todo()], 0
+    with on_ray(workers) as cluster:
+        results = cluster.map(RayScorer, (str(scorer.folder.resolve()),), items)
+        for done, result in enumerate(results, start=scorer.chunks - len(items) + 1):
+            created += int(result["lists"].sum())
+            report(Counted("chunks", done, scorer.chunks))
+    return created
 
 
 def prepare(

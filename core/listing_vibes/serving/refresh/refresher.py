@@ -34,9 +34,8 @@ from listing_vibes.serving.refresh.market_tables import (
 )
 from listing_vibes.serving.refresh.merge import Changes, merge_events, merge_listings
 from listing_vibes.serving.refresh.photos import merge_photos
-from listing_vibes.serving.refresh.publication import next_version
+from listing_vibes.serving.refresh.publication import RefreshState, next_version
 from listing_vibes.serving.refresh.sources import Poll, Source
-from listing_vibes.serving.refresh.state import RefreshState
 from listing_vibes.words import count
 
 #: Tables in the order of reading: a listing is written before its first event, so events are read first.
