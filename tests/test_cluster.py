@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from PIL import Image
 from tests.serving.batch.test_batch import workers_of
 
 from browser.painted import paint_market
@@ -84,7 +85,10 @@ def test_without_ray_its_extra_is_named(monkeypatch):
 @pytest.mark.slow
 def test_deaths_of_an_actor_and_of_the_command_lose_nothing(tmp_path):
     pytest.importorskip("ray", reason="the extra `ray` is not installed")
-    path = paint_market(tmp_path / "market", listings=500, photos=2, users=2, events=2)
+    path = paint_market(tmp_path / "market", listings=400, photos=2, users=2, events=2)
+    rng = np.random.default_rng(0)
+    for file in Market.open(path).photos["path"]:  # each with a content of its own
+        Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(path / file)
     copy = Path(shutil.copytree(path, tmp_path / "copy"))
     vibes("embed", copy, tmp_path / "local")
     command = [
