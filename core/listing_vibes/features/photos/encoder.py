@@ -213,6 +213,10 @@ class PhotoEncoder(Encoder):
             return self._embed(batch).float().cpu().numpy()
         return torch.cat(list(self._pool.map(self._embed, batch.split(CPU_CHUNK)))).float().numpy()
 
+    def begin_after(self, photos: int) -> None:
+        """Let the vectors be those of one process that has encoded so many photos, since the engine starts after `MANY`."""
+        self._encoded = photos
+
     @cached_property
     def _engine(self) -> PhotoEngine | None:
         return compile_engine(self.model, self._normalize, self.size, torch.get_num_threads())

@@ -63,6 +63,9 @@ class Encoder(ABC):
         """Return (height, width, 3) uint8, by default the whole photo resized; called from several threads."""
         return resize_photo(image, self.size)
 
+    def begin_after(self, photos: int) -> None:
+        """Take note of the number of photos that other workers encode before those of this one, if that matters."""
+
     @abstractmethod
     def encode(self, images: np.ndarray) -> np.ndarray:
         """Return (N, width) float32 for (N, height, width, 3) uint8."""
@@ -129,7 +132,8 @@ class PhotoPass:
         if cluster is None or self.encoder is None or self.encoder.recipe is None:
             yield from self.embed(paths)
             return
-        items = [{"paths": list(paths[first : first + PART])} for first in range(0, len(paths), PART)]
+        starts = range(0, len(paths), PART)
+        items = [{"paths": list(paths[first : first + PART]), "first": first} for first in starts]
         folders = (str(self.market.resolve()), str(self.store.folder.parent.resolve()))
         encoder = (self.encoder.name, *self.encoder.recipe)
         for result in cluster.map(PhotoWorker, (*folders, *encoder, cluster.threads), items):
@@ -227,10 +231,12 @@ class PhotoWorker:
         torch.set_num_threads(threads)
         opened = open_encoder(name, None if weights is None else Path(weights))
         opened.check_name(encoder)
+        self._encoder = opened
         self._job = PhotoPass(Path(market), VectorCache(Path(cache), encoder, opened.width), opened)
 
     def __call__(self, batch: Batch) -> dict[str, Any]:
         """Return path, stamp, key, problem and vector of each of the photos `batch["paths"]`; a vector is zero if it is not new."""
+        self._encoder.begin_after(int(batch["first"][0]))
         entries, vectors = dict[str, Entry](), dict[bytes, np.ndarray]()
         for some, new in self._job.embed(list(batch["paths"][0])):
             entries, vectors = entries | some, vectors | new
