@@ -196,7 +196,6 @@ class PhotoEncoder(Encoder):
         # kernels that wait for each other at every layer.
         threads = torch.get_num_threads()
         self._pool = ThreadPoolExecutor(threads, initializer=lambda: torch.set_num_threads(1))
-        self._encoded = 0
         self.width = int(self._embed(torch.zeros(1, *size, 3, dtype=torch.uint8)).shape[1])
 
     def encode(self, images: Sequence[Image.Image] | np.ndarray) -> np.ndarray:
@@ -205,17 +204,13 @@ class PhotoEncoder(Encoder):
             return np.zeros((0, self.width), np.float32)
         if not isinstance(images, np.ndarray):
             images = np.stack([self.prepare(image) for image in images])
-        self._encoded += len(images)
-        if self.device.type == "cpu" and self._encoded > MANY and self._engine is not None:
+        self.encoded += len(images)
+        if self.device.type == "cpu" and self.encoded > MANY and self._engine is not None:
             return self._engine(np.ascontiguousarray(images))
         batch = torch.from_numpy(np.require(images, requirements=["C", "W"]))
         if self.device.type != "cpu":
             return self._embed(batch).float().cpu().numpy()
         return torch.cat(list(self._pool.map(self._embed, batch.split(CPU_CHUNK)))).float().numpy()
-
-    def begin_after(self, photos: int) -> None:
-        """Let the vectors be those of one process that has encoded so many photos, since the engine starts after `MANY`."""
-        self._encoded = photos
 
     @cached_property
     def _engine(self) -> PhotoEngine | None:

@@ -46,6 +46,8 @@ class Encoder(ABC):
     size: tuple[int, int] = (224, 224)
     #: The name and the file of weights by which another process opens it, see `encoders.open_encoder`; None: only this one has it.
     recipe: tuple[str, str | None] | None = None
+    #: Photos of a job that were encoded so far, by this and other workers.
+    encoded: int = 0
 
     def check_name(self, name: str, short: str = "") -> None:
         """Check that a full or `short` name is that of this encoder.
@@ -62,9 +64,6 @@ class Encoder(ABC):
     def prepare(self, image: Image.Image) -> np.ndarray:
         """Return (height, width, 3) uint8, by default the whole photo resized; called from several threads."""
         return resize_photo(image, self.size)
-
-    def begin_after(self, photos: int) -> None:
-        """Take note of the number of photos that other workers encode before those of this one, if that matters."""
 
     @abstractmethod
     def encode(self, images: np.ndarray) -> np.ndarray:
@@ -236,7 +235,7 @@ class PhotoWorker:
 
     def __call__(self, batch: Batch) -> dict[str, Any]:
         """Return path, stamp, key, problem and vector of each of the photos `batch["paths"]`; a vector is zero if it is not new."""
-        self._encoder.begin_after(int(batch["first"][0]))
+        self._encoder.encoded = int(batch["first"][0])
         entries, vectors = dict[str, Entry](), dict[bytes, np.ndarray]()
         for some, new in self._job.embed(list(batch["paths"][0])):
             entries, vectors = entries | some, vectors | new
