@@ -45,6 +45,7 @@ FACES = [
     "listing_vibes.serving.monitor.monitor:monitor",
     "listing_vibes.evaluation.result:Evaluation.frame",
     "listing_vibes.run.run:Run.open",
+    "listing_vibes.run.run:Run.encode",
     "listing_vibes.run.run:Run.similar",
     "listing_vibes.run.run:Run.recommend",
     "listing_vibes.variants.conversion:from_transformers",

@@ -21,12 +21,16 @@ def saved_request(run: Run) -> EvaluationRequest | None:
 
 
 def save_metrics(run: Run, evaluation: Evaluation) -> bool:
-    """Save an evaluation with its run: `metrics.json`, `queries.parquet` and, if blends were fitted, `serving.json`.
+    """Save an evaluation with its run: `metrics.json`, `queries.parquet` and, if blends were fitted, `serving.json`; in memory the first
+    and the last.
 
     Returns:
         Whether it was saved: an evaluation with fewer baselines or users than the saved one of the same model is not. A run in
         memory keeps the newest one.
     """
+    if run.stored_run is None:
+        run.keep_evaluation(evaluation.to_dict(), evaluation.fits or run.fits)
+        return True
     request = evaluation.request
     if run.stored_run is None:
         run.keep_evaluation(evaluation.to_dict(), evaluation.fits)

@@ -35,6 +35,7 @@ from listing_vibes.features.several_markets import (
 from listing_vibes.features.texts.vectors import TextVectors, distinct_texts
 from listing_vibes.features.tokens.tabular import Tokenizer, Tokens, tokenizer_of
 from listing_vibes.features.tokens.vocabulary import Vocabulary, extend_vocabulary
+from listing_vibes.features.vector_cache import MEMORY
 from listing_vibes.market.attribute_types import Attribute, type_of
 from listing_vibes.market.caches import writable_cache
 from listing_vibes.market.documents import write_json
@@ -357,5 +358,5 @@ def _part(number: int) -> str:
 
 
 def text_cache(market: Market) -> Path:
-    """Return the cache folder of a market's text vectors."""
-    return writable_cache(market.path) / "text"
+    """Return the cache folder of a market's text vectors; of one in memory, that of this process."""
+    return writable_cache(market.path) / "text" if market.is_stored else MEMORY

@@ -14,6 +14,9 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.durable import write_error
 
 FILE = "vectors.sqlite"
+#: The root of caches that are kept by this process and never written.
+MEMORY = Path("cache in memory")
+_KEPT: dict[str, dict[bytes, np.ndarray]] = {}  # vectors by encoder and key, of caches in memory
 READ_ROWS = 500  # keys in a query
 BUSY_SECONDS = 60.0
 
@@ -43,7 +46,7 @@ class VectorCache:
     or why they have no vector.
 
     Args:
-        root: parent of a folder named like the encoder, which holds the file; created on the first write.
+        root: parent of a folder named like the encoder, which holds the file; created on the first write. `MEMORY` for none.
         width: width of a vector; None takes the stored one.
 
     Raises:
@@ -55,6 +58,10 @@ class VectorCache:
         self.encoder, self.width, self.dtype = encoder, width, np.dtype(dtype)
         self._names: dict[str, Entry] = {}
         self._keys: set[bytes] = set()
+        self._kept = _KEPT.setdefault(encoder, {}) if root == MEMORY else None
+        if self._kept is not None:
+            self._keys = set(self._kept)
+            return
         if (self.folder / FILE).is_file():
             self._load()
 
@@ -81,6 +88,11 @@ class VectorCache:
         """
         names = names or {}
         if not vectors and not names:
+            return
+        if self._kept is not None:
+            self._kept.update({key: np.asarray(vector, self.dtype) for key, vector in vectors.items()})
+            self._keys.update(vectors)
+            self._names.update(names)
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -120,6 +132,10 @@ class VectorCache:
             rows.setdefault(keys[row] or b"", []).append(row)
         requested = list(rows)
         if not requested:
+            return vectors, available
+        if self._kept is not None:
+            for key, where in rows.items():
+                vectors[where] = self._kept[key]
             return vectors, available
         with self._connection() as database:
             for first in range(0, len(requested), READ_ROWS):

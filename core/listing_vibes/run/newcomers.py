@@ -100,6 +100,17 @@ class Newcomers:
                     newcomer.scores["attributes"] = np.where(has_vector, vectors[:-1] @ vectors[-1], -np.inf)
         return newcomer
 
+    def encode_tables(self, drafts: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+        """Return the vectors (V, d) float32 of V drafts without photos, in the model's and the attributes space."""
+        vectors = {}
+        if self.run.has_model:
+            vectors["model"] = self.encode_models(drafts)
+        if "attributes" in self.run.spaces:
+            with TemporaryDirectory(prefix="vibes-") as folder:
+                market = new_listings(self.run.market, drafts, (), Path(folder))
+                vectors["attributes"] = encode_attributes(self.run, market)[-len(drafts) :]
+        return vectors
+
     def encode_models(
         self,
         drafts: Sequence[Mapping[str, Any]],

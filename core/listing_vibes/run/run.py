@@ -114,6 +114,25 @@ class Run:
         save_run(self, Path(folder))
         return Run.open(folder)
 
+    def encode(self, listings: pd.DataFrame | Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+        """Return the vectors (n, d) of listings that the market lacks, in the model's and the attributes space.
+
+        >>> run.encode([{"rooms": 2, "price": 1200}])["model"].shape
+        (1, 32)
+
+        Args:
+            listings: a row per listing with values by attribute; missing ones are unknown. With photos see
+                `listing_vibes.run.newcomers`.
+
+        Raises:
+            VibesError: an attribute is unknown, or a value cannot be parsed.
+        """
+        from listing_vibes.run.newcomers import Newcomers  # It imports torch for a model.
+
+        rows = listings.to_dict("records") if isinstance(listings, pd.DataFrame) else listings
+        drafts = [{str(name): value for name, value in row.items() if not _is_missing(value)} for row in rows]
+        return Newcomers(self).encode_tables(drafts)
+
     @property
     def stored(self) -> StoredRun:
         """Return the folder that the run was opened from.
@@ -410,7 +429,7 @@ class Run:
         # The file is read each time, since a run may be evaluated while it is open.
         return self._evaluation[1] if self.stored_run is None else load_fits(self.path)
 
-    def keep_evaluation(self, metrics: dict[str, Any], fits: Sequence[BlendWeights]) -> None:
+    def keep_evaluation(self, metrics: dict[str, Any] | None, fits: Sequence[BlendWeights]) -> None:
         """Keep the results of an evaluation with a run in memory."""
         self._evaluation = metrics, list(fits)
 
@@ -562,3 +581,8 @@ class Run:
 def no_such_listing(listing_id: str, where: str) -> NotThere:
     """Return the error for an unknown listing."""
     return NotThere(f"There is no listing '{listing_id}' in {where}; give one of its listing ids.")
+
+
+def _is_missing(value: Any) -> bool:
+    """Return whether a cell is empty; a list of a set is not."""
+    return value is None or (not isinstance(value, list | tuple | np.ndarray) and bool(pd.isna(value)))

@@ -33,17 +33,23 @@ def save_run(run: Run, folder: Path) -> None:
     if folder.is_dir() and any(folder.iterdir()) and not is_run:
         raise VibesError(f"{folder} is not empty and holds no run; give a new folder, or that of a run.")
     with only_writer(folder, "Run.save"):
-        manifest = _manifest_in(run, folder)
         if not is_run:
-            forget(folder)
-            _write_files(run, folder, manifest)
-            seal(folder, manifest)
+            write_run(run, folder)
             return
+        manifest = _manifest_in(run, folder)
         sweep(folder)
         with building(folder) as built:
             _write_files(run, built, manifest)
             publish(folder, built, manifest, embedded=True, other_model=True)
         sweep(folder)
+
+
+def write_run(run: Run, folder: Path) -> None:
+    """Write a run into a folder without one, `run.toml` last; needs the folder's `only_writer`."""
+    manifest = _manifest_in(run, folder)
+    forget(folder)
+    _write_files(run, folder, manifest)
+    seal(folder, manifest)
 
 
 def _manifest_in(run: Run, folder: Path) -> Manifest:

@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from listing_vibes.features.featurizer import text_cache
 from listing_vibes.features.reduce import Reducer, unit_rows
 from listing_vibes.features.texts.encoder import embed_texts
 from listing_vibes.features.texts.sources.tfidf import Tfidf
 from listing_vibes.market.attribute_types import type_of
-from listing_vibes.market.caches import writable_cache
 from listing_vibes.market.market import Market
 from listing_vibes.progress import Report, silent
 from listing_vibes.words import is_latin
@@ -46,7 +46,7 @@ def _of_column(
     """Return the vectors (L, WIDTH) of a column's texts, and (L,) bool: which listings have a text."""
     column = market.listings[name]
     if is_latin(column.dropna()):
-        vectors = embed_texts(column, writable_cache(market.path) / "text", report)
+        vectors = embed_texts(column, text_cache(market), report)
         return vectors, np.any(vectors, axis=1)
     texts = [cell.strip() if isinstance(cell, str) else "" for cell in column]
     ok = np.array([bool(text) for text in texts], bool)

@@ -19,6 +19,7 @@ from listing_vibes.run.versions import reading
 from listing_vibes.training.distributed import launched
 from listing_vibes.training.multi_market import folder_names
 from listing_vibes.training.train import train as train_markets
+from listing_vibes.training.train import train_in_memory
 from listing_vibes.training.warm_start import WarmStart
 
 AUTO = "auto"
@@ -28,7 +29,9 @@ SettingsLike = Settings | Mapping[str, Any] | Path | str | None
 
 
 @overload
-def train(market: MarketLike, run: Path | str, config: SettingsLike = None, **more: Any) -> Run: ...
+def train(
+    market: MarketLike, run: Path | str | None = None, config: SettingsLike = None, **more: Any
+) -> Run: ...
 
 
 @overload
@@ -39,7 +42,7 @@ def train(
 
 def train(
     market: MarketLike | Sequence[MarketLike],
-    run: Path | str,
+    run: Path | str | None = None,
     config: SettingsLike = None,
     *,
     protocol: str | None = None,
@@ -52,9 +55,9 @@ def train(
     progress: Report | bool = False,
     **settings: Any,
 ) -> Run | list[Run]:
-    """Train a model on a market, embed its listings, and open the run: what `vibes train` does.
+    """Train a model on a market, embed its listings, and return the run; with a folder it is what `vibes train` does.
 
-    With a list of markets it trains one model on all, and returns a run over each.
+    Without one the run is in memory, no file is written, and `run.save(folder)` writes it. With a list of markets it trains one model on all, and returns a run over each.
 
     >>> run = train(market, folder / "another", preset="tiny", training={"max_steps": 20})
     >>> run.spaces
@@ -62,8 +65,8 @@ def train(
 
     Args:
         market: a market, or its folder; or a list of several.
-        run: the folder to write; a finished run is never overwritten. Of several markets it holds the model, and in `markets` a
-            run over each.
+        run: the folder for checkpoints and the run; a finished run is never overwritten. Of several markets, which need one, it
+            holds the model, and in `markets` a run over each.
         config: `Settings`, a mapping with some of their keys, or a TOML file.
         protocol: "temporal" (the default where events have timestamps) or "leave-one-out".
         resume: continue an interrupted training.
@@ -79,7 +82,7 @@ def train(
     Raises:
         VibesError: there are no training events, a setting is invalid, `run` has a finished run, or nothing to resume.
     """
-    path, several = Path(run), not isinstance(market, Market | Path | str)
+    path, several = None if run is None else Path(run), not isinstance(market, Market | Path | str)
     given = [market] if isinstance(market, Market | Path | str) else list(market)
     markets = [item if isinstance(item, Market) else Market.open(item) for item in given]
     source, named = (None if item is None else _path(item) for item in (refit, start))
@@ -96,7 +99,10 @@ def train(
         raise VibesError(
             "Option --everything goes with --refit RUN (everything=True with refit=RUN), which says how long to train."
         )
-    repeated = source or (path / ".training" if resume else None)
+    if path is None and (resume or several):
+        what = "resume=True" if resume else "Training on several markets"
+        raise VibesError(f"{what} needs a folder; give one as the second argument.")
+    repeated = source or (path / ".training" if resume and path is not None else None)
     before = _manifest(repeated)
     first = _warm_start(named, repeated, before)
     chosen: Settings
@@ -121,6 +127,8 @@ def train(
             ]
         for item, vectors in zip(markets, photos, strict=True):
             report_broken_photos(item.path, vectors, report)
+        if path is None:
+            return train_in_memory(markets[0], chosen, photos[0], report, source, first)
         train_markets(markets, path, chosen, photos, resume, report, source, first)
     launched().wait_for_everyone()  # With several processes, one writes the run.
     folders = [path] if len(markets) == 1 else [path / MARKETS / name for name in folder_names(markets)]

@@ -38,11 +38,11 @@ class TrainingState:
 
 
 class TrainingLog:
-    """`train.jsonl`, one line per step; on resuming, lines after the checkpoint, at `step`, are removed."""
+    """`train.jsonl`, one line per step, unless `path` is None; on resuming, lines after the checkpoint, at `step`, are removed."""
 
-    def __init__(self, path: Path, step: int, writes: bool) -> None:
-        self.path, self.writes = path, writes
-        if not writes:
+    def __init__(self, path: Path | None, step: int) -> None:
+        self.path = path
+        if path is None:
             return
         remaining = []
         if step and path.is_file():
@@ -56,7 +56,7 @@ class TrainingLog:
 
     def write(self, entry: dict[str, Any]) -> None:
         """Append one line."""
-        if self.writes:
+        if self.path is not None:
             with self.path.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(entry) + "\n")
 

@@ -12,7 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from listing_vibes.device import place
 from listing_vibes.errors import VibesError
-from listing_vibes.model.checkpoint import load_state, save_state, save_weights
+from listing_vibes.model.checkpoint import load_state, load_weights, save_state, save_weights
 from listing_vibes.model.encoder import encode_listings
 from listing_vibes.model.model import ListingModel
 from listing_vibes.model.settings import Resolved
@@ -28,6 +28,7 @@ from listing_vibes.training.step import StepData, step_loss
 #: A function that returns recall@30 of a model on validation, and smooth recall@30.
 Validate = Callable[[ListingModel], tuple[float, float]]
 
+WEIGHTS = "model.safetensors"
 #: The prefix of the averaged weights in a checkpoint.
 AVERAGE = "average/"
 #: The mean cosine of listings above which embeddings have collapsed.
@@ -35,13 +36,13 @@ ALIKE = 0.995
 
 
 class Optimization:
-    """A training of `model` in place, which writes the weights of the best validation to `run/model.safetensors`.
+    """A training of `model` in place, which keeps the weights of the best validation: in `run/model.safetensors`, or in memory.
 
     Without `validate` these are the last weights.
 
     The bank is encoded every `bank_every` steps, or less often if that would take over a quarter of the time.
 
-    A checkpoint `run/.training/state.safetensors` is written every `checkpoint_every` steps, every minute, and when SIGTERM or
+    With a folder `run`, a checkpoint `run/.training/state.safetensors` is written every `checkpoint_every` steps, every minute, and when SIGTERM or
     Ctrl-C ends the training; `resume` continues from it, with the same final weights as without the interruption.
 
     Raises:
@@ -53,7 +54,7 @@ class Optimization:
         model: ListingModel,
         data: StepData,
         settings: Resolved,
-        run: Path,
+        run: Path | None,
         validate: Validate | None,
         resume: bool,
         report: Report,
@@ -72,9 +73,10 @@ class Optimization:
         self.tables = data.inputs.tensors(self.processes.device)
         self.state = TrainingState()
         self.bank: torch.Tensor | None = None  # (W, d) embeddings of the warm listings, without gradient
-        self.state_file = run / ".training" / "state.safetensors"
+        self.best: dict[str, torch.Tensor] | None = None  # the weights, in memory
+        self.state_file = None if run is None else run / ".training" / "state.safetensors"
         tensors: dict[str, torch.Tensor] = {}
-        if resume and self.state_file.is_file():
+        if resume and self.state_file is not None and self.state_file.is_file():
             tensors, head = load_state(self.state_file, model, self.optimizer)
             self.state = TrainingState(**head)
             if "bank" in tensors:
@@ -85,7 +87,8 @@ class Optimization:
         averaged = {n.removeprefix(AVERAGE): t for n, t in tensors.items() if n.startswith(AVERAGE)}
         if self.average is not None and averaged:
             self.average.load_state_dict(averaged)
-        self.log = TrainingLog(run / "train.jsonl", self.state.step, self.processes.is_main)
+        writes = run is not None and self.processes.is_main
+        self.log = TrainingLog(run / "train.jsonl" if run is not None and writes else None, self.state.step)
         self.drawn = data  # the data of the steps between two encodings of the bank
         self.batches: WindowBatches = load(USER_ENCODERS[settings.history].batches)()
         first = self._start_epoch(0)
@@ -99,9 +102,7 @@ class Optimization:
         often = min(config.validate_every, max(1, self.planned // config.validations))
         self.validate_every = max(often, least)
         self.patience = config.patience * max(config.validate_every, least)  # in steps
-        self.checkpoints = Checkpoints(
-            config.checkpoint_every, self._checkpoint if self.processes.is_main else None, report
-        )
+        self.checkpoints = Checkpoints(config.checkpoint_every, self._checkpoint if writes else None, report)
         if resume:
             report(Notice(f"The interrupted training continues from step {self.state.step} of {self.until}."))
 
@@ -137,10 +138,9 @@ class Optimization:
             self._validate()
         with self.checkpoints.handle_signals():
             self._run()
-            if self.processes.is_main:
-                if not (self.run / "model.safetensors").is_file():
-                    self._save_weights()
-                self._save_state({})
+            if not self._has_weights():
+                self._save_weights()
+            self._save_state({})
         launched().wait_for_everyone()
         return state
 
@@ -257,16 +257,14 @@ class Optimization:
         state = self.state
         if self.validate is None:
             state.best_step = state.step
-            if self.processes.is_main:
-                self._save_weights()
+            self._save_weights()
             return False
         recall, smooth = self.validate(self.evaluated)
         check_finite("validation", smooth, state.step, self.config.learning_rate)
         if smooth > state.best_smooth:
             state.best, state.best_smooth = recall, smooth
             state.best_step, state.worse = state.step, 0
-            if self.processes.is_main:
-                self._save_weights()
+            self._save_weights()
         else:
             state.worse = state.step - max(state.best_step, self.begin[0])
         self.report(Validated(state.step, recall, smooth, state.best_step, state.best_smooth))
@@ -285,8 +283,26 @@ class Optimization:
         decay = self.config.average
         return AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None
 
+    def _has_weights(self) -> bool:
+        """Return whether weights are kept."""
+        return self.best is not None or (self.run is not None and (self.run / WEIGHTS).is_file())
+
     def _save_weights(self) -> None:
-        save_weights(self.run / "model.safetensors", self.evaluated)
+        """Keep the weights: one process writes them into the folder; without one, each has them in memory."""
+        if self.run is None:
+            self.best = {
+                name: tensor.detach().clone() for name, tensor in self.evaluated.state_dict().items()
+            }
+        elif self.processes.is_main:
+            save_weights(self.run / WEIGHTS, self.evaluated)
+
+    def load_best(self) -> ListingModel:
+        """Return the model with the weights that are kept."""
+        if self.run is None:
+            self.model.load_state_dict(self.best or {})
+        else:
+            load_weights(self.run / WEIGHTS, self.model)
+        return self.model
 
     def _checkpoint(self) -> None:
         tensors = {} if self.bank is None else {"bank": self.bank}
@@ -296,7 +312,8 @@ class Optimization:
         self._save_state(tensors)
 
     def _save_state(self, tensors: dict[str, torch.Tensor]) -> None:
-        save_state(self.state_file, self.model, self.optimizer, tensors, vars(self.state))
+        if self.state_file is not None and self.processes.is_main:
+            save_state(self.state_file, self.model, self.optimizer, tensors, vars(self.state))
 
 
 def check_finite(what: str, value: float, step: int, learning_rate: float) -> None:

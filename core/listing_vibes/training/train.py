@@ -1,6 +1,5 @@
 """`vibes train` as a recipe: load -> resolve -> fit features -> build -> optimize -> weigh the blend -> write."""
 
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -13,23 +12,24 @@ import torch
 from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.features.market_summary import MarketSummary, save_summaries
-from listing_vibes.features.photos.vectors import PhotoVectors
+from listing_vibes.features.photos.vectors import PhotoVectors, photo_center
 from listing_vibes.market.durable import copy_file, only_writer, sweep_left
 from listing_vibes.market.market import Market
 from listing_vibes.model.build import build_model, recipe_of
-from listing_vibes.model.checkpoint import load_weights
 from listing_vibes.model.model import ListingModel
 from listing_vibes.model.settings import Resolved, Settings, compare_settings
 from listing_vibes.progress import Notice, Report, Stage, silent
 from listing_vibes.registry import load
 from listing_vibes.run.contents import seal
 from listing_vibes.run.engine import Engine, make_inputs
-from listing_vibes.run.fits import copy_fits
+from listing_vibes.run.fits import load_fits
 from listing_vibes.run.manifest import KnownMarket, Manifest
+from listing_vibes.run.run import Run
 from listing_vibes.run.scorer import default_weights
-from listing_vibes.run.spaces import MODEL, embed_market, library_versions, write_spaces
+from listing_vibes.run.spaces import MODEL, embed_market, library_versions, spaces_of
 from listing_vibes.run.transfer import MARKETS
 from listing_vibes.run.versions import forget
+from listing_vibes.run.writer import write_run
 from listing_vibes.scoring.attribute_weights import weighted_attributes
 from listing_vibes.scoring.recency import RecentEvents
 from listing_vibes.training.checkpoints import TrainingState
@@ -50,16 +50,22 @@ class Job:
 
     markets: list[Market]
     photos: list[PhotoVectors | None]  # photo vectors of each market
-    run: Path
+    run: Path | None  # None: in memory
     resume: bool
     report: Report
     refit_of: Path | None  # the run that this one repeats
     start: WarmStart | None
 
     @property
+    def folder(self) -> Path:
+        """Return the folder of the run, where there is one."""
+        assert self.run is not None
+        return self.run
+
+    @property
     def work(self) -> Path:
         """Return the folder of files that are needed until the training ends."""
-        return self.run / ".training"
+        return self.folder / ".training"
 
     @property
     def single(self) -> bool:
@@ -101,16 +107,37 @@ def train(
     with reproducible():
         # Under `accelerate launch` every process runs this: all check, one writes.
         if not launched().is_main_process:
-            return _train(job, Resolved.unresolved(settings))
+            return _train(job, Resolved.unresolved(settings))[0]
         with only_writer(run, "vibes train"):
             for folder in (run, job.work):
                 sweep_left(folder)
             if (run / "run.toml").exists():  # It is left over if the writer was killed at the end.
                 shutil.rmtree(job.work, ignore_errors=True)
-            return _train(job, Resolved.unresolved(settings))
+            return _train(job, Resolved.unresolved(settings))[0]
 
 
-def _train(job: Job, settings: Resolved) -> TrainingState:
+def train_in_memory(
+    market: Market,
+    settings: Settings,
+    photos: PhotoVectors | None,
+    report: Report = silent,
+    refit_of: Path | None = None,
+    start: WarmStart | None = None,
+) -> Run:
+    """Train on one market and return the run; no file is written.
+
+    Raises:
+        VibesError: there are no training events.
+    """
+    job = Job([market], [photos], None, False, report, refit_of, start)
+    with reproducible():
+        run = _train(job, Resolved.unresolved(settings))[1]
+    assert run is not None
+    return run
+
+
+def _train(job: Job, settings: Resolved) -> tuple[TrainingState, Run | None]:
+    """Return the final state, and the run over the market if there is one market."""
     settings = _initial_settings(job, settings)
     parts = [TrainingData.of(market, settings.split) for market in job.markets]
     data = TrainingData.joined(parts, [str(market.path) for market in job.markets])
@@ -120,19 +147,22 @@ def _train(job: Job, settings: Resolved) -> TrainingState:
     with launched().main_process_first():  # The other processes use the cached text vectors.
         settings, fitted = fit_features(job, settings, parts)
     manifest = _manifest(job, settings, parts)
-    if launched().is_main_process:
+    writes = job.run is not None and launched().is_main_process
+    if writes:
         job.work.mkdir(parents=True, exist_ok=True)
         manifest.save(job.work)
-    model = start_model(job, settings, fitted)
-    state = _optimize(job, manifest, data, parts, fitted, model)
-    if launched().is_main_process:
-        manifest = manifest.model_copy(update={"steps": state.best_step})
-        if job.single:
-            write_run(job, manifest, data, fitted, model)
-        else:
+    state, model = _optimize(job, manifest, data, parts, fitted, start_model(job, settings, fitted))
+    manifest = manifest.model_copy(update={"steps": state.best_step})
+    run = None
+    if job.single and (writes or job.run is None):
+        run = build_run(job, manifest, data, fitted, model)
+    if writes:
+        if run is None:
             write_runs(job, manifest, parts, fitted)
+        else:
+            write_run(run, job.folder)
         shutil.rmtree(job.work)
-    return state
+    return state, run
 
 
 def _optimize(
@@ -142,8 +172,8 @@ def _optimize(
     parts: list[TrainingData],
     fitted: Fitted,
     model: ListingModel,
-) -> TrainingState:
-    """Pre-train and train `model`; what only the steps need is freed at the end, before listings are embedded."""
+) -> tuple[TrainingState, ListingModel]:
+    """Pre-train and train `model`, and return it with its best weights; what only the steps need is freed at the end."""
     settings = manifest.settings
     step_data = make_step_data(job, settings, data, fitted)
     inputs = [
@@ -156,15 +186,19 @@ def _optimize(
         pretrain(model, step_data, data.known, settings, job.run, job.resume, job.report)
     coverage = "" if manifest.carried is None else manifest.carried.sentence
     optimization: type[Optimization] = load(recipe_of(settings).optimization)
-    return optimization(model, step_data, settings, job.run, validate, job.resume, job.report).train(coverage)
+    steps = optimization(model, step_data, settings, job.run, validate, job.resume, job.report)
+    state = steps.train(coverage)
+    return state, steps.load_best()
 
 
 def _initial_settings(job: Job, settings: Resolved) -> Resolved:
     """Return the given settings, or those of an interrupted training, with which given ones must agree unless automatic."""
-    if (job.run / "run.toml").exists():
+    if job.run is not None and (job.run / "run.toml").exists():
         raise VibesError(f"{job.run} already holds a finished run; choose another folder or remove it first.")
     if not job.single:
         check_markets(job.markets, settings)
+    if job.run is None:
+        return settings
     if not job.resume:
         if (job.work / "run.toml").exists():
             raise VibesError(
@@ -230,9 +264,6 @@ def _manifest(job: Job, settings: Resolved, parts: list[TrainingData]) -> Manife
     ]
     return Manifest(
         market=str(job.markets[0].path.resolve()) if job.single else "",
-        market_from_run=os.path.relpath(job.markets[0].path.resolve(), job.run.resolve())
-        if job.single
-        else "",
         market_name=", ".join(market.name for market in job.markets),
         fingerprint=fingerprint,
         trained_on=fingerprint,
@@ -287,50 +318,49 @@ def make_step_data(job: Job, settings: Resolved, data: TrainingData, fitted: Fit
     )
 
 
-def write_run(job: Job, manifest: Manifest, data: TrainingData, fitted: Fitted, model: ListingModel) -> None:
-    """Embed the listings by the weights in the run folder, fit the default blend, and write the run, with `run.toml` last."""
-    market, photos, run, report = job.markets[0], job.photos[0], job.run, job.report
+def build_run(job: Job, manifest: Manifest, data: TrainingData, fitted: Fitted, model: ListingModel) -> Run:
+    """Embed the listings by a trained `model`, fit the default blend, and return the run in memory."""
+    market, photos, report = job.markets[0], job.photos[0], job.report
     settings, featurizer, features = manifest.settings, fitted.featurizer, fitted.features
-    load_weights(run / "model.safetensors", model)
     model.eval()
     encoder = featurizer.photo_encoder
     featurizer, photos = fitted.photos.embed(market, featurizer, model, photos, report)
     if photos is not None and featurizer.photo_encoder != encoder:
         features = featurizer.transform(market, photos)
         manifest = manifest.model_copy(update={"photo_encoder": photos.encoder})
-    featurizer.save(run)
     before = [] if job.start is None else [item for item in job.start.seen if item.name != market.name]
-    save_summaries(run, [*before, MarketSummary.of(market, data.known, featurizer, photos)])
+    summaries = [*before, MarketSummary.of(market, data.known, featurizer, photos)]
     report(Stage("embedding"))
     engine = Engine(model, featurizer, features, settings)
     attributes = weighted_attributes(market, data.log, data.split, data.catalogue, {}, settings.seed, report)
-    spaces = write_spaces(run, market, photos, engine, attributes, report)
+    spaces = spaces_of(market, photos, engine, report, attributes=attributes)
     # Finite weights may give embeddings that are not finite, and a refit has no validation to detect this.
     check_finite(
         "embedding of a listing", spread(spaces["model"]), manifest.steps, settings.training.learning_rate
     )
+    fits = [] if job.refit_of is None else load_fits(job.refit_of)
     if job.refit_of is None:
         report(Stage("weights of the default blend"))
         blend = default_weights(engine, settings, spaces, data.log, data.split, data.catalogue)
         settings = settings.model_copy(update={"blend": blend})
-    forget(run)
-    if job.refit_of is not None:
-        copy_fits(job.refit_of, run)
     weights = {} if attributes is None else attributes.weights
     update = {"settings": settings, "encoded_by": engine.precision, "attribute_weights": weights}
-    seal(run, manifest.model_copy(update=update))
+    run = Run(market, manifest.model_copy(update=update), spaces, engine, summaries, photo_center(photos))
+    run.keep_evaluation(None, fits)
+    return run
 
 
 def write_runs(job: Job, manifest: Manifest, parts: list[TrainingData], fitted: Fitted) -> None:
     """Write a run over each of several markets, and `run.toml` last, into the folder with the weights."""
     pairs = zip(job.markets, parts, job.photos, strict=True)
     seen = [MarketSummary.of(market, item.known, fitted.featurizer, of) for market, item, of in pairs]
-    model, runs, names = job.work / "model", job.run / MARKETS, folder_names(job.markets)
+    out = job.folder
+    model, runs, names = job.work / "model", out / MARKETS, folder_names(job.markets)
     for folder in (model, runs):
         shutil.rmtree(folder, ignore_errors=True)
     model.mkdir()
-    copy_file(job.run / MODEL[0], model / MODEL[0])
-    for folder in (model, job.run):
+    copy_file(out / MODEL[0], model / MODEL[0])
+    for folder in (model, out):
         fitted.featurizer.save(folder)
         save_summaries(folder, seen)
     seal(model, manifest)
@@ -340,11 +370,11 @@ def write_runs(job: Job, manifest: Manifest, parts: list[TrainingData], fitted: 
         own = embed_market(market, runs / name, vectors, model, job.report).attribute_weights
         for attribute, weight in own.items():
             weights.setdefault(market.config.shared_name(attribute), []).append(weight)
-    forget(job.run)
+    forget(out)
     mean = {name: round(float(np.mean(values)), 3) for name, values in weights.items()}
-    seal(job.run, manifest.model_copy(update={"attribute_weights": mean}))
+    seal(out, manifest.model_copy(update={"attribute_weights": mean}))
 
 
 def _is_started(job: Job) -> bool:
     """Return whether the training loop has written a checkpoint."""
-    return (job.work / "state.safetensors").is_file()
+    return job.run is not None and (job.work / "state.safetensors").is_file()

@@ -17,6 +17,7 @@ import numpy as np
 from listing_vibes.errors import VibesError
 from listing_vibes.features.texts.encoder import TextEncoder, embed_texts, load_text_encoder, minilm_folder
 from listing_vibes.features.texts.sources import TextSource
+from listing_vibes.features.vector_cache import MEMORY
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.progress import Counted, Report, silent
 
@@ -40,6 +41,10 @@ class OwnBert(TextSource):
         """Train on the distinct `texts`, or load the result of the same training from the cache."""
         from safetensors.numpy import load_file
 
+        if cache == MEMORY:
+            raise VibesError(
+                "The text encoder own-bert keeps its weights beside the market, which is in memory; write it with market.save(FOLDER) first."
+            )
         base = load_text_encoder()
         texts = sorted(text for text in texts if text.strip())
         if not texts:

@@ -113,7 +113,7 @@ def pretrain(
     data: StepData,
     pool: np.ndarray,
     settings: Resolved,
-    run: Path,
+    run: Path | None,
     resume: bool,
     report: Report,
 ) -> None:
@@ -127,18 +127,21 @@ def pretrain(
     pretraining = Pretraining(model).to(processes.device)
     optimizer = make_optimizer(pretraining, config.learning_rate)
     tables, step = data.inputs.tensors(processes.device), 0
-    file = run / ".training" / "pretrain.safetensors"
-    if resume and file.is_file():
+    file = None if run is None else run / ".training" / "pretrain.safetensors"
+    if resume and file is not None and file.is_file():
         _, head = load_state(file, pretraining, optimizer)
         step = int(head["step"])
         report(Notice(f"The interrupted pre-training continues from step {step} of {config.pretrain_steps}."))
 
     def save() -> None:
-        save_state(file, pretraining, optimizer, {}, {"step": step})
+        if file is not None:
+            save_state(file, pretraining, optimizer, {}, {"step": step})
 
     pretraining.train()
     drawn = data.with_buckets(step // config.bank_every)
-    checkpoints = Checkpoints(config.checkpoint_every, save if processes.is_main else None, report)
+    checkpoints = Checkpoints(
+        config.checkpoint_every, save if file is not None and processes.is_main else None, report
+    )
     with checkpoints.handle_signals():
         while step < config.pretrain_steps:
             if step % config.bank_every == 0:

@@ -13,7 +13,6 @@ from torch import Tensor
 from listing_vibes.device import mixed_precision
 from listing_vibes.features.tokens.vocabulary import Vocabulary
 from listing_vibes.model.build import Recipe
-from listing_vibes.model.checkpoint import load_weights
 from listing_vibes.model.inputs import TokenBatch
 from listing_vibes.model.model import ListingEncoder, ListingModel, UserEncoder
 from listing_vibes.training.batches import Batch
@@ -110,7 +109,7 @@ class TwoStageOptimization(Optimization):
     def _start_second_stage(self) -> None:
         """Continue from the best weights with frozen listings; the checkpoint makes this irreversible."""
         launched().wait_for_everyone()
-        load_weights(self.run / "model.safetensors", self.model)
+        self.load_best()
         self.model.frozen = True
         self.average = self._new_average()
         self.optimizer.state.clear()
@@ -119,8 +118,7 @@ class TwoStageOptimization(Optimization):
         state.epoch, state.batch, state.worse = state.epoch + 1, 0, 0
         state.bank_step = state.step
         self.bank = self._encode_bank()
-        if self.processes.is_main:
-            self._checkpoint()
+        self._checkpoint()
 
     def _save_weights(self) -> None:
         model = cast(TwoStageModel, self.evaluated)
