@@ -21,7 +21,7 @@ from listing_vibes.insight.days import MarketDays
 from listing_vibes.insight.map.region import SIZE, grid_places, inside, read_outline
 from listing_vibes.insight.map.space_map import load_maps
 
-EDGE = 12  # pixels beside the map
+EDGE = 36  # pixels beside the map
 REACH = round(SIZE / 2 * 10 / 11.5), SIZE // 2  # of the positions of `write_map` from the middle
 
 
@@ -44,12 +44,7 @@ def open_map(page, path="/map?space=model"):
 def on_screen(page, x, y):
     box = page.locator(".vibe-map canvas").bounding_box()
     sides = box["width"], box["height"]
-    side, unit = 16, 0.0
-    while side * unit < min(52, box["width"] / 14):  # whole squares of photos fit
-        side *= 2
-        unit = min(
-            (room / 2 - EDGE) / (side * (far // side + 1)) for room, far in zip(sides, REACH, strict=True)
-        )
+    unit = min((room / 2 - EDGE) / far for room, far in zip(sides, REACH, strict=True))
     middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     return middle[0] + (x - SIZE / 2) * unit, middle[1] - (y - SIZE / 2) * unit
 

@@ -78,16 +78,21 @@ export default function ({ parentElement, data }) {
   // Adds what the page shows as a slide, and shows the slide for a moment; where there is nothing to show, says why.
   async function pin() {
     if (data.why) return say(data.why)
-    say("Pinning …", 60_000)
+    const slide = { url: address(), title: "", note: "" } // kept at once, also if the page is left
+    write([...read(), slide])
+    say("Pinned")
+    const change = (edit) => write(read().flatMap((other, at, all) => (other.url === slide.url && !other.title && at === all.length - 1 ? edit(other) : [other])))
     try {
-      const text = await render(data, [{ url: address() }])
-      const slide = new DOMParser().parseFromString(text, "text/html").querySelector(".slide[data-key]")
-      if (slide.dataset.key === "none") return say(slide.querySelector(".sentence").textContent)
-      write([...read(), { ...slidesOf(text)[0], title: slide.querySelector("h2").textContent.trim() }])
+      const text = await render(data, [slide])
+      const drawn = new DOMParser().parseFromString(text, "text/html").querySelector(".slide[data-key]")
+      if (drawn.dataset.key === "none") {
+        change(() => [])
+        return say(drawn.querySelector(".sentence").textContent)
+      }
+      change((other) => [{ ...other, title: drawn.querySelector("h2").textContent.trim() }])
       const picture = h("div", { class: "thumbnail pinned" }, thumbnail(text, 0))
       root.append(picture)
       setTimeout(() => picture.remove(), 2500)
-      say("Pinned")
     } catch (error) {
       say(error.message)
     }

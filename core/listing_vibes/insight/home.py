@@ -15,6 +15,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.saved import RANK
 from listing_vibes.insight.audience import newest_listings, opened_later, recent_lists
 from listing_vibes.insight.evidence import Bar, Dots, Evidence, Group, Strip, audience_share
+from listing_vibes.insight.map.cluster_names import FILE as NAMES
 from listing_vibes.insight.map.region import SIZE
 from listing_vibes.insight.map.space_map import LOCATION, SpaceMap, group_map, usual_space, with_street_map
 from listing_vibes.insight.map.tones import tones_of
@@ -60,7 +61,8 @@ def iterate_home_evidence(run: Run) -> Iterator[Evidence]:
     Raises:
         VibesError: an item cannot be computed; raised after the others.
     """
-    digest = state_digest(run)
+    names = run_cache_file(run.path, NAMES)
+    digest = state_digest(run) + (names.read_text(encoding="utf-8") if names.is_file() else "")
     try:
         stored, items = _STORED.validate_json(run_cache_file(run.path, FILE).read_bytes())
     except (OSError, ValidationError):
@@ -87,7 +89,7 @@ def iterate_home_evidence(run: Run) -> Iterator[Evidence]:
 
 
 def state_digest(run: Run) -> str:
-    """Return a digest of what is shown of a run: its embeddings, its market, its evaluation, and the names of its groups."""
+    """Return a digest of what is shown of a run: its embeddings, its market and its evaluation."""
     metrics = run.metrics or {}
     measured = metrics.get("queries"), metrics.get("results")
     parts = [embeddings_of(run), run.market.fingerprint, run.version, *measured]
@@ -127,7 +129,7 @@ def _looks(run: Run) -> Evidence | None:
     np.fill_diagonal(cosines, -np.inf)
     alike = np.argsort(-cosines, axis=1, kind="stable")[:, : min(ALIKE, len(rows) - 1)]
     names = [strip.label for strip in strips if strip.label]
-    what = f", among them “{enumerated(names[:2])}”" if names else ""
+    what = f", among them {enumerated([f'“{name}”' for name in names[:2]])}" if names else ""
     return Evidence(
         key="looks",
         url=_url("", part="looks"),

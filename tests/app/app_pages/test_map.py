@@ -186,7 +186,7 @@ def test_a_group_is_named_by_anybody_and_keeps_the_name(run, ask):
     url = "/points/run/photos/name"
     assert ask.post(url, json={"group": 0, "name": " Sunny\nhomes "}).json() == {"name": "Sunny homes"}
     assert ask("groups").json()[0]["name"] == "Sunny homes"
-    assert "Sunny homes" in [label["text"] for label in ask("names").json() if label["isGroup"]]
+    assert "Sunny homes" in [label["text"] for label in ask("names").json() if label["isNamed"]]
     table = select_on_map(Run.open(run), "photos", group=0)
     assert table["group"].unique().tolist() == ["Sunny homes"]
     for wrong, code in (({"group": 9, "name": "x"}, 400), ({"group": 0, "name": "x" * 61}, 400), ([], 400)):

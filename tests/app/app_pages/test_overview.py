@@ -1,4 +1,4 @@
-"""Home: the beats of the run, and behind "Details" its figures and what is odd in the data."""
+"""Home: what the run shows, and behind "Details" its figures and what is odd in the data."""
 
 import json
 import shutil
@@ -35,7 +35,7 @@ def run(trained, tmp_path):
     return tmp_path / "run"
 
 
-def test_home_shows_the_beats_of_the_run_each_with_its_link(show, run, eventless):
+def test_home_shows_the_evidence_of_the_run_each_with_its_link(show, run, eventless):
     page = show("overview", run)
     assert page.title[0].value == "Tiny town" and not page.metric and not page.warning
     assert "12 listings · 22 photos · 6 users · 36 events, 1 Mar 2024 to 6 Mar 2024" in texts(page)

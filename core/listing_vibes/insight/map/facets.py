@@ -14,8 +14,9 @@ from listing_vibes.market.market import Market
 from listing_vibes.words import cut
 
 UNKNOWN = 255  # code of a missing value
-BARS, VALUES, MEMBERS = 20, 6, 8  # bars of a number, values of a category, members of a set (bits of a code)
+BARS, VALUES, MEMBERS = 20, 5, 8  # bars of a number, values of a category, members of a set (bits of a code)
 LETTERS = 40  # of a value
+DIGITS = 5  # from which a number is an identifier
 MOST = 12  # facets
 SKEWED = 10  # times the median, above which the highest values need a logarithmic axis
 
@@ -34,6 +35,7 @@ class Facet:
     ends: list[str] = field(default_factory=list)
     #: The value of each bar, as a condition writes it, unless the attribute is a number.
     values: list[str] = field(default_factory=list)
+    more: int = 0  # values without a bar
 
     @property
     def totals(self) -> list[int]:
@@ -99,13 +101,15 @@ def _values(item: Attribute, column: pd.Series) -> Facet | None:
     often = texts.value_counts().index[:VALUES].tolist()
     if len(texts) == 0 or 2 * texts.nunique() > len(texts):  # names rather than values
         return None
+    if all(text.isdecimal() and len(text) >= DIGITS for text in often):  # numbers of hosts
+        return None
     codes = texts.map({value: at for at, value in enumerate(often)}).fillna(len(often))
     codes = codes.reindex(column.index, fill_value=UNKNOWN)
-    return _facet(item, "value", often, codes.to_numpy(np.uint8))
+    return _facet(item, "value", often, codes.to_numpy(np.uint8), texts.nunique() - len(often))
 
 
-def _facet(item: Attribute, kind: str, values: Sequence[str], codes: np.ndarray) -> Facet:
+def _facet(item: Attribute, kind: str, values: Sequence[str], codes: np.ndarray, more: int = 0) -> Facet:
     """Return a facet with a bar for each of the `values`."""
     labels = [cut(printable(value), LETTERS) for value in values]
     escaped = [value.replace("|", r"\|") for value in values]
-    return Facet(item.name, item.label, kind, labels, codes, values=escaped)
+    return Facet(item.name, item.label, kind, labels, codes, values=escaped, more=more)

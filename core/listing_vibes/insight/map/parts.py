@@ -16,9 +16,8 @@ from listing_vibes.words import count
 
 TYPICAL = 24  # listings of a group that come first in its gallery
 TRAITS = 6
-GROUPS_FROM, PARTS_FROM, MOST = 1.6, 4, 1000  # zooms of names of groups and of parts, and beyond the largest
 LISTINGS = 64  # maximum number of listings in one request
-FACET = ("name", "label", "kind", "bars", "totals", "ends", "values")
+FACET = ("name", "label", "kind", "bars", "totals", "ends", "values", "more")
 
 
 def map_data(drawn: SpaceMap) -> dict[str, Any]:
@@ -67,15 +66,17 @@ def map_part(drawn: SpaceMap, part: str, params: Mapping[str, str]) -> Any:
 
 
 def _names(drawn: SpaceMap) -> list[dict[str, Any]]:
-    """Return the names on the map, see `SpaceMap.labels`, the most important first, and from which to which zoom each is shown."""
-    labels = drawn.labels()
-    has_parents = sum(level == 0 for level, _, _ in labels) > 1
-    zooms = {2: (PARTS_FROM, MOST), 0: (0, GROUPS_FROM), 1: (GROUPS_FROM if has_parents else 0, MOST)}
+    """Return the label of each group on the map, the largest group first: its name, or its most typical listing where it has none."""
     return [
-        {"text": text, "x": int(at[0]), "y": int(at[1]), "zooms": zooms[level], "isGroup": level == 1}
-        for shown in zooms
-        for level, text, at in labels
-        if level == shown
+        {
+            "text": drawn.names[number],
+            "x": int(at[0]),
+            "y": int(at[1]),
+            "group": number,
+            "isNamed": drawn.is_named(number),
+            "listing": int(drawn.typical(number, 1)[0]),
+        }
+        for number, at in drawn.labels()
     ]
 
 

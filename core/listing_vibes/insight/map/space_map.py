@@ -32,9 +32,7 @@ from listing_vibes.words import cut
 
 LOCATION = "location"  # the street map, which is not a space of the run
 EDGE, BEYOND = 0.005, 0.05  # share of outlying coordinates, and how far beyond the others these stand
-PARENTS = 8  # groups, above which names for several of them together help
 TITLE = 40  # characters of a listing's title as the name of its group
-CHILDREN = 40  # listings of a part of a group that has a name of its own
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,40 +122,15 @@ class SpaceMap:
         alike = (self.run.vectors(self.space) @ vector)[self.rows]  # (n,)
         return place_among(alike, self.places.astype(float), self.cluster)
 
-    def labels(self) -> list[tuple[int, str, np.ndarray]]:
-        """Return the names to draw on the map; none where another attribute groups it.
-
-        Returns:
-            Tuples (level, name, position (2,)). Level 0 names several groups together, level 1 each group, the largest first,
-            and level 2 the parts of a group, compared with the rest of it.
-        """
+    def labels(self) -> list[tuple[int, np.ndarray]]:
+        """Return the number of each group and the position (2,) of its label; none where another attribute groups the map."""
         if self.grouped_by is not None:
             return []
-        names, every = self.names, np.arange(len(self.rows))
-        results = [(1, names[number], self.middle(self.members(number))) for number in self.groups]
-        results += self._named(0, every, self._parents())
-        for number in self.groups:
-            members = self.members(number)
-            results += self._named(2, members, self._parts(members))
-        return results
+        return [(number, self.middle(self.members(number))) for number in self.groups]
 
     def members(self, number: int) -> np.ndarray:
         """Return the rows (n,) on the map of the listings in the cluster `number`."""
         return np.flatnonzero(self.cluster == number)
-
-    def _named(
-        self, level: int, members: np.ndarray, groups: np.ndarray
-    ) -> list[tuple[int, str, np.ndarray]]:
-        """Return the labels of `groups` (m,) of the listings `members` (m,) whose names were confirmed."""
-        count = int(groups.max(initial=-1)) + 1
-        if count < 2:
-            return []
-        given = portraits(self.values.take(members), groups)
-        return [
-            (level, item.name, self.middle(members[groups == number]))
-            for number, item in enumerate(given)
-            if item.is_named
-        ]
 
     def chosen(
         self, region: str = "", group: int | None = None, where: Sequence[str] = (), day: str | None = None
@@ -217,28 +190,9 @@ class SpaceMap:
         return self.space if self.grouped_by is None else self.grouped_by.space
 
     def middle(self, members: np.ndarray) -> np.ndarray:
-        """Return the median position (2,) of listings by their numbers on the map."""
-        return np.asarray(np.median(self.places[members], axis=0))
-
-    def _parents(self) -> np.ndarray:
-        """Return a coarser grouping (n,), by the distances of the groups on the map; -1 if there are few groups."""
-        from sklearn.cluster import AgglomerativeClustering
-
-        groups, parent = self.groups, np.full(self.clusters + 1, -1)
-        if len(groups) > PARENTS:
-            middles = np.stack([self.middle(self.members(number)) for number in groups])
-            parent[groups] = AgglomerativeClustering(-(-len(groups) // 3)).fit_predict(middles)
-        return np.asarray(parent[self.cluster])
-
-    def _parts(self, members: np.ndarray) -> np.ndarray:
-        """Return a grouping (m,) of a group's `members` (m,) by k-means of their positions; -1 in a small group."""
-        from sklearn.cluster import MiniBatchKMeans
-
-        parts = min(4, len(members) // CHILDREN)
-        if parts < 2:
-            return np.full(len(members), -1)
-        model = MiniBatchKMeans(parts, random_state=0, n_init=1)
-        return np.asarray(model.fit_predict(self.places[members].astype(float)))
+        """Return the position (2,) of the listing nearest to the median position of listings by their numbers on the map."""
+        own = self.places[members].astype(float)
+        return np.asarray(own[np.abs(own - np.median(own, axis=0)).sum(axis=1).argmin()])
 
 
 def load_maps(run: Run) -> dict[str, SpaceMap] | None:

@@ -1,6 +1,6 @@
 // Geometry and painting of the map, on the grid of core/listing_vibes/insight/map/region.py.
 const SIZE = 50000
-const EDGE = 12 // pixels beside the whole map
+const EDGE = 36 // pixels beside the whole map, room for half a photo
 const FLAG = 128 // bit of a listing's byte on a day: it was active; the other bits count interactions
 const HALO = 11 // pixels around a listing of a region of unmet demand
 
@@ -20,13 +20,10 @@ function insideOutline(places, outline) {
   return within
 }
 
-// Pixels of a grid step when the whole map is in sight: all squares of photos fit into the frame, whether photos are shown or not.
+// Pixels of a grid step when the whole map is in sight.
 function unitOf({ canvas, data }) {
   const room = [canvas.clientWidth, canvas.clientHeight].map((side) => side / 2 - EDGE)
-  for (let side = 32; ; side *= 2) {
-    const unit = Math.min(...data.reach.map((far, axis) => room[axis] / (side * (Math.floor(far / side) + 1))))
-    if (!data.photos || side * unit >= tileOf(canvas) || side > SIZE) return unit
-  }
+  return Math.min(...data.reach.map((far, axis) => room[axis] / Math.max(far, 1)))
 }
 
 // Half the width and height of what is in sight, on the grid.
@@ -117,37 +114,65 @@ function paintMarks({ context, ink, ground }, map) {
   }
 }
 
-// The names at a zoom, the most important first; with the layer of unmet demand, of its regions.
-function labelsOf({ zoom, labels, unmet }) {
-  if (unmet?.regions.length) return unmet.regions.map(({ name, x, y }, at) => ({ text: `${at + 1}. ${name}`, x, y }))
-  return labels.filter(({ zooms: [from, to] }) => from <= zoom && zoom < to)
+// The names of the groups, or with the layer of unmet demand of its regions.
+function labelsOf({ labels, unmet }) {
+  if (unmet?.regions.length) return unmet.regions.map(({ name, x, y }, at) => ({ text: `${at + 1}. ${name}`, x, y, isNamed: true }))
+  return labels
 }
 
-// Names on the map, those that fit without overlap; a long one with its first part only.
+// Names on the map in the color of their group, those that fit without overlap; a group without a name has its most typical photo.
 function paintLabels(brush, map) {
   const { context, ground, ink, font } = brush
   const [width, height] = [map.canvas.clientWidth, map.canvas.clientHeight]
-  Object.assign(context, { font: `600 12.5px ${font}`, textAlign: "center", textBaseline: "middle" })
-  const room = width * 0.22 * Math.min(4, map.zoom)
-  const [taken, shown] = [[], new Set()]
-  for (const label of labelsOf(map)) {
-    const [x, y] = onScreen(map, label.x, label.y)
-    if (x < 0 || y < 0 || x > width || y > height) continue
-    const text = context.measureText(label.text).width > room ? label.text.split(" · ")[0] : label.text
-    if (shown.has(text)) continue
-    const half = context.measureText(text).width / 2 + 6
-    const at = Math.max(half, Math.min(width - half, x))
-    const box = [at - half, y - 11, at + half, y + 11]
+  Object.assign(context, { font: `650 13px ${font}`, textAlign: "center", textBaseline: "middle" })
+  const taken = []
+  for (const { text, x, y, group, isNamed, listing } of labelsOf(map)) {
+    const [left, top] = onScreen(map, x, y)
+    if (left < 0 || top < 0 || left > width || top > height) continue
+    const color = group === undefined || map.data.legend ? ink : map.palette[Math.min(group, 10)]
+    const image = !isNamed && map.showsPhotos ? map.photos.get(listing) : null
+    if (!isNamed && map.data.photos && !image) continue
+    const half = image ? [26, 26] : [context.measureText(text).width / 2 + 7, 12]
+    const inside = (at, side, end) => Math.max(side + 8, Math.min(end - side - 8, at))
+    const at = [inside(left, half[0], width), inside(top, half[1], height)]
+    const box = [at[0] - half[0], at[1] - half[1], at[0] + half[0], at[1] + half[1]]
     if (taken.some((other) => box[0] < other[2] && box[2] > other[0] && box[1] < other[3] && box[3] > other[1])) continue
     taken.push(box)
-    shown.add(text)
-    context.globalAlpha = 0.88
-    context.fillStyle = ground
+    context.save()
     context.beginPath()
-    context.roundRect(box[0], box[1], 2 * half, 22, 6)
-    context.fill()
-    context.globalAlpha = 1
-    context.fillStyle = ink
-    context.fillText(text.charAt(0).toUpperCase() + text.slice(1), at, y)
+    if (image) {
+      context.arc(...at, 25, 0, 2 * Math.PI)
+      context.clip()
+      paintPhoto(context, image, color, at[0] - 26, at[1] - 26, 52)
+      Object.assign(context, { strokeStyle: color, lineWidth: 6 })
+      context.stroke()
+    } else {
+      context.roundRect(box[0], box[1], 2 * half[0], 24, 6)
+      Object.assign(context, { globalAlpha: 0.9, fillStyle: ground })
+      context.fill()
+      Object.assign(context, { globalAlpha: 1, fillStyle: color })
+      context.fillText(text, ...at)
+    }
+    context.restore()
   }
+}
+
+// The whole map in a corner with the frame of what is in sight, while it is zoomed.
+function paintOverview({ context, ground, ink }, map) {
+  if (map.zoom < 1.5) return
+  const [width, height] = [120, (120 * map.canvas.clientHeight) / map.canvas.clientWidth]
+  const scale = (unitOf(map) * width) / map.canvas.clientWidth
+  const [left, top] = [10, map.canvas.clientHeight - height - 10]
+  const at = (x, y) => [left + width / 2 + (x - SIZE / 2) * scale, top + height / 2 - (y - SIZE / 2) * scale]
+  Object.assign(context, { globalAlpha: 0.92, fillStyle: ground, strokeStyle: ink, lineWidth: 1 })
+  context.fillRect(left, top, width, height)
+  context.globalAlpha = 1
+  context.strokeRect(left, top, width, height)
+  for (let i = 0; i < map.n; i += Math.ceil(map.n / 3000)) {
+    context.fillStyle = map.palette[map.codes[i]]
+    context.fillRect(...at(map.places[2 * i], map.places[2 * i + 1]), 1.5, 1.5)
+  }
+  const [halfX, halfY] = halvesOf(map)
+  context.lineWidth = 2
+  context.strokeRect(...at(map.x - halfX, map.y + halfY), 2 * halfX * scale, 2 * halfY * scale)
 }

@@ -67,7 +67,9 @@ function numberBars(map, facet) {
     }
     return h("input", { type: "range", min: 0, max: last, value: end * last, "aria-label": `${facet.label}, ${name}`, oninput })
   })
-  return h("div", { class: "brush" }, h("div", { class: "bars" }, ...facet.nodes), ...facet.inputs)
+  const [low, high] = [facet.bars[0].replace(/^below /, ""), facet.bars[last].replace(/ or more$/, "")]
+  const ends = h("div", { class: "ends number" }, h("span", {}, low), h("span", {}, high))
+  return h("div", { class: "range" }, h("div", { class: "brush" }, h("div", { class: "bars" }, ...facet.nodes), ...facet.inputs), ends)
 }
 
 // The bars from `low` to `high`; null for all.
@@ -86,7 +88,7 @@ function valueBars(map, facet) {
   facet.nodes = facet.bars.map((label, bar) => (
     button("", () => toggle(bar), { class: "bar" }, h("span", { class: "bar-label" }, label), facet.numbers[bar])
   ))
-  return h("div", { class: "values" }, ...facet.nodes)
+  return h("div", { class: "values" }, ...facet.nodes, facet.more && hint(`${facet.more.toLocaleString("en")} more`))
 }
 
 function chooseBars(map, facet, chosen) {

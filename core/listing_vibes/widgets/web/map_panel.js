@@ -69,7 +69,7 @@ function rename(map) {
   const save = async () => {
     const body = JSON.stringify({ group, name: input.value })
     const { name } = await json(map, "name", {}, body)
-    for (const label of map.labels) if (label.isGroup && label.text === map.groups[group].name) label.text = name
+    for (const label of map.labels) if (label.group === group) Object.assign(label, { text: name, isNamed: true })
     map.groups = map.groups.with(group, { ...map.groups[group], name })
     map.status.textContent = `The group is now named ${name}.`
     update(map)
@@ -145,7 +145,7 @@ function listOf(map) {
   ))
   const between = n - map.groups.reduce((sum, { size }) => sum + size, 0)
   if (!rows.length) return map.hasGroups ? [hint("The listings of this map lie evenly, so no group stands out.")] : []
-  return [h("h3", {}, `${rows.length} groups`), ...(between ? [hint(`${counted(between)} between them`)] : []), ...rows]
+  return [h("h3", {}, `${rows.length} groups`), ...(between ? [hint(`${counted(between)} in no group`)] : []), ...rows]
 }
 
 function listRow(map, title, line, numbers, changes, color = null) {

@@ -1,30 +1,35 @@
-// Photos as points: covers replace dots, one for each square of the map with listings, in a frame of the listing's color. Squares are
-// fixed on the map, so that photos keep their position while it is moved; their size halves from one zoom level to the next.
-const TILE = 52 // smallest size of a photo in pixels
+// Photos over dots: those of the listings nearest to the pointer, and in a close view of all that do not overlap.
+const TILE = 52 // largest size of a photo in pixels
 const CACHED = 1200 // photos in memory
+const NEAREST = 12 // photos beside the pointer
+const TRIED = 60 // listings beside the pointer, of which those that overlap are left out
+const CLOSE = 150 // most listings in sight of a close view
 
 const tileOf = (canvas) => Math.min(TILE, canvas.clientWidth / 14)
-// Squares are halved while they are larger than necessary.
-const sideOf = ({ canvas, unit }) => 2 ** Math.ceil(Math.log2(tileOf(canvas) / unit))
-const roomOf = (map, side) => Math.min(side * map.unit, 2 * TILE) * 0.94
-const squareOf = (at, side) => Math.floor((at - SIZE / 2) / side) // its number from the middle of the map
-const middleOf = (map, i, side) => [0, 1].map((axis) => (squareOf(map.places[2 * i + axis], side) + 0.5) * side + SIZE / 2)
 
-// Chooses the listing of each visible square, the first of the selected ones.
+// Chooses the listings whose photos are drawn.
 function planPhotos(map) {
-  const { places, lit } = map
-  const side = sideOf(map)
-  const [halfX, halfY] = halvesOf(map).map((half) => half + side)
-  const bySquare = new Map()
+  const { places, lit, pointer } = map
+  const side = tileOf(map.canvas) / map.unit
+  const [halfX, halfY] = halvesOf(map)
+  const [inSight, near] = [[], []]
   for (let i = 0; i < map.n; i++) {
     const [x, y] = [places[2 * i], places[2 * i + 1]]
     if ((lit && !lit[i]) || Math.abs(x - map.x) > halfX || Math.abs(y - map.y) > halfY) continue
-    const square = squareOf(x, side) * SIZE + squareOf(y, side)
-    if (!bySquare.has(square)) bySquare.set(square, i)
+    if (inSight.length <= CLOSE) inSight.push(i)
+    if (!pointer) continue
+    const away = (x - pointer[0]) ** 2 + (y - pointer[1]) ** 2
+    if (near.length === TRIED && away >= near.at(-1)[0]) continue
+    near.splice(near.findLastIndex(([other]) => other <= away) + 1, 0, [away, i])
+    near.length = Math.min(near.length, TRIED)
   }
-  map.tiles = [...bySquare.values()]
-  const away = (i) => Math.hypot(places[2 * i] - map.x, places[2 * i + 1] - map.y)
-  map.tiles.filter((i) => !map.photos.has(i)).sort((a, b) => away(a) - away(b)).forEach((i) => loadPhoto(map, i))
+  const tiles = []
+  const isFree = (i) => tiles.every((j) => Math.abs(places[2 * i] - places[2 * j]) >= side || Math.abs(places[2 * i + 1] - places[2 * j + 1]) >= side)
+  for (const [, i] of near) if (tiles.length < NEAREST && isFree(i)) tiles.push(i)
+  if (inSight.length <= CLOSE) for (const i of inSight) if (isFree(i)) tiles.push(i)
+  map.tiles = tiles
+  const labeled = map.labels.filter(({ isNamed }) => !isNamed).map(({ listing }) => listing)
+  for (const i of [...labeled, ...tiles]) if (!map.photos.has(i)) loadPhoto(map, i)
 }
 
 // Loads a photo, null until then and for a listing without one.
@@ -37,28 +42,27 @@ async function loadPhoto(map, i) {
   draw(map)
 }
 
+// A photo in a frame of a color, cut to a square.
+function paintPhoto(context, image, color, left, top, room) {
+  const part = Math.min(image.width, image.height)
+  context.fillStyle = color
+  context.fillRect(left, top, room, room)
+  context.drawImage(image, (image.width - part) / 2, (image.height - part) / 2, part, part, left + 2, top + 2, room - 4, room - 4)
+}
+
 function paintPhotos({ context }, map) {
-  const side = sideOf(map)
-  const room = Math.round(roomOf(map, side))
-  for (const i of map.tiles) {
+  const room = Math.round(tileOf(map.canvas))
+  for (const i of map.tiles.toReversed()) {
     const image = map.photos.get(i)
     if (!image) continue
-    const [left, top] = onScreen(map, ...middleOf(map, i, side)).map((at) => Math.round(at - room / 2))
-    const part = Math.min(image.width, image.height)
-    const middle = [(image.width - part) / 2, (image.height - part) / 2, part, part]
-    context.fillStyle = map.palette[map.codes[i]]
-    context.fillRect(left, top, room, room)
-    context.drawImage(image, ...middle, left + 1.5, top + 1.5, room - 3, room - 3)
+    const [x, y] = onScreen(map, map.places[2 * i], map.places[2 * i + 1])
+    paintPhoto(context, image, map.palette[map.codes[i]], Math.round(x - room / 2), Math.round(y - room / 2), room)
   }
 }
 
 // The listing whose photo is at a position of the map; -1 for none.
 function photoUnder(map, x, y) {
-  const side = sideOf(map)
-  const half = roomOf(map, side) / 2 / map.unit
-  const under = map.tiles.find((i) => {
-    const [left, low] = middleOf(map, i, side)
-    return map.photos.get(i) && Math.abs(x - left) <= half && Math.abs(y - low) <= half
-  })
-  return under ?? -1
+  const half = tileOf(map.canvas) / 2 / map.unit
+  const isUnder = (i) => map.photos.get(i) && Math.abs(x - map.places[2 * i]) <= half && Math.abs(y - map.places[2 * i + 1]) <= half
+  return map.tiles.find(isUnder) ?? -1
 }

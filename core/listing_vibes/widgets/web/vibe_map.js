@@ -12,7 +12,7 @@ const EMPTY = { region: [], group: null, place: null, where: [], day: -1, unmet:
 const emptyMap = (n) => ({
   ...MIDDLE, n, size: n, places: new Uint16Array(2 * n), clusters: new Int16Array(n), codes: new Uint8Array(n),
   facets: [], groups: [], hasGroups: false, labels: [], cards: new Map(), shots: new Map(), photos: new Map(), tiles: [], lit: null,
-  now: null, dayOf: -1, unmet: null, unmetOf: "", regionOf: null, aboutOf: "", picked: -1, hovered: -1, shown: -1, line: [],
+  now: null, dayOf: -1, unmet: null, unmetOf: "", regionOf: null, aboutOf: "", picked: -1, hovered: -1, pointer: null, shown: -1, line: [],
   state: EMPTY, isRestored: false,
 })
 
@@ -111,6 +111,7 @@ function paint(map) {
   paintPhotos(brush, map)
   paintLabels(brush, map)
   paintMarks(brush, map)
+  paintOverview(brush, map)
   const isPressed = { lasso: map.isDrawing, photos: map.showsPhotos, unmet: map.state.unmet }
   for (const [name, pressed] of Object.entries(isPressed)) map.tools[name].ariaPressed = String(pressed)
   Object.assign(host.dataset, {
@@ -183,7 +184,11 @@ function listen(map) {
     map.line = map.isDrawing ? [onGrid(event)] : []
   }
   canvas.onpointermove = (event) => {
-    if (!from) return hover(map, at(event, 12))
+    map.pointer = onGrid(event)
+    if (!from) {
+      if (map.showsPhotos) draw(map)
+      return hover(map, at(event, 12))
+    }
     const [dx, dy] = [event.clientX - from.at[0], event.clientY - from.at[1]]
     from.hasMoved ||= Math.hypot(dx, dy) > 4
     if (map.isDrawing) map.line.push(onGrid(event))
@@ -200,7 +205,11 @@ function listen(map) {
     map.line = []
     draw(map)
   }
-  canvas.onpointerleave = () => hover(map, -1)
+  canvas.onpointerleave = () => {
+    map.pointer = null
+    hover(map, -1)
+    draw(map)
+  }
   const onWheel = (event) => {
     // Out of the whole map the wheel scrolls the page, so that the map is no trap.
     if (map.zoom === 1 && event.deltaY > 0) return
