@@ -66,9 +66,7 @@ FORMAT = f"{', '.join(FORMATS)}, or {VECTORS} (of listings and users, as Parquet
 Formats = Annotated[list[str] | None, typer.Option("--format", metavar="FORMAT", help=FORMAT)]
 MILVUS = "fill a Milvus collection with the active listings: a .db file or a server's URL"
 Milvus = Annotated[str | None, typer.Option(metavar="PLACE", help=MILVUS)]
-INDEX = (
-    "Milvus's index type, such as HNSW; default: AUTOINDEX, in a file FLAT, from 50,000 listings on IVF_FLAT"
-)
+INDEX = "Milvus's index type, such as HNSW; default: AUTOINDEX, in a file FLAT (exact)"
 EXPORTED = "folder for the files; default: RUN/export"
 Exported = Annotated[Path | None, typer.Argument(metavar="OUT", help=EXPORTED)]
 
