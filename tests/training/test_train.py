@@ -323,6 +323,7 @@ def test_the_test_is_the_same_and_what_serving_adds_is_weighed_as_before(whole, 
         "model + neighbors",
         "model + neighbors + recency",
         "model + ids",
+        "model + covisits",
     ]
     assert [name for name in after.results if name.startswith("model +")] == rows
     assert {name: after.notes[name] for name in rows} == {name: before.notes[name] for name in rows}

@@ -96,4 +96,6 @@ def _write_files(run: Run, out: Path, manifest: Manifest) -> None:
         save_prepared(out, run.engine.features, manifest.fingerprint)
     if run.metrics is not None:
         write_json(out / "metrics.json", run.metrics, indent=1)
+    # A refit has the blends of the run that it repeats, and no figures.
+    if run.metrics is not None or run.fits:
         save_fits(out, run.fits)
