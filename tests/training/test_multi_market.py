@@ -13,7 +13,7 @@ import pytest
 from helpers.commands import vibes
 from helpers.small_market import generate
 from listing_vibes import Market, Run, VibesError, evaluate, train
-from listing_vibes.insight.explain import explain_similarity
+from listing_vibes.insight.similarity import explain_similarity
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, make_split
 from listing_vibes.model.settings import Settings
@@ -95,7 +95,7 @@ def test_each_market_has_a_run_with_its_own_test(run, towns):
         Run.open(path)
     # A market's own words, and one line for an amount and its rank.
     explained = explain_similarity(runs[1], *runs[1].listing_ids[:2])
-    names = [part["name"] for part in explained.attributes]
+    names = [line.name for line in explained.attributes]
     assert len(set(names)) == len(names) and "zimmer" in names
     assert set(names) <= {item.name for item in towns["b"].attributes}
 

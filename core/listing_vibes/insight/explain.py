@@ -1,32 +1,31 @@
 """Explanations of lists: what the events, attributes and photos add to the score of a listing, and its rank without each.
 
-Each part is left out separately and the rest is encoded again, see `listing_vibes.insight.occlusion`. For a user the
-other listings and the candidates do not change, so that only the part makes the difference between the two ranks. For two
-similar listings an attribute is left out of both, as if the market did not have it, and a photo of its listing.
+Each part is left out separately and the rest is encoded again, see `listing_vibes.insight.occlusion`. The other listings and the
+candidates do not change, so that only the part makes the difference between the two ranks.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
+from listing_vibes.insight.market_view import MarketView, ordinal, shorten, view_of, words
 from listing_vibes.insight.occlusion import (
     OccludedHistory,
-    OccludedListing,
     Part,
     occlude_history,
     occlude_listing,
 )
+from listing_vibes.insight.similarity import SimilarityExplanation, explain_similarity
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.moments import Moment
 from listing_vibes.market.splits import Queries
-from listing_vibes.run.fits import NOTHING
 from listing_vibes.run.histories import HistoryBatch, of_histories, of_users, parse_queries
 from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import Rules
@@ -35,44 +34,39 @@ from listing_vibes.scoring.blend import Blend
 from listing_vibes.scoring.ranking_names import blend_name
 from listing_vibes.scoring.scorer import PrecomputedScores
 from listing_vibes.tables import render_table
+from listing_vibes.words import enumerated
 
 SHOWN = 5  # events, attributes and photos in the text
-#: Tolerance of a recomputed similarity: vectors of many photos are computed partly in bfloat16, those of a few in float32.
-STALE = 0.02
-CHANGED = "The listings changed since the run was made, so the contribution of each part is unknown."
+LEAST = 0.001  # smallest gain of a reason in the sentence
+ROUNDING = 1e-5  # of the sum of the parts of a score
+RULES = "rules"  # the part of a score by boosts, style directions and penalties
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """The contributions to the score of one listing, the largest first.
+    """The contributions to the score of one recommended listing, the largest first.
 
     Attributes:
         rank: rank among the candidates of the list, from 1.
-        score: score of the model; of similar listings, their cosine in the space.
-        ranking: name of the ranking, such as "model + recency"; of similar listings, the space.
+        score: the score of the list.
+        ranking: name of the ranking, such as "model + recency".
+        sentence: the event and the attribute or photo that contribute most, in words.
+        parts: the contribution of each feature, such as `model` or `recent`, which add up to the score.
         events: `event` (its number in the history, from 1), `listing_id`, `action`, `adds` (how much lower the score is
-            without it), `rank_without` (None: the history is empty without it); of similar listings none.
-        attributes: `name`, `adds` and, for a user, `rank_without`; None if the time budget was exceeded.
+            without it), `rank_without` (None: the history is empty without it).
+        attributes: `name`, `adds` and `rank_without`; None if the time budget was exceeded.
         photos: `listing_id`, `photo` (its position in the listing, 0 is the cover), and the same; None as for `attributes`.
-        note: the reason why attributes and photos are unknown, else "".
-        blend: by feature of a blend, how much higher the score of the list is by it than that of the mean candidate.
     """
 
     listing: str
     rank: int
     score: float
     ranking: str
+    sentence: str
+    parts: dict[str, float]
     events: list[dict[str, Any]]
     attributes: list[dict[str, Any]] | None = None
     photos: list[dict[str, Any]] | None = None
-    note: str = ""
-    blend: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def blend_sentence(self) -> str:
-        """Return what each feature of the blend adds, compared with the mean candidate; "" without a blend."""
-        adds = ", ".join(f"{name} {value:+.3f}" for name, value in self.blend.items())
-        return f"By the blend, against the mean candidate: {adds}." if adds else ""
 
     def to_dict(self, most: int | None = None) -> dict[str, Any]:
         """Return the document of `vibes explain` and HTTP, with the `most` largest contributions of each kind (None: all)."""
@@ -81,24 +75,31 @@ class Explanation:
             "rank": self.rank,
             "score": self.score,
             "ranking": self.ranking,
+            "sentence": self.sentence,
+            "parts": self.parts,
             "events": self.events[:most],
             "attributes": None if self.attributes is None else self.attributes[:most],
             "photos": None if self.photos is None else self.photos[:most],
-            **({"blend": self.blend} if self.blend else {}),
-            **({"note": self.note} if self.note else {}),
         }
 
     def to_text(self) -> str:
         """Return the largest contributions, and the rank without each part, as text."""
         rows = [
-            {"adds": f"{part['adds']:+.3f}", "part": _describe_part(part)}
-            | ({"rank without it": part["rank_without"]} if "rank_without" in part else {})
+            {
+                "adds": f"{part['adds']:+.3f}",
+                "part": _describe_part(part),
+                "rank without it": part["rank_without"],
+            }
             for parts in (self.events, self.attributes or [], self.photos or [])
             for part in parts[:SHOWN]
         ]
-        head = f"{self.listing} has rank {self.rank:,} by {self.ranking}, with the score {self.score:.3f}."
+        parts = " ".join(f"{value:+.3f} {name}" for name, value in self.parts.items()).removeprefix("+")
+        sum_ = f" = {parts}" if len(self.parts) > 1 else ""
+        head = (
+            f"{self.listing} has rank {self.rank:,} by {self.ranking}, with the score {self.score:.3f}{sum_}."
+        )
         table = [render_table(pd.DataFrame(rows, dtype=object))] if rows else []
-        return "\n\n".join([head, *table, *filter(None, [self.blend_sentence, self.note])])
+        return "\n\n".join([*filter(None, [self.sentence]), head, *table])
 
 
 def _describe_part(part: Mapping[str, Any]) -> str:
@@ -155,7 +156,7 @@ def explain_listing(
     at: Moment | None = None,
     blend: str | None = None,
     space: str | None = None,
-) -> Explanation:
+) -> Explanation | SimilarityExplanation:
     """Explain one listing; `query` is a user or a history, as for `explain`, or a listing, for an explanation of similarity.
 
     Raises:
@@ -188,8 +189,8 @@ def explain_ranked(
 ) -> list[Explanation]:
     """Explain why each of the listings `rows` was recommended for one history.
 
-    The score is the model's. Ranks are those of the blend, as in lists; the scores of neighbors change without an event, but not
-    without an attribute or a photo of the listing. Blends with ids are not explained: their ranks are those of the model only.
+    Score and rank are those of the list. The features of neighbors and ids change without an event, but not without an attribute
+    or a photo of the listing.
 
     Args:
         budget: time budget in seconds; listings beyond it are explained by events only. None: no limit.
@@ -197,8 +198,6 @@ def explain_ranked(
     if not len(rows):
         return []
     until = np.inf if budget is None else time.monotonic() + budget
-    if recommender.fit.ids:
-        recommender = run.recommender("model", recommender.rules, blend=NOTHING)
     log, start, end = history.log, int(history.start[0]), int(history.end[0])
     occluded = occlude_history(run, log, start, end)
     fit = recommender.fit
@@ -209,27 +208,53 @@ def explain_ranked(
         scorer, queries = _blended(recommender, occluded.scores[1:], *occluded.shorter, at)
         order = np.concatenate([order, recommender.moves.add_to(scorer.score(queries), at)])  # (1 + T, L)
     candidates = _candidates(recommender, log, start, end, at)
-    unit, ranking = 1 / float(fit.factor("model")), blend_name(*filter(None, fit.parts.split("+")))
+    weight, ranking = float(fit.factor("model")), blend_name(*filter(None, fit.parts.split("+")))
     results = []
     for row in rows:
         ranks = [1 + int((line[candidates] > line[row]).sum()) for line in order]
-        blend = {name: float(part[0, row] - part[0, candidates].mean()) for name, part in parts.items()}
+        score, features = float(order[0, row]), {name: float(part[0, row]) for name, part in parts.items()}
+        if abs(by_rules := score - sum(features.values())) > ROUNDING:
+            features[RULES] = by_rules
+        events = _explain_events(run, log, start, occluded.events, order[:, row], ranks[1:])
         attributes, photos = None, None
         if time.monotonic() < until:
-            attributes, photos = _explain_parts(run, occluded, order[0] * unit, candidates, row)
-        results.append(
-            Explanation(
-                listing=run.listing_ids[row],
-                rank=ranks[0],
-                score=float(occluded.scores[0, row]),
-                ranking=ranking,
-                events=_explain_events(run, log, start, occluded, ranks[1:], row),
-                attributes=attributes,
-                photos=photos,
-                blend=blend if len(blend) > 1 else {},
-            )
+            attributes, photos = _explain_parts(run, occluded, order[0], candidates, row, weight)
+        sentence = _sentence(view_of(run), row, events, attributes or [], photos or [])
+        result = Explanation(
+            run.listing_ids[row], ranks[0], score, ranking, sentence, features, events, attributes, photos
         )
+        results.append(result)
     return results
+
+
+def _sentence(
+    view: MarketView,
+    row: int,
+    events: Sequence[Mapping[str, Any]],
+    attributes: Sequence[Mapping[str, Any]],
+    photos: Sequence[Mapping[str, Any]],
+) -> str:
+    """Return why a listing is recommended: the event, and the attribute or photo, that add most; empty if nothing adds anything."""
+    reasons = []
+    if events and events[0]["adds"] >= LEAST:
+        title = view.title(view.market.listing_row[events[0]["listing_id"]])
+        action = f" ({words(events[0]['action']).lower()})" if events[0]["action"] else ""
+        reasons.append(f"“{title}”{action}")
+    best = max([*attributes, *photos], key=lambda part: part["adds"], default=None)
+    if best is not None and best["adds"] >= LEAST:
+        reasons.append(_part_in_words(view, row, best))
+    return f"Because of {enumerated(reasons)}." if reasons else ""
+
+
+def _part_in_words(view: MarketView, row: int, part: Mapping[str, Any]) -> str:
+    if "name" not in part:
+        return f"its {ordinal(part['photo'] + 1)} photo" if part["photo"] > 0 else "its first photo"
+    item = next((item for item in view.market.attributes if item.name == part["name"]), None)
+    label = words(part["name"]) if item is None else item.label
+    label = label if label[1:2].isupper() else label[:1].lower() + label[1:]
+    if item is None or item.shown_as in ("text", "place", "flag"):
+        return f"its {label}"
+    return f"its {label}: {shorten(view.text(row, item), 40)}"
 
 
 def _blended(
@@ -241,20 +266,25 @@ def _blended(
 
 
 def _explain_events(
-    run: Run, log: EventLog, start: int, occluded: OccludedHistory, ranks: Sequence[int], row: int
+    run: Run, log: EventLog, start: int, events: np.ndarray, scores: np.ndarray, ranks: Sequence[int]
 ) -> list[dict[str, Any]]:
-    """Return the contributions of events to the score of a listing, with its `ranks` without each (none for a single event)."""
-    events = [
+    """Return the contributions of the `events` (T,) to the score of a listing.
+
+    Args:
+        scores: (1 + T,) the score, and without each event; (1,) for a single event, which then has all of the score.
+        ranks: the rank without each event, none for a single one.
+    """
+    results = [
         {
             "event": int(event) - start + 1,
             "listing_id": run.listing_ids[log.listing[event]],
             "action": log.actions[log.action[event]] if log.action[event] >= 0 else None,
-            "adds": float(occluded.scores[0, row] - occluded.scores[1 + number, row]),
+            "adds": float(scores[0] - (scores[1 + number] if ranks else 0)),
             "rank_without": ranks[number] if ranks else None,
         }
-        for number, event in enumerate(occluded.events)
+        for number, event in enumerate(events)
     ]
-    return _by_adds(events)
+    return _by_adds(results)
 
 
 def _candidates(recommender: Recommender, log: EventLog, start: int, end: int, at: int) -> np.ndarray:
@@ -270,17 +300,21 @@ Contributions = tuple[list[dict[str, Any]], list[dict[str, Any]]]  # of attribut
 
 
 def _explain_parts(
-    run: Run, occluded: OccludedHistory, order: np.ndarray, candidates: np.ndarray, row: int
+    run: Run, occluded: OccludedHistory, order: np.ndarray, candidates: np.ndarray, row: int, weight: float
 ) -> Contributions:
-    """Return the contributions of the parts of a listing, with the ranks without them by `order` (L,)."""
-    listing, table = occlude_listing(run, "model", row), run.vectors("model")
+    """Return the contributions of the parts of a listing, with the ranks without them by the scores `order` (L,).
+
+    Args:
+        weight: of the model's similarity in the score.
+    """
+    listing, table = occlude_listing(run, row), run.vectors("model")
     vectors = np.stack([listing.vector, *listing.without.values()])
     of = np.full(len(vectors), row)
     score, *rest = run.late_interaction.scores(occluded.vector, vectors, table, *occluded.history, of=of)[0]
     others = order[candidates & (np.arange(len(order)) != row)]
     parts = []
     for part, without in zip(listing.without, rest, strict=True):
-        described = _contribution(part, run.listing_ids[row], float(score) - float(without))
+        described = _contribution(part, run.listing_ids[row], weight * (float(score) - float(without)))
         rank = 1 + int((others > order[row] - described["adds"]).sum())
         parts.append({**described, "rank_without": rank})
     return _contributions(parts)
@@ -299,47 +333,3 @@ def _contributions(parts: Iterable[dict[str, Any]]) -> Contributions:
 
 def _by_adds(parts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(parts, key=lambda part: -part["adds"])
-
-
-def explain_similarity(run: Run, first: str, second: str, space: str | None = None) -> Explanation:
-    """Explain the similarity of two listings of a run in a space; None: the space of its lists.
-
-    Raises:
-        VibesError: a listing or the space is unknown, or a listing has no vector in the space.
-    """
-    space = space or run.spaces[0]
-    vectors, rows = run.vectors(space), run.rows_in((first, second), space).tolist()
-    scores = vectors @ vectors[rows[0]]  # (L,)
-    similarity, note, parts = float(scores[rows[1]]), "", []
-    try:
-        left, right = (occlude_listing(run, space, row) for row in rows)
-        # Lists use vectors of half precision, so contributions are relative to the score computed in the same pass.
-        if abs(float(left.vector @ right.vector) - similarity) > STALE:
-            note = CHANGED
-        else:
-            parts = [*_similarity_parts((first, left), (second, right))]
-            note = "" if parts else f"The space {space} has no attributes or photos that could be left out."
-    except VibesError as error:
-        if space != "photos":
-            raise
-        note = str(error)
-    allowed = run.recommender(space, Rules(), for_users=False).eligible(None).copy()
-    allowed[rows[0]] = False
-    rank = 1 + int((scores[allowed] > similarity).sum())
-    attributes, photos = _contributions(parts)
-    return Explanation(second, rank, similarity, space, [], attributes, photos, note)
-
-
-def _similarity_parts(*sides: tuple[str, OccludedListing]) -> Iterator[dict[str, Any]]:
-    """Yield the contribution of each attribute of two listings, left out of both, and of each of their photos."""
-    (first, left), (second, right) = sides
-    score = float(left.vector @ right.vector)
-    for part in dict.fromkeys([*left.without, *right.without]):
-        mine, theirs = left.without.get(part, left.vector), right.without.get(part, right.vector)
-        if part.kind == "attribute":
-            yield _contribution(part, second, score - float(mine @ theirs))
-            continue
-        if part in left.without:
-            yield _contribution(part, first, score - float(mine @ right.vector))
-        if part in right.without:
-            yield _contribution(part, second, score - float(left.vector @ theirs))

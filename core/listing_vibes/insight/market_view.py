@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from listing_vibes.cache import cached_per_object
 from listing_vibes.errors import printable
 from listing_vibes.market.amounts import MISSING, display_unit, is_currency, number, with_unit, years_of
 from listing_vibes.market.attribute_types import Attribute
@@ -18,6 +19,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.titles import identity, is_code
+from listing_vibes.run.run import Run
 from listing_vibes.words import capitalize
 
 HEADLINE = 3  # attributes on a card
@@ -242,3 +244,9 @@ class MarketView:
         """Return (label, value) of a listing's attributes, with "—" for missing values."""
         chosen = self.attributes if attributes is None else attributes
         return [(item.label, self.text(row, item)) for item in chosen]
+
+
+@cached_per_object
+def view_of(run: Run) -> MarketView:
+    """Return the display view of a run's market."""
+    return MarketView(run.market, lambda: run.log)

@@ -1,10 +1,10 @@
-"""Occlusion: encode listings without one of their parts, and histories without one of their events.
+"""Occlusion: encode listings without one of their parts or with another value, and histories without one of their events.
 
 The rest is encoded like any listing of the space, so an explanation is exact for the space, not an approximation
 (occlusion: Zeiler and Fergus 2014, arXiv 1311.2901).
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,7 @@ import numpy as np
 
 from listing_vibes.cache import Cache, cached_per_object
 from listing_vibes.errors import VibesError
-from listing_vibes.features.featurizer import Features, Featurizer
+from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.features.photos.vectors import PhotoVectors, embed_photos, load_photo_vectors
 from listing_vibes.features.reduce import unit_rows
 from listing_vibes.features.several_markets import rank_name
@@ -23,12 +23,15 @@ from listing_vibes.features.tokens.vocabulary import Vocabulary
 from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import EventLog
+from listing_vibes.market.values import sample_rows
 from listing_vibes.run.histories import HistoryBatch
 from listing_vibes.run.newcomers import Newcomers, attribute_space, encode_attributes, load_run_encoder
 from listing_vibes.run.run import Run
 
 NEWEST = 30  # number of newest events that are left out one by one; older ones add little
 CACHED = 2_000  # number of cached listings per run, with their vectors without each part
+DONORS = 16  # number of other listings whose values stand for what is typical
+PHOTOS = "photos"  # the name of all photos of a listing as one value
 
 
 class Part(NamedTuple):
@@ -45,60 +48,105 @@ class OccludedListing(NamedTuple):
     without: dict[Part, np.ndarray]
 
 
-def occlude_listing(run: Run, space: str, row: int) -> OccludedListing:
-    """Encode a listing of a run in a space, and without each of its attributes and photos.
-
-    A space of the market's vectors has no parts.
-    """
-    match space:
-        case "model":  # It does not depend on the history, so it is cached.
-            return _model_cache(run).get(row, lambda: _occlude_in_model(run, row))
-        case "attributes":
-            attributes, count = attribute_space(run), len(run.listing_ids)
-            return _occlude(
-                run,
-                attributes.featurizer,
-                attributes.features,
-                row,
-                lambda chosen: encode_attributes(run, chosen)[count:],
-            )
-        case "photos":
-            return _occlude_photos(run, row)
-    return OccludedListing(run.index(space).vectors[row], {})
+def occlude_listing(run: Run, row: int) -> OccludedListing:
+    """Encode a listing in the model's space, and without each of its attributes and photos."""
+    return _occluded(run).get(row, lambda: _occlude(run, row))
 
 
 @cached_per_object
-def _model_cache(run: Run) -> Cache[int, OccludedListing]:
+def _occluded(run: Run) -> Cache[int, OccludedListing]:  # it does not depend on a history, so it is cached
     return Cache(CACHED)
 
 
-def _occlude_in_model(run: Run, row: int) -> OccludedListing:
-    engine = run.engine.in_float32()  # the effect of a part is small, below the precision of bfloat16
-
-    def encode(chosen: Features) -> np.ndarray:
-        return replace(engine, features=chosen).encode_listings()
-
-    return _occlude(run, engine.featurizer, engine.features, row, encode)
-
-
-def _occlude(
-    run: Run, featurizer: Featurizer, features: Features, row: int, encode: Callable[[Features], np.ndarray]
-) -> OccludedListing:
-    """Encode a listing and its variants in one pass."""
-    market, positions = run.market, photo_positions(run, row)
-    names = {market.config.shared_name(item.name): item.name for item in market.attributes}
-    tokens = np.arange(features.tokens.offset[row], features.tokens.offset[row + 1])
-    parts = token_parts(featurizer, features.tokens, row)
-    chosen = [tokens, *(tokens[~mask] for mask in parts.values() if not mask.all())]
-    taken = features.tokens.taken(np.concatenate(chosen), np.array([len(item) for item in chosen], np.int64))
-    vectors = iter(encode(replace(features, tokens=taken)))
+def _occlude(run: Run, row: int) -> OccludedListing:
+    engine, positions = run.engine.in_float32(), photo_positions(run, row)
+    tokens = engine.features.tokens
+    own = np.arange(tokens.offset[row], tokens.offset[row + 1])
+    parts = token_parts(engine.featurizer, tokens, row)
+    vectors = iter(
+        encode_tokens(run, "model", [own, *(own[~mask] for mask in parts.values() if not mask.all())])
+    )
     vector, without = next(vectors), {}
     for part, mask in parts.items():
-        name = names.get(str(part.name), part.name)
+        name = _name_of(run, part)
         if part.kind == "photo" and positions is not None:
             name = int(positions[int(part.name)])
         without[Part(part.kind, name)] = np.zeros_like(vector) if mask.all() else next(vectors)
     return OccludedListing(vector, without)
+
+
+def _name_of(run: Run, part: Part) -> str | int:
+    """Return the name of a part in the run's market, since a model of several markets has names that they share."""
+    names = {run.market.config.shared_name(item.name): item.name for item in run.market.attributes}
+    return names.get(str(part.name), part.name)
+
+
+def encode_tokens(run: Run, space: str, chosen: Sequence[np.ndarray]) -> np.ndarray:
+    """Encode listings of other tokens, (n, d) float32 in the space `model` or `attributes`; each is given by rows of the tokens.
+
+    Effects of a part are small, below the precision of bfloat16.
+    """
+    if space == "model":
+        engine = run.engine.in_float32()
+        features = engine.features
+    else:
+        features = attribute_space(run).features
+    sizes = np.array([len(item) for item in chosen], np.int64)
+    features = replace(features, tokens=features.tokens.taken(np.concatenate(chosen), sizes))
+    if space == "model":
+        return replace(engine, features=features).encode_listings()
+    return encode_attributes(run, features)[len(run.listing_ids) :]
+
+
+class ReplacedListing(NamedTuple):
+    """A listing in a space: its vector (d,), and by attribute its vectors (D, d) with the value of each of D other listings."""
+
+    vector: np.ndarray
+    by_attribute: dict[str, np.ndarray]
+
+
+def replace_values(run: Run, space: str, row: int) -> ReplacedListing:
+    """Encode a listing, and with each attribute, or all its photos (`PHOTOS`), replaced by those of a sample of other listings.
+
+    Such values are what is typical for the market: a common value is often replaced by itself, a rare one never. Only the model
+    and the attributes space have values.
+    """
+    return _replaced(run).get((space, row), lambda: _replace(run, space, row))
+
+
+@cached_per_object
+def _replaced(run: Run) -> Cache[tuple[str, int], ReplacedListing]:
+    return Cache(CACHED)
+
+
+def _replace(run: Run, space: str, row: int) -> ReplacedListing:
+    source = run.engine if space == "model" else attribute_space(run)
+    tokens, donors = source.features.tokens, sample_rows(len(run.listing_ids), DONORS)
+    own = np.arange(tokens.offset[row], tokens.offset[row + 1])
+    masks = [_value_masks(source.featurizer, tokens, other) for other in (row, *donors.tolist())]
+    chosen = [own]
+    for part, mask in masks[0].items():
+        at = int(np.argmax(mask))
+        before, after = own[:at], own[at:][~mask[at:]]
+        for donor, others in zip(donors, masks[1:], strict=True):
+            value = tokens.offset[donor] + np.flatnonzero(others.get(part, np.zeros(0, bool)))
+            chosen.append(np.concatenate([before, value, after]))
+    is_empty = np.array([not len(item) for item in chosen])
+    encoded = encode_tokens(run, space, [item for item in chosen if len(item)])
+    vectors = np.zeros((len(chosen), encoded.shape[1]), np.float32)
+    vectors[~is_empty] = encoded
+    blocks = vectors[1:].reshape(len(masks[0]), len(donors), -1)
+    names = (str(_name_of(run, Part("attribute", name))) for name in masks[0])
+    return ReplacedListing(vectors[0], dict(zip(names, blocks, strict=True)))
+
+
+def _value_masks(featurizer: Featurizer, tokens: Tokens, row: int) -> dict[str, np.ndarray]:
+    """Return a mask (n,) bool of the tokens of each attribute of a listing, and of all its photos (`PHOTOS`)."""
+    masks: dict[str, np.ndarray] = {}
+    for part, mask in token_parts(featurizer, tokens, row).items():
+        name = str(part.name) if part.kind == "attribute" else PHOTOS
+        masks[name] = masks.get(name, False) | mask
+    return masks
 
 
 def token_parts(featurizer: Featurizer, tokens: Tokens, row: int) -> dict[Part, np.ndarray]:
@@ -130,16 +178,6 @@ def _keys(vocabulary: Vocabulary) -> dict[str, list[int]]:
         count = kind.keys if not vocabulary.pieces else int(kind.sentences)
         result[entry.name] = [first[entry.name] + key for key in range(count)]
     return result
-
-
-def _occlude_photos(run: Run, row: int) -> OccludedListing:
-    """Return a listing of the photo space, the mean of its photos, without each of them."""
-    positions, vectors = listing_photos(run, row)
-    total = vectors.sum(axis=0)
-    units = unit_rows(np.stack([total, *(total - vectors)]))  # sums have the same directions as means
-    units[1:] *= len(vectors) > 1
-    without = {Part("photo", int(n)): unit for n, unit in zip(positions, units[1:], strict=True)}
-    return OccludedListing(units[0], without)
 
 
 class OccludedHistory(NamedTuple):
@@ -231,6 +269,11 @@ def compare_photos(
     if not len(mine) or not len(theirs):
         return np.zeros((0, 0), np.float32), (np.arange(0), np.arange(0))
     return left @ right.T, (mine, theirs)
+
+
+def has_photo_vectors(run: Run) -> bool:
+    """Return whether the photos of a run have cached vectors, so that none has to be embedded."""
+    return _cached_vectors(run) is not None
 
 
 @cached_per_object

@@ -12,16 +12,14 @@ from looking import click, components, labelled, links, texts
 from browser.painted import embed_run, paint_market
 from listing_vibes import Run
 from listing_vibes.demo.shipped import bundled_run
-from listing_vibes.insight.explain import explain_similarity
 from listing_vibes.insight.market_view import MarketView
-from listing_vibes.insight.occlusion import compare_photos
 from listing_vibes.insight.selection.filters import Filters
 from listing_vibes.insight.selection.params import Params
+from listing_vibes.insight.similarity import Match, explain_similarity, match, same_and_different
 from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
 from listing_vibes_app.app_pages.similar.filters import describe_filters
-from listing_vibes_app.app_pages.similar.matching import Match, match, same_and_different
 
 NAME = "Home {} by the *old* harbour"
 
@@ -153,17 +151,18 @@ def test_all_spaces_side_by_side_with_what_they_have_in_common(show, trained):
 def test_the_explanation_is_that_of_the_space(show, trained):
     page = show("similar", trained, listing="l04", space="model", why="l07")
     expected = explain_similarity(Run.open(trained), "l04", "l07", "model")
-    assert f"**Similarity by model: {expected.score:.3f}**" in texts(page)
-    figures, pairs = (table.value for table in page.dataframe)
-    alike, _ = compare_photos(Run.open(trained), "l04", "l07")
-    best = sorted(alike.max(axis=1), reverse=True)
-    assert pairs["Alike"].tolist() == pytest.approx([round(float(value), 2) for value in best])
-    assert "listing=l04" in pairs["This listing"].iloc[0] and "listing=l07" in pairs["The neighbor"].iloc[0]
-    without = expected.score - expected.attributes[0]["adds"]
-    assert figures["Similarity without it"].iloc[0] == f"{without:.3f}"
-    assert len(labelled(page, "left out one by one")["cards"]) == 4
+    assert expected.headline in texts(page)
+    pairs, table = (item.proto.body for item in page.get("html")[-2:])
+    best = expected.photos[0]
+    assert f"/{best['photo']}?listing=l04" in pairs and f"/{best['other']}?listing=l07" in pairs
+    lines = [line for line in expected.attributes if line.match != "unknown" and line.name != "photos"]
+    assert table.count("<tr>") == 1 + min(6, len(lines))
+    assert [table.index(f">{line.label}<") for line in lines[:2]] == sorted(
+        table.index(f">{line.label}<") for line in lines[:2]
+    )
+    assert "✓" in table and "width: 100%" in table
     for other in ("l04", "nobody"):
-        assert not show("similar", trained, listing="l04", why=other).dataframe
+        assert expected.headline not in texts(show("similar", trained, listing="l04", why=other))
 
 
 @pytest.mark.slow

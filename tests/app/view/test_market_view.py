@@ -8,12 +8,12 @@ import pytest
 
 from browser.painted import paint_market
 from listing_vibes.insight.market_view import MarketView
+from listing_vibes.insight.similarity import match, same_and_different
 from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
 from listing_vibes.run.describe import describe_listings
-from listing_vibes_app.app_pages.similar.matching import match, same_and_different
 from listing_vibes_app.kit.palettes import EVENTS, coloring
 from listing_vibes_app.view.search import SearchIndex
 

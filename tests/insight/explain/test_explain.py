@@ -16,10 +16,12 @@ from helpers.serving import app_of, serving
 from listing_vibes.demo.shipped import ROOT
 from listing_vibes.errors import VibesError
 from listing_vibes.features.content_spaces import photo_space
-from listing_vibes.insight.explain import explain, explain_listing, explain_similarity
-from listing_vibes.insight.occlusion import compare_photos, listing_photos
+from listing_vibes.insight.explain import explain, explain_listing
+from listing_vibes.insight.occlusion import DONORS, compare_photos, listing_photos
+from listing_vibes.insight.similarity import explain_similarity
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
+from listing_vibes.market.values import sample_rows
 from listing_vibes.run.engine import Engine
 from listing_vibes.run.fits import NOTHING, save_fits
 from listing_vibes.run.histories import of_histories
@@ -70,14 +72,6 @@ def encoded(run: Run, market: Market, photos=None) -> np.ndarray:
     return engine.in_float32().encode_listings()
 
 
-def without_photo(run: Run, listing: str, photo: int) -> np.ndarray:
-    """Return the model space of a market where a listing lacks one of its photos."""
-    photos = vectors(run.market)
-    ok = photos.ok.copy()
-    ok[np.flatnonzero(run.market.photos[C.LISTING] == listing)[photo]] = False
-    return encoded(run, run.market, replace(photos, ok=ok))
-
-
 def part_of(parts, **keys):
     (part,) = [part for part in parts if all(part[name] == value for name, value in keys.items())]
     return part
@@ -93,6 +87,7 @@ def test_a_rank_without_a_part_is_that_of_a_listing_or_history_that_never_had_it
         row = run.row(found.listing)
         assert found.rank == rank_of(scores, row, allowed) == listings.index(found.listing) + 1
         assert found.score == pytest.approx(float(scores[row]), abs=1e-4) and found.photos == []
+        assert found.sentence.startswith("Because of ")
         for part in found.events[:2]:
             without = space @ user_vector(run, history_of(run, np.delete(events, part["event"] - 1)))
             assert part["adds"] == pytest.approx(float(scores[row] - without[row]), abs=1e-4)
@@ -132,21 +127,26 @@ def test_ranks_are_those_of_lists_with_a_blend_a_boost_and_refused_listings(trai
 
     scores = run.recommend(user, 500).set_index(C.LISTING)["score"]
     for item in found:  # the features of the blend add up to the score of the list
-        assert set(item.blend) == {"model", "recent", "attributes"} and "mean candidate" in item.to_text()
-        assert sum(item.blend.values()) == pytest.approx(scores[item.listing] - scores.mean(), abs=1e-3)
-    assert not explain(run, user, chosen[0], blend=NOTHING)[0].blend
+        assert set(item.parts) == {"model", "recent", "attributes"} and "recent" in item.to_text()
+        assert sum(item.parts.values()) == pytest.approx(item.score, abs=1e-6)
+        assert item.score == pytest.approx(scores[item.listing], abs=1e-3)
+    assert [item.score for item in found] == sorted((item.score for item in found), reverse=True)
+    assert list(explain(run, user, chosen[0], blend=NOTHING)[0].parts) == ["model"]
     for part in found[2].attributes:
-        lower = scores[chosen[2]] - part["adds"] * blend.factor("model")
+        lower = scores[chosen[2]] - part["adds"]
         rank = 1 + int((scores.drop(chosen[2]) > lower).sum())
         assert abs(part["rank_without"] - rank) <= 1, part
 
-    save_fits(run.path, [fixed_blend("ids", KNN, ids=0.5)])  # explained by the model only
-    by_ids, by_model = (explain(run, user, chosen, blend=blend) for blend in ("ids", NOTHING))
-    assert by_ids == by_model and by_ids[0].ranking == "model only"
+    save_fits(run.path, [fixed_blend("ids", KNN, ids=0.5)])
+    by_ids = run.recommend(user, 9, blend="ids")
+    found = explain(run, user, by_ids[C.LISTING].tolist()[::4], blend="ids")
+    assert [item.rank for item in found] == [1, 5, 9] and set(found[0].parts) == {"model", "ids"}
+    assert [item.score for item in found] == pytest.approx(by_ids["score"].tolist()[::4], abs=1e-3)
 
     rules = {"boost": "fresh 3 20d"}
     boosted = trained.recommend(user, 3, rules=rules)[C.LISTING].tolist()
-    assert [item.rank for item in explain(trained, user, boosted, rules=rules)] == [1, 2, 3]
+    found = explain(trained, user, boosted, rules=rules)
+    assert [item.rank for item in found] == [1, 2, 3] and found[0].parts["rules"] > 0
 
     views = [{"listing_id": listing, "action": "view"} for listing in trained.listing_ids[:3]]
     refused = trained.recommend(pd.DataFrame(views), 1)[C.LISTING][0]
@@ -174,36 +174,49 @@ def test_what_has_no_explanation_says_so(trained):
         explain_listing(trained, user, other, space="photos")
 
 
-@pytest.mark.slow
-def test_without_a_part_two_listings_are_as_in_a_market_that_never_had_it(painted):
+def test_an_attribute_counts_what_the_values_of_other_listings_would_cost(painted):
+    """Each of the two is encoded again in a market where it has the value of another listing, for every such listing."""
     found, base = explain_similarity(painted, "l02", "l05", "model"), encoded(painted, painted.market)
     assert found.score == pytest.approx(float(np.prod(painted.vectors("model")[[2, 5]], axis=0).sum()))
-    listings = painted.market.listings.copy()
-    listings.loc[[2, 5], "price"] = np.nan
-    other = encoded(painted, replace(painted.market, listings=listings))
-    adds = float(base[2] @ base[5] - other[2] @ other[5])
-    assert part_of(found.attributes, name="price")["adds"] == pytest.approx(adds, abs=1e-5)
-    names = [part["name"] for part in found.attributes]
-    assert sorted(names) == ["amenities", "built_year", "price", "room_type", "title"]
-    adds = float(base[2] @ base[5] - base[2] @ without_photo(painted, "l05", 1)[5])
-    assert part_of(found.photos, listing_id="l05", photo=1)["adds"] == pytest.approx(adds, abs=1e-5)
-    values = [part["adds"] for part in found.photos]
-    assert values == sorted(values, reverse=True)
+    similarity, listings = float(base[2] @ base[5]), painted.market.listings
+    costs = []
+    for row, other in ((2, 5), (5, 2)):
+        for donor in sample_rows(len(listings), DONORS):
+            changed = listings.copy()
+            changed["price"] = changed["price"].where(changed.index != row, listings["price"].iloc[donor])
+            vector = encoded(painted, replace(painted.market, listings=changed))[row]
+            costs.append(similarity - float(vector @ base[other]))
+    (price,) = [line for line in found.attributes if line.name == "price"]
+    assert price.adds == pytest.approx(np.mean(costs), abs=1e-5)
+    assert (price.this, price.that, price.match, price.difference) == ("€100", "€130", "different", "+€30")
+    names = [line.name for line in found.attributes]
+    assert sorted(names) == ["amenities", "built_year", "photos", "price", "room_type", "title"]
+    known = [abs(line.adds) for line in found.attributes if line.match != "unknown"]
+    assert known == sorted(known, reverse=True) and found.headline.startswith("Alike")
 
 
-def test_in_the_photo_space_the_rest_is_the_mean_of_the_other_photos(painted):
+def test_an_equal_value_never_makes_two_listings_differ(painted):
+    ids = painted.listing_ids
+    for space in ("model", "attributes"):
+        for first, second in zip(ids, ids[3:], strict=False):
+            lines = explain_similarity(painted, first, second, space).attributes
+            assert all(line.adds >= 0 for line in lines if line.match == "same")
+            assert any(line.match == "same" for line in lines)
+
+
+def test_the_best_pairs_of_photos_are_those_nearest_in_the_photo_space(painted):
     found, photos = explain_similarity(painted, "l02", "l05", "photos"), vectors(painted.market)
     owner = painted.market.photos[C.LISTING].map(painted.market.listing_row).to_numpy(int)
     centered = np.asarray(photos.vectors, np.float32) - np.asarray(photos.vectors, np.float32).mean(axis=0)
     unit = centered / np.linalg.norm(centered, axis=1, keepdims=True)
     space = photo_space(photos.vectors, owner, photos.ok, 12)
-    assert found.score == pytest.approx(float(space[2] @ space[5]), abs=1e-3)
-    rest = unit[owner == 2][[0, 2]].mean(axis=0)
-    expected = found.score - float(rest @ space[5] / np.linalg.norm(rest))
-    assert part_of(found.photos, listing_id="l02", photo=1)["adds"] == pytest.approx(expected, abs=1e-3)
+    assert found.score == pytest.approx(float(space[2] @ space[5]), abs=1e-3) and not found.attributes
     alike, positions = compare_photos(painted, "l02", "l05")
     np.testing.assert_allclose(alike, unit[owner == 2] @ unit[owner == 5].T, atol=1e-3)
     assert [place.tolist() for place in positions] == [[0, 1, 2], [0, 1, 2]]
+    assert found.photos[0]["alike"] == pytest.approx(float(alike.max()))
+    for side in ("photo", "other"):
+        assert sorted(pair[side] for pair in found.photos) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("space", ["model", "photos", "attributes"])
@@ -212,16 +225,18 @@ def test_a_neighbor_has_the_score_and_the_rank_of_its_list(painted, space):
     for rank, (listing, score) in enumerate(zip(near["listing_id"], near["score"], strict=True), 1):
         found = explain_similarity(painted, "l02", listing, space)
         assert found.score == pytest.approx(score, abs=1e-4)
-        assert found.rank == rank and len(found.attributes) + len(found.photos) > 0
+        assert found.rank == rank and len(found.attributes) + len(found.photos) > 0 and found.headline
 
 
 def test_a_run_without_a_model_explains_by_photos_behind_one_that_cannot_be_read(tmp_path):
     market = paint_market(tmp_path / "market", photos=3, users=0)
     (market / "photos" / "l05_0.png").write_bytes(b"no picture")
     run = Run.open(embed_run(market, tmp_path / "run"))
-    photos = explain_similarity(run, "l02", "l05", "photos").photos
-    by_listing = pd.DataFrame(photos).groupby("listing_id")["photo"].agg(sorted)
-    assert (by_listing["l02"], by_listing["l05"]) == ([0, 1, 2], [1, 2])
+    pairs = explain_similarity(run, "l02", "l05", "photos").photos
+    assert {pair["photo"] for pair in pairs} <= {0, 1, 2} and sorted(pair["other"] for pair in pairs) == [
+        1,
+        2,
+    ]
     for space in ("model", "nowhere"):
         with pytest.raises(VibesError):
             explain_similarity(run, "l00", "l01", space)
@@ -237,7 +252,7 @@ def test_a_fresh_copy_of_the_demo_explains_the_space_of_photos_with_its_photos(t
         found = explain_similarity(demo, "home-0003", listing, "photos")
         assert found.score == pytest.approx(score, abs=1e-4) and not found.note
         sides = [demo.market.photos["listing_id"].eq(name).sum() for name in ("home-0003", listing)]
-        assert len(found.photos) == sum(sides)
+        assert len(found.photos) == min(3, *sides)
         means = [listing_photos(demo, demo.row(name))[1].mean(axis=0) for name in ("home-0003", listing)]
         unit = [mean / np.linalg.norm(mean) for mean in means]
         assert float(unit[0] @ unit[1]) == pytest.approx(

@@ -11,15 +11,15 @@ from streamlit.delta_generator import DeltaGenerator
 
 from listing_vibes.insight.selection.filters import NAMES
 from listing_vibes.insight.selection.selection import Selection
+from listing_vibes.insight.similarity import SIGNS, match, same_and_different
 from listing_vibes.run.rules import Rules
-from listing_vibes_app.app_pages.similar.explanation import why_dialog
+from listing_vibes_app.app_pages.similar.explanation import why_similar
 from listing_vibes_app.app_pages.similar.filters import (
     clear_filters,
     filters_button,
     filters_line,
     read_filters,
 )
-from listing_vibes_app.app_pages.similar.matching import match, same_and_different
 from listing_vibes_app.app_pages.similar.picker import choose, picker
 from listing_vibes_app.kit.as_code import as_code
 from listing_vibes_app.kit.controls import any_listing, beside, button, load_more, switch
@@ -47,7 +47,6 @@ LEGEND = (
     "✓ the same · ≈ close: numbers within a tenth, years within 5, locations within 2 km, half of a set · no sign: different. "
     "Choose a line to see that listing."
 )
-SIGNS = {"same": "✓ ", "close": "≈ "}
 #: Parameters that a link to a neighbor keeps.
 KEPT = ("space", "k", "view", *NAMES, *RULES, MAKING, *SIDES)
 
@@ -111,7 +110,7 @@ def list_neighbors(opened: OpenRun, row: int, space: str, view: str, export: Del
         rows = side_by_side(opened, selections)
     else:
         rows = show_space(opened, row, selections[0], view)
-        why_dialog(opened, row, space)
+        why_similar(opened, row, space)
         load_more(len(rows))
     with export:
         as_code(opened, selections)
@@ -203,7 +202,8 @@ def lineup_table(opened: OpenRun, query: int, others: Sequence[int], scores: Seq
         available = sum(item.verdict != "unknown" for item in results)
         same = sum(item.verdict == "same" for item in results)
         cells = [
-            SIGNS.get(item.verdict, "") + item.text + (f" ({item.difference})" if item.difference else "")
+            f"{SIGNS[item.verdict]} {item.text}".strip()
+            + (f" ({item.difference})" if item.difference else "")
             for item in results
         ]
         rows.append([score, f"{same} of {available}", *cells])

@@ -6,7 +6,6 @@ import streamlit as st
 
 from listing_vibes.insight.photo_search import search_photos
 from listing_vibes.insight.selection.filters import NAMES
-from listing_vibes_app.app_pages.similar.explanation import why_photo_dialog
 from listing_vibes_app.app_pages.similar.filters import (
     clear_filters,
     filters_button,
@@ -134,7 +133,6 @@ def show_photo_matches(opened: OpenRun, _query: str, passing: np.ndarray) -> Non
     with st.spinner("Comparing the photo …"):
         result = _like_photo(opened, file.getvalue())
     _show_photo_matches(opened, result, passing, f"Listings whose photos look most like {plain(file.name)}")
-    why_photo_dialog(opened, file.getvalue(), dict(zip(result["listing_id"], result["score"], strict=True)))
 
 
 @st.cache_resource(show_spinner=False, max_entries=16, hash_funcs=BY_RUN)

@@ -26,7 +26,7 @@ from listing_vibes_app.server.runs import BY_RUN, OpenRun, current_run, rank, ro
 from listing_vibes_app.view import formats
 
 EVENTS = 2  # most events in an explanation
-LEAST, TINY = 0.001, 0.005  # smallest gain of a reason, and of a feature of the blend, that is shown
+LEAST = 0.001  # smallest gain of a reason that is shown
 BUDGET = 4.0  # seconds; on a busy machine the last cards explain events only
 REASONS = (
     "Below each recommendation, its reasons: two events and a part of the listing, how much lower the model's similarity gets "
@@ -152,7 +152,6 @@ def explain_list(
     return [
         [_event_reason(opened, item, event) for event in item.events[:EVENTS] if event["adds"] >= LEAST]
         + _part_reason(opened, item)
-        + _blend_reason(item)
         for item in result
     ]
 
@@ -176,12 +175,6 @@ def _part_reason(opened: OpenRun, entry: Explanation) -> list[Reason]:
     row, photo = opened.view.market.listing_row[entry.listing], best["photo"]
     title = "Its photos" if photo < 0 else f"Its {formats.ordinal(photo + 1)} photo"
     return [Reason(title, _effect(entry, best), photo_url(opened.name, opened.view, row, max(photo, 0)))]
-
-
-def _blend_reason(entry: Explanation) -> list[Reason]:
-    parts = sorted(entry.blend.items(), key=lambda part: -abs(part[1]))
-    adds = [f"{formats.words(name).lower()} {value:+.2f}" for name, value in parts if abs(value) >= TINY]
-    return [Reason("Above the mean candidate", " · ".join(adds))] if adds else []
 
 
 def _effect(item: Explanation, part: dict[str, Any]) -> str:

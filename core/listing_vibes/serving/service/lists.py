@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.explain import explain_ranked, explain_similarity
+from listing_vibes.insight.explain import explain_ranked
+from listing_vibes.insight.similarity import explain_similarity
 from listing_vibes.market.values import id_text
 from listing_vibes.run.describe import explain_empty
 from listing_vibes.run.fits import NOTHING
@@ -195,9 +196,8 @@ class RunState:
         if query.histories is None:
             for listing in listings:
                 if time.monotonic() < until:
-                    reasons = explain_similarity(
-                        self.run, request.subject or "", listing.listing_id, query.recommender.space
-                    )
+                    pair, space = (request.subject or "", listing.listing_id), query.recommender.space
+                    reasons = explain_similarity(self.run, *pair, space, embed_photos=False)
                     listing.explanation = reasons.to_dict(MAX_PARTS)
             return
         assert query.at is not None
