@@ -14,7 +14,7 @@ DEBUG = "LISTING_VIBES_DEBUG"
 EXTRAS = {
     name: extra
     for extra, names in {
-        "train": "torch torchvision accelerate safetensors timm transformers sklearn umap implicit matplotlib optuna",
+        "train": "torch torchvision accelerate safetensors timm transformers umap implicit matplotlib optuna",
         "app": "streamlit starlette plotly",
         "serve": "fastapi uvicorn prometheus_client httptools uvloop",
         "mcp": "mcp mcp_types",

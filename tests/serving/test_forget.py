@@ -109,8 +109,9 @@ def test_a_run_that_was_never_refreshed_and_its_tables_of_any_kind(run, tmp_path
     market, folder = run.market.path, run.path.parent
     events = market / "events.parquet"
     if kind == "link":
-        events.rename(tmp_path / "linked.parquet")
-        events.symlink_to(tmp_path / "linked.parquet")
+        (market / "tables").mkdir()
+        events.rename(market / "tables" / "linked.parquet")
+        events.symlink_to(market / "tables" / "linked.parquet")
     else:
         pd.read_parquet(events).to_csv(market / "events.csv.gz", index=False)
         events.unlink()

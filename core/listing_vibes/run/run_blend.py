@@ -17,7 +17,6 @@ from listing_vibes.scoring.content_ease import ContentEase
 from listing_vibes.scoring.interactions import IdModel, Interactions
 from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
 from listing_vibes.scoring.ranking import Scorer
-from listing_vibes.scoring.text_space import text_vectors
 from listing_vibes.scoring.tuning import DECAYS
 
 if TYPE_CHECKING:
@@ -79,6 +78,10 @@ class RunBlend:
         if space in run.spaces:
             return run.vectors(space)
         if space == "text":
+            from listing_vibes.scoring.text_space import (
+                text_vectors,  # It loads pillow and more, for few runs.
+            )
+
             vectors = text_vectors(run.market, run.log.counts(self._fitting_events) > 0)
         if vectors is None:
             raise VibesError(f"{run.label} has no {space} vectors; evaluate it again.")

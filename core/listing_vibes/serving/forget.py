@@ -1,5 +1,6 @@
 """`vibes forget`: remove users from a run, from its market, and from other places that are named."""
 
+import gc
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
@@ -203,6 +204,7 @@ def _forget_in_run(path: Path, who: UsersToForget, done: Forgotten) -> None:
 
 def _remove_versions(path: Path, who: UsersToForget, done: Forgotten) -> None:
     """Remove the old versions with rows of the users, and wait for their readers."""
+    gc.collect()  # A run of this process that nothing uses any more is a reader until it is collected.
     current, until = folder_of(path, stamp_of(path).version), time.monotonic() + PATIENCE_S
     for folder in sorted(STATES.path(path).glob("*")):
         if not folder.is_dir() or folder == current:

@@ -180,7 +180,6 @@ def embed_texts(
         store.write(vectors)
         done += len(vectors)
         report(Counted("texts", done, len(distinct)))
-    report(Counted("texts", len(distinct), len(distinct)))
     return store.gather(keys)[0]
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from listing_vibes.errors import VibesError
+from listing_vibes.errors import VibesError, printable
 from listing_vibes.insight.days import market_days
 from listing_vibes.insight.map.cluster_names import (
     ListingValues,
@@ -86,9 +86,7 @@ class SpaceMap:
         for number, portrait in enumerate(self.portraits):
             name = portrait.name
             if not portrait.is_named and number in self.groups:
-                name = (
-                    f"Like {cut(title_of(self.run.market, str(self.ids[self.typical(number, 1)[0]])), TITLE)}"
-                )
+                name = f"Like {cut(printable(title_of(self.run.market, str(self.ids[self.typical(number, 1)[0]]))), TITLE)}"
             names.append(name if name not in names else f"{name} ({number + 1})")
         return names
 
