@@ -10,9 +10,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-WITHOUT = (
-    "import sys; sys.modules.update(dict.fromkeys({lacking!r})); from listing_vibes.cli import main; main()"
-)
+WITHOUT = """
+import sys
+from listing_vibes.cli import main
+
+class Lacking:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {lacking!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Lacking())
+main()
+"""
 
 
 def names(requirements: list[str]) -> set[str]:

@@ -71,7 +71,7 @@ def why_table(heads: Sequence[str], parts: Sequence[Part], help: str) -> None:
     most = max(max(part.share for part in parts), 1e-9)
     rows = "".join(
         f"<tr><td>{_image(part.photo)}{escape(part.name)}</td>{''.join(f'<td>{escape(cell)}</td>' for cell in part.cells)}"
-        f'<td><span class="track" title="{part.share:.0%}"><span class="bar" style="width: {100 * part.share / most:.0f}%">'
+        f'<td><span class="track" role="img" aria-label="{part.share:.0%}" title="{part.share:.0%}"><span class="bar" style="width: {100 * part.share / most:.0f}%">'
         f"</span></span></td></tr>"
         for part in parts
     )

@@ -23,7 +23,7 @@ from listing_vibes_app.kit.controls import (
     switch,
 )
 from listing_vibes_app.kit.empty import empty
-from listing_vibes_app.kit.gallery import gallery, listing_card, matches_line, page_url
+from listing_vibes_app.kit.gallery import gallery, listing_card, matches_line
 from listing_vibes_app.kit.list_options import read_selections
 from listing_vibes_app.server.params import hold, link, set_params
 from listing_vibes_app.server.photo_search import photo_search, prepare_search
@@ -149,8 +149,7 @@ def _show_photo_matches(
         why = "Remove a filter, or describe something else."
         empty("No photo passes the filters", why, "No filters", clear_filters)
         return
-    params, cards = {**st.query_params.to_dict(), "by": "photo"}, []
-    params.pop("why", None)
+    cards = []
     for at in page_of(np.arange(len(rows)), PAGE, line):
         place, row = rows[at]
         match = result.iloc[place]
@@ -162,7 +161,6 @@ def _show_photo_matches(
             alt=f"Photo {photo + 1} of {opened.view.title(row)}",
             start=photo,
             score=f"Taken for: {seen} · {match['score']:.2f}" if seen else f"Similarity {match['score']:.2f}",
-            why="" if seen else page_url(opened, "similar", **params, why=opened.view.ids[row]),
         )
         cards.append(card)
     label = (
