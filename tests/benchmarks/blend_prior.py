@@ -1,37 +1,44 @@
 """The prior of blends: how the weights that markets have alone, relative to their length, depend on their number of examples.
 
-`python -m tests.benchmarks.blend_prior RUN... > core/listing_vibes/scoring/blend_prior.toml`; runs of one place are one argument,
-joined by commas, and count once.
+`python -m tests.benchmarks.blend_prior RUN... [--only FEATURE...]` writes `blend_prior.toml`; runs of one place are one argument, joined
+by commas, and count once. Content EASE is in each blend, whether or not validation proves it. With `--only` other features stay.
 """
 
-import sys
+import argparse
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import tomli_w
 
+import listing_vibes.scoring.blend
 from listing_vibes.run.run import Run
+from listing_vibes.run.scorer import default_weights
 from listing_vibes.scoring.blend import PRIOR, count_examples
 
+FILE = Path(listing_vibes.scoring.blend.__file__).with_name("blend_prior.toml")
 FEATURES = ("model", "attributes", "photos", "text", "ids", "covisits", "recent", "age")
 #: The spread of a feature that fewer than `FEW` places have, and the least one.
 UNKNOWN, FEW, LEAST = 0.3, 4, 0.1
 
 
-def relative_weights(run: Path) -> tuple[float, dict[str, float]]:
+def relative_weights(path: Path) -> tuple[float, dict[str, float]]:
     """Return log10 of the examples of a run, and the weights of its market alone, divided by their length."""
-    opened = Run.open(run)
-    blend = opened.manifest.settings.blend
-    assert blend is not None and blend.alone, f"{run} has no default blend"
-    events = np.bincount(opened.log.user[opened.split(None).train])
+    run = Run.open(path)
+    split, spaces = run.split(), {space: run.vectors(space) for space in run.spaces}
+    engine = run.engine if "model" in run.spaces else None
+    settings = run.manifest.settings
+    blend = default_weights(engine, settings, spaces, run.log, split, run.catalogue, needs_proof=False)
+    assert blend is not None and blend.alone, f"{path} has no default blend"
     length = float(np.linalg.norm([*blend.alone.values()]))
     weights = {name: weight / length for name, weight in blend.alone.items()}
-    return float(np.log10(count_examples(events))), weights
+    return float(np.log10(count_examples(np.bincount(run.log.user[split.train])))), weights
 
 
 def prior(places: list[list[Path]]) -> dict[str, dict[str, float]]:
     """Return the tables of `listing_vibes.scoring.blend.PRIOR` by feature; a feature that no place has gets mean 0."""
     rows = [[relative_weights(run) for run in runs] for runs in places]
+    print(*rows, sep="\n")
     tables: dict[str, dict[str, float]] = {table: {} for table in PRIOR}
     for name in FEATURES:
         means = [
@@ -52,7 +59,12 @@ def prior(places: list[list[Path]]) -> dict[str, dict[str, float]]:
 
 
 if __name__ == "__main__":
-    print(
-        "# The weights of other markets relative to their length: `python -m tests.benchmarks.blend_prior`."
-    )
-    print(tomli_w.dumps(prior([[Path(run) for run in place.split(",")] for place in sys.argv[1:]])), end="")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("places", nargs="+")
+    parser.add_argument("--only", nargs="+", choices=FEATURES, default=FEATURES)
+    asked = parser.parse_args()
+    measured = prior([[Path(run) for run in place.split(",")] for place in asked.places])
+    kept = tomllib.loads(FILE.read_text(encoding="utf-8"))
+    merged = {table: kept[table] | {name: measured[table][name] for name in asked.only} for table in PRIOR}
+    comment = FILE.read_text(encoding="utf-8").partition("\n")[0]
+    FILE.write_text(f"{comment}\n{tomli_w.dumps(merged)}", encoding="utf-8")

@@ -42,6 +42,7 @@ def default_weights(
     log: EventLog,
     split: Split,
     catalogue: Catalogue,
+    needs_proof: bool = True,
 ) -> BlendWeights | None:
     """Return the weights of the default blend, fitted on validation queries; None without a query or a space.
 
@@ -51,6 +52,7 @@ def default_weights(
     Args:
         engine: the model; None without one.
         spaces: vectors (L, d) by space, among them those of the model.
+        needs_proof: leave content EASE out unless validation proves it.
     """
     if not len(choosing(split, log, catalogue).valid):
         return None
@@ -73,7 +75,7 @@ def default_weights(
         return None
     moments = moments_of(log, split.train, catalogue)
     return fit_blend(
-        DEFAULT_RANKING, scorers, moments, log, split, catalogue, settings.seed, needs_proof=True
+        DEFAULT_RANKING, scorers, moments, log, split, catalogue, settings.seed, needs_proof
     ).weights
 
 
