@@ -22,7 +22,7 @@ from listing_vibes.insight.occlusion import (
     occlude_history,
     occlude_listing,
 )
-from listing_vibes.insight.similarity import SimilarityExplanation, explain_similarity
+from listing_vibes.insight.similarity import RULES, SimilarityExplanation, explain_similarity
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.moments import Moment
 from listing_vibes.market.splits import Queries
@@ -39,7 +39,6 @@ from listing_vibes.words import enumerated
 SHOWN = 5  # events, attributes and photos in the text
 LEAST = 0.001  # smallest gain of a reason in the sentence
 ROUNDING = 1e-5  # of the sum of the parts of a score
-RULES = "rules"  # the part of a score by boosts, style directions and penalties
 
 
 @dataclass(frozen=True)
@@ -201,9 +200,12 @@ def explain_ranked(
     log, start, end = history.log, int(history.start[0]), int(history.end[0])
     occluded = occlude_history(run, log, start, end)
     fit = recommender.fit
+    # Lists encode histories in lower precision than explanations need, so their scores differ by some 1e-4.
+    listed = recommender.scorer_of(*occluded.history)
     scorer, queries = _blended(recommender, occluded.scores[:1], *occluded.history, at)
-    parts = dict(scorer.parts(queries)) | dict(scorer.gains(queries.at))  # by feature, each (1, L)
-    order = recommender.moves.add_to(np.asarray(sum(parts.values())), at)  # (1, L)
+    parts = dict(listed.parts(queries)) | dict(listed.gains(queries.at))  # by feature, each (1, L)
+    listed_order = recommender.moves.add_to(np.asarray(sum(parts.values())), at)[0]  # (L,)
+    order = recommender.moves.add_to(scorer.score(queries), at)  # (1, L)
     if occluded.shorter is not None:
         scorer, queries = _blended(recommender, occluded.scores[1:], *occluded.shorter, at)
         order = np.concatenate([order, recommender.moves.add_to(scorer.score(queries), at)])  # (1 + T, L)
@@ -211,8 +213,11 @@ def explain_ranked(
     weight, ranking = float(fit.factor("model")), blend_name(*filter(None, fit.parts.split("+")))
     results = []
     for row in rows:
-        ranks = [1 + int((line[candidates] > line[row]).sum()) for line in order]
-        score, features = float(order[0, row]), {name: float(part[0, row]) for name, part in parts.items()}
+        ranks = [1 + int((line[candidates] > line[row]).sum()) for line in (listed_order, *order[1:])]
+        score, features = (
+            float(listed_order[row]),
+            {name: float(part[0, row]) for name, part in parts.items()},
+        )
         if abs(by_rules := score - sum(features.values())) > ROUNDING:
             features[RULES] = by_rules
         events = _explain_events(run, log, start, occluded.events, order[:, row], ranks[1:])

@@ -18,6 +18,7 @@ from listing_vibes.insight.occlusion import PHOTOS, compare_photos, has_photo_ve
 from listing_vibes.market.amounts import number
 from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.run.conditions import great_circle
+from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 from listing_vibes.tables import render_table
@@ -36,6 +37,7 @@ SIGNS = {"same": "✓", "close": "≈", "different": "", "unknown": ""}
 #: Shares of the market that a pair looks more alike than, from which it looks alike, and below which it looks different.
 LOOKS_ALIKE, LOOKS_DIFFERENT = 0.95, 0.5
 DIFFERENT = "they look different"
+RULES = "rules"  # the part of a score by boosts, style directions and penalties
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,9 @@ class SimilarityExplanation:
     """Why two listings are alike in a space.
 
     Attributes:
-        rank: rank of the second among the listings most like the first, from 1.
-        score: their cosine.
+        rank: rank of the second in the list of the first, from 1.
+        score: the score of the list: their cosine, and what boosts and style directions add to it.
+        parts: `space`'s cosine and, where rules change scores, `rules`; they add up to the score.
         headline: what makes them alike, and whether they look it.
         attributes: those that count most first.
         photos: `photo` of the first listing, the `other` of the second that is most like it (positions, 0 is the cover), and their
@@ -159,6 +162,7 @@ class SimilarityExplanation:
     score: float
     ranking: str
     headline: str
+    parts: dict[str, float]
     attributes: list[Line]
     photos: list[dict[str, Any]]
     note: str = ""
@@ -171,6 +175,7 @@ class SimilarityExplanation:
             "score": self.score,
             "ranking": self.ranking,
             "headline": self.headline,
+            "parts": self.parts,
             "attributes": [asdict(line) for line in self.attributes[:most]],
             "photos": self.photos[:most],
             **({"note": self.note} if self.note else {}),
@@ -198,23 +203,34 @@ class SimilarityExplanation:
 
 
 def explain_similarity(
-    run: Run, first: str, second: str, space: str | None = None, embed_photos: bool = True
+    run: Run,
+    first: str,
+    second: str,
+    space: str | None = None,
+    embed_photos: bool = True,
+    recommender: Recommender | None = None,
+    at: int | None = None,
 ) -> SimilarityExplanation:
     """Explain the similarity of two listings of a run in a space; None: the space of its lists.
 
     Args:
         embed_photos: whether photos without a cached vector are embedded, which loads the encoder.
+        recommender: that of the list, with its rules; None: one without rules.
+        at: the moment of the rules.
 
     Raises:
         VibesError: a listing or the space is unknown, or a listing has no vector in the space.
     """
     space = space or run.spaces[0]
+    recommender = recommender or run.recommender(space, Rules(), for_users=False)
     vectors, rows = run.vectors(space), run.rows_in((first, second), space).tolist()
-    scores = vectors @ vectors[rows[0]]  # (L,)
-    similarity, note, pairs = float(scores[rows[1]]), "", []
-    allowed = run.recommender(space, Rules(), for_users=False).eligible(None).copy()
+    cosines = vectors[rows[:1]] @ vectors.T  # (1, L)
+    scores = recommender.moves.add_to(cosines, at)[0]  # (L,)
+    similarity, score, note, pairs = float(cosines[0, rows[1]]), float(scores[rows[1]]), "", []
+    parts = {space: similarity} | ({RULES: score - similarity} if recommender.moves.any else {})
+    allowed = recommender.eligible(at).copy()
     allowed[rows[0]] = False
-    rank = 1 + int((scores[allowed] > similarity).sum())
+    rank = 1 + int((scores[allowed] > score).sum())
     if len(run.market.photos) and (embed_photos or has_photo_vectors(run)):
         try:
             pairs = _best_pairs(*compare_photos(run, first, second))
@@ -227,7 +243,7 @@ def explain_similarity(
     texts = {item.name for item in run.market.attributes if item.shown_as == "text"} | {run.market.title}
     named = [line for line in lines if line.name not in texts]
     head = _headline(named, look) if named else _by_rank(rank, space, len(run.listing_ids))
-    return SimilarityExplanation(second, rank, similarity, space, head, lines, pairs, note)
+    return SimilarityExplanation(second, rank, score, space, head, parts, lines, pairs, note)
 
 
 def compare_values(run: Run, space: str, rows: tuple[int, int], similarity: float) -> tuple[list[Line], bool]:

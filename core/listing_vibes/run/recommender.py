@@ -266,6 +266,10 @@ class Recommender:
             return self.run.engine.encode_histories(log, start, end, listings=vectors)
         return encode_untrained(vectors, log, start, end)
 
+    def scorer_of(self, log: EventLog, start: np.ndarray, end: np.ndarray) -> Blend:
+        """Return the scorer of lists for the histories `start : end` (B,) of `log`."""
+        return self._blend(self._encode(log, start, end), log)
+
     def _blend(self, vectors: np.ndarray, log: EventLog) -> Blend:
         """Return the scorer of histories of `log` with these vectors (B, d)."""
         table, late = self.run.vectors(self.space), self.run.late_interaction

@@ -196,8 +196,9 @@ class RunState:
         if query.histories is None:
             for listing in listings:
                 if time.monotonic() < until:
-                    pair, space = (request.subject or "", listing.listing_id), query.recommender.space
-                    reasons = explain_similarity(self.run, *pair, space, embed_photos=False)
+                    pair = request.subject or "", listing.listing_id
+                    maker, at = query.recommender, query.at
+                    reasons = explain_similarity(self.run, *pair, maker.space, False, maker, at)
                     listing.explanation = reasons.to_dict(MAX_PARTS)
             return
         assert query.at is not None
