@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from listing_vibes.evaluation.intervals import paired_estimates
+from listing_vibes.evaluation.intervals import SIGNIFICANT, paired_estimates
 from listing_vibes.evaluation.protocol import evaluate
 from listing_vibes.features.content_spaces import content_spaces
 from listing_vibes.features.photos.encoders import market_photos
@@ -90,7 +90,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     for place, part in table.groupby("place", sort=False):
         labels.append(place)
         for row in part.itertuples():
-            color = "#0072b2" if row.low > 0 else "#737a80"
+            color = "#0072b2" if row.p_value < SIGNIFICANT else "#737a80"
             axes.hlines(len(labels), row.low, row.high, color=color, linewidth=1.8)
             axes.plot(row.value, len(labels), "o", color=color)
             labels.append(row.known)
