@@ -33,8 +33,9 @@ def seconds(action: Callable[[], object], repeat: int = 1) -> list[float]:
 
 def draft(path: Path, repeat: int) -> Rows:
     """Time the audience of a draft: the first with all that is loaded for it, then drafts with another number."""
+    from listing_vibes.insight.audience import Crowd
     from listing_vibes.insight.drafts import Draft, single_changes
-    from listing_vibes.insight.launch import Crowd, launch
+    from listing_vibes.insight.launch import launch
     from listing_vibes.run.newcomers import Newcomers
     from listing_vibes.run.run import Run
 

@@ -14,7 +14,7 @@ from browser.seeing import assert_listings, assert_photos, assert_whole, row_of,
 from listing_vibes import Run, search_photos
 from listing_vibes.features.photos.encoder import load_photo_encoder
 from listing_vibes.features.photos.vectors import embed_photos
-from listing_vibes.insight.audience import recent_lists
+from listing_vibes.insight.audience import audience_share, recent_lists
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
 from listing_vibes.run.newcomers import Newcomers
@@ -50,9 +50,9 @@ def test_from_the_overview_to_a_new_listing_with_a_photo(page, explorer):
     expect(page.get_by_role("heading", name="Home 8 by the *old* harbour")).to_be_visible()
     near = page.get_by_role("list", name="11 listings by model, the most alike first")
     assert_listings(near, run.similar("l08")["listing_id"].tolist())
-    lists = recent_lists(run)
+    lists, population = recent_lists(run)
     first = lists[lists["listing_id"] == "l08"]
-    expect(page.get_by_text(f"{len(first)} of {lists['user_id'].nunique()} users")).to_be_visible()
+    expect(page.get_by_text(f"{audience_share(population.share(len(first)))} have it")).to_be_visible()
     assert_whole(page)
 
     page.get_by_role("button", name="Change its values").click()

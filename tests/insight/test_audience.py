@@ -11,34 +11,59 @@ from browser.painted import embed_run, paint_market
 from helpers.small_market import generate
 from listing_vibes.errors import VibesError
 from listing_vibes.features.reduce import spherical_kmeans
-from listing_vibes.insight.audience import Audience, recent_lists
+from listing_vibes.insight.audience import Audience, Crowd, audience_share, recent_lists
 from listing_vibes.insight.personas import personas
 from listing_vibes.insight.probes import probe
+from listing_vibes.market.log import DAY
 from listing_vibes.market.market import Market
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 
 
-def test_recent_lists_are_those_of_recommend_for_the_users_active_last(trained, tmp_path):
+def test_lists_of_active_users_are_those_of_recommend_by_the_model_only(trained, tmp_path):
     embed_market(trained.market, tmp_path / "untrained", None)
     moment = int(np.quantile(trained.log.time, 0.8))
     for run, at in ((trained, None), (trained, moment), (Run.open(tmp_path / "untrained"), None)):
-        lists = recent_lists(run, at)
-        events = run.market.events
-        if at is not None:
-            events = events[events["timestamp"] < pd.Timestamp(at, tz="UTC")]
-        assert set(lists["user_id"]) == set(events["user_id"])
+        lists, population = recent_lists(run, at)
+        events, end = run.market.events, run.after_last_event if at is None else at
+        events = events[events["timestamp"] < pd.Timestamp(end, tz="UTC")]
+        active = set(events[events["timestamp"] >= pd.Timestamp(end - 28 * DAY, tz="UTC")]["user_id"])
+        assert set(lists["user_id"]) == active and population.users == population.sample == len(active)
         for user in lists["user_id"].unique()[::20]:
             mine = lists[lists["user_id"] == user]
-            assert mine["listing_id"].tolist() == run.recommend(user, at=at)["listing_id"].tolist()
+            expected = run.recommend(user, at=at, blend="nothing" if run.has_model else None)
+            assert mine["listing_id"].tolist() == expected["listing_id"].tolist()
             assert mine["rank"].tolist() == list(range(1, len(mine) + 1))
             assert mine["events"].iloc[0] == (events["user_id"] == user).sum()
+
+
+def test_a_sample_stands_for_all_users_active_in_the_window(trained):
+    everyone, some = Audience.of(trained), Audience.of(trained, limit=9)
+    assert (
+        some.population.users
+        == len(everyone)
+        == everyone.population.users
+        > len(some)
+        == some.population.sample
+        == 9
+    )
+    rank = {user: place for place, user in enumerate(everyone.user)}
+    gaps = np.diff([rank[user] for user in some.user])
+    assert (
+        gaps.min() > 0 and gaps.max() - gaps.min() <= 1
+    )  # evenly spaced, so that it is not of the last day only
+    assert some.population.describe() == everyone.population.describe()
+    crowd = Crowd.of(trained)
+    listing = crowd.lists()["listing_id"].value_counts()
+    assert crowd.people.population.share(listing.iloc[0]) == listing.iloc[0] / len(everyone)
+    texts = ["0%", "under 0.1%", "3.4%", "12%", "over 99%", "100%"]
+    assert [audience_share(share, "") for share in (0, 0.0001, 0.0341, 0.1234, 0.999, 1)] == texts
 
 
 def test_the_last_active_users_come_by_their_history_before_the_moment(trained):
     log = trained.log
     moment = int(np.quantile(log.time, 0.5))
-    audience = Audience.of(trained, limit=5, before=moment)
+    audience = Audience.of(trained, before=moment)
     assert (log.time[audience.end - 1] < moment).all()
     last = log.time[audience.end - 1]
     assert (np.diff(last) <= 0).all()
@@ -46,7 +71,8 @@ def test_the_last_active_users_come_by_their_history_before_the_moment(trained):
         user: [row for row in range(log.start[user], log.start[user + 1]) if log.time[row] < moment]
         for user in range(len(log.users))
     }
-    newest = sorted((max(log.time[rows]) for rows in whole.values() if rows), reverse=True)[:5]
+    newest = sorted((max(log.time[rows]) for rows in whole.values() if rows), reverse=True)
+    newest = [time for time in newest if time >= moment - 28 * DAY]
     assert last.tolist() == newest
     for user, start, end in zip(audience.user, audience.start, audience.end, strict=True):
         assert list(range(start, end)) == whole[user]
@@ -72,9 +98,8 @@ def test_who_only_refused_listings_is_not_asked(trained):
     log = run.log
     user = int(log.user[np.argmax(log.time)])  # the user active last
     run.__dict__["log"] = replace(log, refused=log.user == user)
-    others = Audience.of(run, limit=5)
-    assert user not in others.user and len(others) == 5
-    assert others.user.tolist() == Audience.of(trained, limit=6).user[1:].tolist()
+    others = Audience.of(run)
+    assert user not in others.user and others.user.tolist() == Audience.of(trained).user[1:].tolist()
 
 
 @pytest.fixture(scope="module")

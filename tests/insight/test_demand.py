@@ -15,7 +15,6 @@ from listing_vibes.errors import VibesError
 from listing_vibes.insight import demand as module
 from listing_vibes.insight.days import LIVE, MOST, MarketDays
 from listing_vibes.insight.demand import (
-    DAYS,
     NEAR,
     UserDemand,
     candidate_regions,
@@ -34,7 +33,7 @@ from listing_vibes.run.run import Run
 def short(trained):
     """Return the run without the active listings of the region with most demand, and the rows of that region."""
     run = Run.open(trained.path)
-    users = UserDemand.of(run, run.moment(None), None)
+    users = UserDemand.of(run, run.moment(None))
     regions = candidate_regions(run.vectors("model"))
     gone = regions[int(users.shares(regions).mean(axis=0).argmax())]
     until = run.catalogue.until.copy()
@@ -45,7 +44,7 @@ def short(trained):
 
 def test_demand_is_the_top_of_all_that_was_published(trained):
     at = trained.moment("2025-02-20")
-    users, log = UserDemand.of(trained, at, at - 28 * DAY), trained.log
+    users, log = UserDemand.of(trained, at), trained.log
     recent = np.unique(log.user[(log.time < at) & (log.time >= at - 28 * DAY)])
     assert sorted(users.audience.user) == recent.tolist()
     listings = trained.market.listings
@@ -67,7 +66,7 @@ def test_a_withdrawn_taste_is_found_and_described(short):
     rows = np.array([row[name] for name in region.listings])
     assert np.isin(rows, gone).mean() > 0.5 and region.low >= 1.5
     assert region.active == active[rows].sum() and all(active[row[name]] for name in region.nearest)
-    users = UserDemand.of(run, run.moment(None), run.moment(None) - DAYS * DAY)
+    users = UserDemand.of(run, run.moment(None))
     wanted = np.bincount(users.first.ravel(), minlength=len(active))
     expected = sorted(rows, key=lambda number: -wanted[number])[:8]
     assert region.wanted == [run.listing_ids[number] for number in expected]

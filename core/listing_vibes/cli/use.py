@@ -89,7 +89,8 @@ Launched = Annotated[str, typer.Argument(metavar="LISTING|DRAFT.json", help=DRAF
 @app.command(rich_help_panel=USE)
 def launch(run: options.RunPath, listing: Launched, json_: options.Json = False) -> None:
     """Predict who would get a listing if it were launched now, and which single change would reach more users."""
-    from listing_vibes.insight.launch import Crowd, draft_named
+    from listing_vibes.insight.audience import Crowd
+    from listing_vibes.insight.launch import draft_named
     from listing_vibes.insight.launch import launch as launched
     from listing_vibes.run.run import Run
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.reduce import spherical_kmeans
-from listing_vibes.insight.audience import Audience
+from listing_vibes.insight.audience import Audience, Population, audience_share
 from listing_vibes.insight.map.cluster_names import (
     ListingValues,
     Portrait,
@@ -28,7 +28,7 @@ from listing_vibes.insight.map.tones import COLUMNS
 from listing_vibes.insight.map.vibe_map import read_map
 from listing_vibes.insight.photo_search import looks_of
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.log import DAY, ranges
+from listing_vibes.market.log import ranges
 from listing_vibes.market.moments import Moment
 from listing_vibes.progress import Report, silent
 from listing_vibes.run.run import Run
@@ -36,8 +36,7 @@ from listing_vibes.tables import render_table
 from listing_vibes.words import count
 
 LEAST = 1.5  # default minimum lift of a region with unmet demand
-DAYS = 28  # days before the moment in which a user must have been active
-USERS = 2000  # most recently active users; more add little for a hundredth of all demand
+USERS = 2000  # size of the sample of users; more add little for a hundredth of all demand
 NEAR = 15  # listings per user that share the user's demand evenly
 MOSTLY, FEWEST = 0.5, 20  # share of a user's demand in a region to be its user; minimum number of its users
 SHOWN = 8  # listings shown per region
@@ -74,7 +73,7 @@ class Demand:
     run: str
     space: str
     at: str | int  # the day, or the position if events have no times
-    all_users: int  # number of users considered, the most recently active ones
+    population: Population  # the users considered, and the size of the sample
     all_active: int  # active listings in the market
     least: float
     tests: int  # number of regions that were tested
@@ -96,7 +95,7 @@ class Demand:
 
     def __repr__(self) -> str:
         size = (
-            f"{self.market} at {self.at}, {count(self.all_users, 'user')} and {count(self.all_active, 'active listing')}: "
+            f"{self.market} at {self.at}, {self.population.describe()} and {count(self.all_active, 'active listing')}: "
             f"{count(self.tests, 'region')} of the space '{self.space}' tested"
         )
         if not self.regions:
@@ -104,7 +103,7 @@ class Demand:
         rows = [
             {
                 "region": region.name,
-                "users": f"{region.users:,.0f}",
+                "users": audience_share(region.users / self.population.users, ""),
                 "active": f"{region.active:,}",
                 "lift": "-" if region.lift is None else f"{region.lift:.1f}",
                 f"at least ({LEVEL:.0%})": f"{region.low:.1f}",
@@ -151,7 +150,7 @@ def demand(
         raise VibesError(f"The minimum lift is {least:g}; give 1 or more.")
     space = space or ("photos" if "photos" in opened.spaces else "model")
     available, moment, is_timed = opened.index(space).known, opened.moment(at), opened.log.timed
-    users = UserDemand.of(opened, moment, moment - DAYS * DAY if is_timed else None, report)
+    users = UserDemand.of(opened, moment, report)
     rows = np.flatnonzero(users.published & available)
     regions = [rows[part] for part in candidate_regions(opened.vectors(space)[rows], seed)]
     active, total = np.array([users.active[part].sum() for part in regions], int), int(users.active.sum())
@@ -162,7 +161,7 @@ def demand(
     for number in selected:
         share, supply = float(shares[number]), int(active[number])
         lift = share * total / supply if supply else None
-        number_of_users = round(share * len(users.audience), 1)
+        number_of_users = round(share * users.audience.population.users, 1)
         measured = {"users": number_of_users, "active": supply, "lift": lift, "low": float(low[number])}
         described.append(_describe(opened, users, measured, regions[number], values, described))
     return Demand(
@@ -170,7 +169,7 @@ def demand(
         run=str(opened.path),
         space=space,
         at=str(np.datetime64(moment - 1, "ns").astype("datetime64[D]")) if is_timed else moment,
-        all_users=len(users.audience),
+        population=users.audience.population,
         all_active=total,
         least=least,
         tests=len(regions),
@@ -180,7 +179,7 @@ def demand(
 
 @dataclass(frozen=True)
 class UserDemand:
-    """The demand of the most recently active users at a moment: the first `NEAR` listings of each.
+    """The demand of the active users at a moment: the first `NEAR` listings of each.
 
     Demand uses ranks instead of cosines: users occupy a small part of the space that they share with listings, so the cosine to a
     listing is not comparable, but the order of the listings is.
@@ -192,9 +191,9 @@ class UserDemand:
     published: np.ndarray  # (L,) bool, listings published until then
 
     @classmethod
-    def of(cls, run: Run, at: int, since: int | None, report: Report = silent) -> UserDemand:
-        """Return the demand before the moment `at`, of users active since `since` (None: any time)."""
-        audience = Audience.of(run, USERS, at, report, since)
+    def of(cls, run: Run, at: int, report: Report = silent) -> UserDemand:
+        """Return the demand of the users active in the weeks before the moment `at`."""
+        audience = Audience.of(run, USERS, at, report)
         available = run.index("model").known
         published = available & (run.catalogue.since <= at)
         first = audience.nearest(np.flatnonzero(published), NEAR)

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Literal
 
 from listing_vibes.market.documents import Forbidding
-from listing_vibes.words import percent
 
 
 class Strip(Forbidding):
@@ -63,7 +62,7 @@ class Evidence(Forbidding):
     more: str = ""  # the page that shows more of it
     headline: str  # the takeaway, as a sentence without a period
     sentence: str = ""
-    population: str = ""  # what percentages are of, such as "300 users active last"
+    population: str = ""  # what percentages are of, such as "3,928 users active in the last 28 days"
     picture: str = ""  # what the picture shows, for those who cannot see it, and how to read it
     lead: str = ""  # the listing that the others are compared with, shown large
     columns: tuple[tuple[Strip, ...], ...] = ()  # strips below each other, in columns side by side
@@ -85,11 +84,6 @@ class Evidence(Forbidding):
     def is_empty(self) -> bool:
         """Return whether there is nothing to draw."""
         return not (self.columns or self.bars or self.dots or self.facts or self.lead)
-
-
-def audience_share(users: int, population: int) -> str:
-    """Return an audience as people read it: `3% of users`; `under 1% of users`."""
-    return f"{percent(users / max(population, 1), 0, bounds=('under ', 'over '))} of users"
 
 
 def what_to_choose(page: str, params: Mapping[str, str]) -> str:

@@ -13,8 +13,8 @@ from pydantic import TypeAdapter, ValidationError
 from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.saved import RANK
-from listing_vibes.insight.audience import newest_listings, opened_later, recent_lists
-from listing_vibes.insight.evidence import Bar, Dots, Evidence, Group, Strip, audience_share
+from listing_vibes.insight.audience import audience_share, newest_listings, opened_later, recent_lists
+from listing_vibes.insight.evidence import Bar, Dots, Evidence, Group, Strip
 from listing_vibes.insight.map.cluster_names import FILE as NAMES
 from listing_vibes.insight.map.region import SIZE
 from listing_vibes.insight.map.space_map import LOCATION, SpaceMap, group_map, usual_space, with_street_map
@@ -32,6 +32,7 @@ from listing_vibes.search.index import best
 from listing_vibes.words import count, enumerated, percent
 
 FILE = "home.json"
+FORM = 2  # of the evidence; what an older release cached is computed again
 COVERS, ALIKE = 6, 12  # listings of a group on the wall, and those that stay bright while one is pointed at
 DOTS = 2000  # maximum number of dots of a map
 SIX, QUERIES = 6, 200  # neighbors; listings that are tried
@@ -92,7 +93,7 @@ def state_digest(run: Run) -> str:
     """Return a digest of what is shown of a run: its embeddings, its market and its evaluation."""
     metrics = run.metrics or {}
     measured = metrics.get("queries"), metrics.get("results")
-    parts = [embeddings_of(run), run.market.fingerprint, run.version, *measured]
+    parts = [FORM, embeddings_of(run), run.market.fingerprint, run.version, *measured]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
@@ -273,22 +274,21 @@ def _moments(run: Run) -> list[tuple[int, int]]:
 
 
 def _newcomer(run: Run) -> Evidence | None:
-    """Return the listing without events that is in the lists of most of the users who were active last; None for a small audience."""
+    """Return the listing without events that is in the lists of most users; None for a small audience."""
     log = run.log
     if not len(log):
         return None
     names = np.array(run.listing_ids, object)
     unseen, at = "nobody has opened yet", None
-    lists = recent_lists(run)
+    lists, population = recent_lists(run)
     own = lists[lists[C.LISTING].isin(names[log.counts() == 0])]
     if not len(own) and run.has_model and run.trained_until is not None and log.timed:
         unseen, at = "no training event was about", run.trained_until
-        lists = recent_lists(run, at)
+        lists, population = recent_lists(run, at)
         own = lists[lists[C.LISTING].isin(names[log.counts(log.time < at) == 0])]
     if len(run.market.cover):
         own = own[own[C.LISTING].isin(run.market.cover)]
-    population = lists[C.USER].nunique()
-    if not len(own) or own[C.LISTING].value_counts().iloc[0] < IMPRESSIVE * population:
+    if not len(own) or population.share(own[C.LISTING].value_counts().iloc[0]) < IMPRESSIVE:
         return None
     listing = str(own[C.LISTING].value_counts().index[0])
     own = own[own[C.LISTING] == listing].sort_values("rank", kind="stable")
@@ -300,9 +300,9 @@ def _newcomer(run: Run) -> Evidence | None:
         key="newcomer",
         url=_url("", part="newcomer"),
         more=_url("cold", listing=listing),
-        headline=f"A listing that {unseen} reaches {audience_share(len(own), population)}",
+        headline=f"A listing that {unseen} reaches {audience_share(population.share(len(own)))}",
         sentence=f"They would find it among their first {K}. Below: what some of them looked at last.",
-        population=f"{count(population, 'user')} active last",
+        population=population.describe(),
         picture="At the left the listing, at the right what users in its audience looked at last.",
         lead=listing,
         columns=(tuple(strips),),

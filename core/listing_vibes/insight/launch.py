@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,78 +12,16 @@ import pandas as pd
 
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.intervals import estimates
-from listing_vibes.insight.audience import Audience
+from listing_vibes.insight.audience import Crowd, Population, audience_share, share_gain
 from listing_vibes.insight.drafts import Draft, single_changes
-from listing_vibes.progress import Report, silent
 from listing_vibes.run.describe import cell_text, describe_listings
 from listing_vibes.run.newcomers import Newcomers
 from listing_vibes.run.run import Run
-from listing_vibes.search.index import best
 from listing_vibes.tables import render_table
-from listing_vibes.words import count
 
-USERS, FEWEST = 1_000, 500  # maximum and minimum number of users; fewer with very many listings
-SCORES = 300_000_000  # maximum number of (user, listing) scores per crowd
-K = 30  # length of a list
 COMPETITORS = 12
 CHANGES = 8  # maximum number of attributes in the text
 FIGURES = ["audience", "gain", "low", "high"]
-
-
-@dataclass(frozen=True, eq=False)
-class Crowd:
-    """U users with the top of their lists of active listings that are not in their histories, prepared for any listing.
-
-    A listing's rank for a user is one more than the number of these scores that are not below its own, so that the ranks of a
-    draft need only one matrix product.
-    """
-
-    people: Audience
-    rows: np.ndarray  # (U, k + 1) int64 listings, best first; -1 in shorter lists
-    scores: np.ndarray  # (U, k + 1) float32, -inf in shorter lists
-    k: int
-
-    @classmethod
-    def of(cls, run: Run, limit: int | None = None, k: int = K, report: Report = silent) -> Crowd:
-        """Return the `limit` most recently active users; None: as many as `SCORES` allows.
-
-        Raises:
-            VibesError: the run has no model, or no user has a history.
-        """
-        if limit is None:
-            limit = min(USERS, max(FEWEST, SCORES // max(len(run.listing_ids), 1)))
-        people = Audience.of(run, limit, report=report)
-        rows = np.empty((len(people), k + 1), np.int64)
-        scores = np.empty((len(people), k + 1), np.float32)
-        for users, block in people.new_scores():
-            rows[users], scores[users] = best(block, k + 1)
-        return cls(people, rows, scores, k)
-
-    def ranks(self, vectors: np.ndarray, row: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return (rank, score), both (U, V), of listings with these vectors (V, d) in each user's list.
-
-        Ranks beyond `k` are `k + 1`; ties count against the listing. A listing with a `row` in the run, changed or not, does not
-        compete with itself, and has rank 0 for users with it in their history.
-        """
-        score = self.people.scores(slice(None), vectors)  # (U, V)
-        others = self.scores if row is None else np.where(self.rows == row, -np.inf, self.scores)
-        above = [(others >= column[:, None]).sum(axis=1) for column in score.T]
-        rank = 1 + np.minimum(np.stack(above, axis=1), self.k)
-        if row is not None:
-            events = np.flatnonzero(self.people.run.log.listing == row)
-            rank[np.searchsorted(events, self.people.start) < np.searchsorted(events, self.people.end)] = 0
-        return rank, score
-
-    def typical_audience(self) -> int | None:
-        """Return the median audience of the active listings, in users; None if no listing is active."""
-        run, rows = self.people.run, self.rows[:, : self.k]
-        active = run.index("model").known & run.catalogue.live(self.people.at)
-        audience = np.bincount(rows[rows >= 0], minlength=len(active))[active]
-        return int(np.median(audience)) if len(audience) else None
-
-    def is_reached(self, rank: np.ndarray) -> np.ndarray:
-        """Return which ranks are among the first `k`, bool."""
-        return np.asarray((rank > 0) & (rank <= self.k))
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,17 +29,18 @@ class Launch:
     """The result of a simulated launch.
 
     Attributes:
-        users: number of most recently active users with lists.
+        population: the users of whom the audience is a share, and the size of the sample.
         k: length of the lists.
-        audience: users with the listing in their top `k`, the best rank first: `user_id, rank, score, events`.
+        audience: users of the sample with the listing in their top `k`, the best rank first: `user_id, rank, score, events`.
         median_rank: its median rank for the audience; None without an audience.
         competitors: the active listings nearest to it: `listing_id, score`.
-        changes: one change at a time: `attribute, before, after, audience, gain, low, high`, the largest gain first. A gain
-            is in users, its 95 % interval is over users. It is an association in the model, not a causal effect.
+        changes: one change at a time: `attribute, before, after, audience, gain, low, high`, the largest gain first. An
+            audience is a share of users, a gain a difference of shares with its 95 % interval over users. It is an association in
+            the model, not a causal effect.
         covers: each photo as the cover: `photo, audience, gain, low, high`, by its position in the draft.
     """
 
-    users: int
+    population: Population
     k: int
     audience: pd.DataFrame
     median_rank: float | None
@@ -109,13 +48,18 @@ class Launch:
     changes: pd.DataFrame | None = None
     covers: pd.DataFrame | None = None
 
+    @property
+    def share(self) -> float:
+        """Return the audience as a share of users."""
+        return self.population.share(len(self.audience))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the document of `vibes launch --json`."""
         frames = {"competitors": self.competitors, "changes": self.changes, "covers": self.covers}
         return {
-            "users": self.users,
+            "audience": self.share,
+            "population": asdict(self.population),
             "k": self.k,
-            "audience": len(self.audience),
             "median_rank": self.median_rank,
             "first": self.audience.head(self.k).to_dict("records"),
             **{
@@ -126,10 +70,9 @@ class Launch:
 
     def to_text(self, run: Run) -> str:
         """Return audience, competitors and the largest gains as tables."""
-        share = len(self.audience) / max(self.users, 1)
         median = "" if self.median_rank is None else f"; its median rank with them is {self.median_rank:g}"
         lines = [
-            f"Among the first {self.k} of {len(self.audience):,} of {count(self.users, 'user')} ({share:.1%}){median}.",
+            f"Among the first {self.k} of {audience_share(self.share)} (of {self.population.describe()}){median}.",
             "",
             "The active listings nearest to it:",
             render_table(describe_listings(run, self.competitors)),
@@ -142,18 +85,24 @@ class Launch:
                 before=best["before"].map(cell_text),
                 after=best["after"].map(cell_text),
             )
-            lines += ["", "One change at a time, the best of each attribute:", _with_intervals(best)]
+            lines += [
+                "",
+                "One change at a time, the best of each attribute, gains in points:",
+                _with_intervals(best),
+            ]
             lines.append("These are associations in the model, not causal effects.")
         if self.covers is not None:
             covers = self.covers.assign(photo=self.covers["photo"] + 1)
-            lines += ["", "Each photo as the cover:", _with_intervals(covers)]
+            lines += ["", "Each photo as the cover, gains in points:", _with_intervals(covers)]
         return "\n".join(lines)
 
 
 def _with_intervals(frame: pd.DataFrame) -> str:
-    rows = zip(frame["gain"], frame["low"], frame["high"], strict=True)
-    gains = [f"{gain:+,} ({low:+,} to {high:+,})" for gain, low, high in rows]
-    return render_table(frame.drop(columns=["low", "high"]).assign(gain=gains))
+    texts = {
+        "audience": frame["audience"].map(lambda share: audience_share(share, "")),
+        "gain": list(map(share_gain, frame["gain"], frame["low"], frame["high"])),
+    }
+    return render_table(frame.drop(columns=["low", "high"]).assign(**texts))
 
 
 def launch(
@@ -167,7 +116,7 @@ def launch(
     """Simulate the launch of a listing now; the function behind `vibes launch`.
 
     >>> result = launch(run, {"district": "Harbour", "rooms": 3, "area_m2": 70.0, "price": 1400.0})
-    >>> len(result.audience) <= result.users, result.competitors.columns.tolist()
+    >>> len(result.audience) <= result.population.sample, result.competitors.columns.tolist()
     (True, ['listing_id', 'score'])
     >>> result.changes.columns.tolist()
     ['attribute', 'before', 'after', 'audience', 'gain', 'low', 'high']
@@ -176,7 +125,7 @@ def launch(
         listing: the id of a listing of the market; values by attribute, optionally with `like`, a listing to start from,
             `photos`, paths of files, and `cover`; or a `Draft`.
         advise: whether to evaluate single changes and covers as well.
-        crowd: the users; None: the most recently active ones. Pass one for several calls.
+        crowd: the users; None: those active in the last weeks. Pass one for several calls.
         newcomers: encoder of drafts; pass one for several calls.
 
     Raises:
@@ -201,7 +150,7 @@ def launch(
         is_active[row] = False
     changes, covers = _advice(run, draft, crowd, newcomers, row) if advise else (None, None)
     return Launch(
-        len(crowd.people),
+        crowd.people.population,
         crowd.k,
         crowd.people.table(rank, score, reached),
         float(np.median(rank[reached])) if reached.any() else None,
@@ -238,13 +187,15 @@ def _advice(
 
 
 def gains(crowd: Crowd, base: np.ndarray, vectors: np.ndarray, row: int | None = None) -> pd.DataFrame:
-    """Return `audience, gain, low, high` of each of `vectors` (V, d), in users; gains over `base` (1, d), `row` as for `Crowd.ranks`."""
+    """Return `audience, gain, low, high` of each of `vectors` (V, d), as shares of users; gains over `base` (1, d), `row` as for
+    `Crowd.ranks`.
+    """
     before = crowd.is_reached(crowd.ranks(base, row)[0])  # (U, 1)
     after = crowd.is_reached(crowd.ranks(vectors, row)[0])  # (U, V)
-    users = len(crowd.people)
-    differences = pd.DataFrame(estimates(after.astype(float) - before)).fillna(0) * users
-    gain, low, high = (differences[name].round().astype(int) for name in ("value", "low", "high"))
-    return pd.DataFrame({"audience": after.sum(axis=0), "gain": gain, "low": low, "high": high})
+    differences = pd.DataFrame(estimates(after.astype(float) - before)).fillna(0)
+    return pd.DataFrame(
+        {"audience": after.mean(axis=0), "gain": differences["value"], **differences[["low", "high"]]}
+    )
 
 
 def draft_named(run: Run, name: str) -> str | Draft:

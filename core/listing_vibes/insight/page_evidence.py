@@ -8,7 +8,7 @@ import pandas as pd
 
 from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.audience import newest_listings, opened_later, recent_lists
+from listing_vibes.insight.audience import audience_share, newest_listings, opened_later, recent_lists
 from listing_vibes.insight.comparison import compare
 from listing_vibes.insight.disagreements import (
     LISTED,
@@ -19,9 +19,9 @@ from listing_vibes.insight.disagreements import (
     usual_baseline,
 )
 from listing_vibes.insight.drafts import launch_document
-from listing_vibes.insight.evidence import Bar, Evidence, Strip, audience_share
+from listing_vibes.insight.evidence import Bar, Evidence, Strip
 from listing_vibes.insight.home import dots_of, home_evidence
-from listing_vibes.insight.launch import Crowd, launch
+from listing_vibes.insight.launch import launch
 from listing_vibes.insight.map.parts import chosen_by
 from listing_vibes.insight.map.space_map import map_of
 from listing_vibes.insight.probes import probe_market
@@ -45,7 +45,6 @@ Runs = Mapping[str, Run]
 LIST = 12  # listings of a list on a slide
 TITLE = 60  # characters of a title in a headline
 AUDIENCE = 2  # users of the audience of a new listing that are shown
-REACHED = 500  # users of whom a draft would reach some
 BESIDE = 4  # listings of a list beside others
 BY = {"model": "what the model learned", "photos": "photos alone", "attributes": "attributes alone"}
 
@@ -232,11 +231,10 @@ def _newcomer(run: Run, params: Params) -> Evidence:
         "",
     )
     if len(run.log):
-        lists = recent_lists(run)
+        lists, active = recent_lists(run)
         own = lists[lists[C.LISTING] == selection.query].sort_values("rank", kind="stable")
-        users = lists[C.USER].nunique()
-        headline = f"“{title}” reaches {audience_share(len(own), users)}"
-        population = f"{count(users, 'user')} active last"
+        headline = f"“{title}” reaches {audience_share(active.share(len(own)))}"
+        population = active.describe()
         strips += [
             _seen_by(run, *item) for item in zip(own[C.USER].head(AUDIENCE), own["rank"], strict=False)
         ]
@@ -272,7 +270,7 @@ def _draft(run: Run, params: Params) -> Evidence:
         cells, document = {}, {"like": like}
     else:
         raise VibesError("Nothing is filled in on this page yet; fill in a listing first.")
-    result = launch(run, document, advise=False, crowd=Crowd.of(run, REACHED))
+    result = launch(run, document, advise=False)
     years, labels = years_of(run.market), {item.name: item.label for item in run.market.attributes}
     units = {
         item.name: display_unit(run.market, item)
@@ -294,9 +292,9 @@ def _draft(run: Run, params: Params) -> Evidence:
     return Evidence(
         key="draft",
         url="/",
-        headline=f"This listing would reach {audience_share(len(result.audience), result.users)}",
+        headline=f"This listing would reach {audience_share(result.share)}",
         sentence=f"They would find it among their first {result.k}.{rank}",
-        population=f"{count(result.users, 'user')} active last",
+        population=result.population.describe(),
         picture="The values of the listing, the active listings nearest to it, and what the user looked at for whom it ranks highest.",
         lead=like or "",
         columns=(tuple(strips),),

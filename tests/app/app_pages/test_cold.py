@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,10 +18,12 @@ from browser.painted import embed_run, paint_market, train_run
 from helpers.pictures import encoded, png, text_bomb
 from listing_vibes import Run, launch
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.audience import recent_lists
+from listing_vibes.insight.audience import audience_share, recent_lists, share_gain
+from listing_vibes.insight.demand import demand
 from listing_vibes.insight.map.region import grid_places
 from listing_vibes.insight.map.vibe_map import place_among
 from listing_vibes.insight.market_view import MarketView
+from listing_vibes.insight.page_evidence import evidence_of
 from listing_vibes.insight.selection.params import Params
 from listing_vibes.market.market import Market
 from listing_vibes.market.thumbnails import preview
@@ -63,7 +66,7 @@ def test_a_cold_listing_has_neighbors_and_first_users(show, chilly, eventless, t
     assert page.title[0].value.startswith("Home 8") and "No user interacted with this listing" in texts(page)
     near = labelled(page, "by attributes")
     assert links(near) == run.similar("l08", space="attributes")["listing_id"].tolist()
-    expected = recent_lists(run).query("listing_id == 'l08'").sort_values("rank", kind="stable")
+    expected = recent_lists(run)[0].query("listing_id == 'l08'").sort_values("rank", kind="stable")
     table = page.dataframe[0].value
     assert table["User"].tolist() == [f"User {user}" for user in expected["user_id"]]
     assert table["Rank"].tolist() == expected["rank"].tolist()
@@ -71,7 +74,7 @@ def test_a_cold_listing_has_neighbors_and_first_users(show, chilly, eventless, t
     assert "all after training ended: the model never saw one of them" in texts(page)
     table = page.dataframe[0].value
     assert set(table[table["Interacted later"] != ""]["User"]) == {"User u1", "User u2"}
-    assert "2 users interacted with it later; 2 of them" in texts(page)
+    assert "2 users interacted with it later; **2 of the 2** asked" in texts(page)
     assert "This listing is not cold" in texts(show("cold", chilly, listing="l03"))
     page = show("cold", chilly, listing="nobody")
     page.button(key="way-out").click().run()
@@ -81,9 +84,32 @@ def test_a_cold_listing_has_neighbors_and_first_users(show, chilly, eventless, t
     assert "no events, so there are no users" in texts(page)
     untrained = embed_run(run.market.path, tmp_path / "untrained")
     page = show("cold", untrained, listing="l08")
-    lists = recent_lists(Run.open(untrained))
+    lists, _ = recent_lists(Run.open(untrained))
     assert "untrained neighbors" in texts(page)
     assert len(page.dataframe[0].value) == (lists["listing_id"] == "l08").sum() > 0
+
+
+@pytest.mark.slow
+def test_every_audience_is_a_share_of_the_same_users(show, chilly):
+    run = Run.open(chilly)
+    population = recent_lists(run)[1]
+    newcomer, draft = show("cold", chilly, listing="l08"), show("cold", chilly, view="new", like="l08")
+    pages = [texts(newcomer), texts(draft), *(metric.help for metric in draft.metric)]
+    slides = [evidence_of({"run": run}, url) for url in ("/cold?listing=l08", "/cold?view=new&like=l08")]
+    said = [
+        *pages,
+        launch(run, "l08").to_text(run),
+        repr(demand(run)),
+        *(f"of {item.population}," for item in slides),
+    ]
+    denominators = [
+        found for text in said for found in re.findall(r"[\d,]+ users(?: active in[\w ]+days)?", text)
+    ]
+    assert set(denominators) == {population.describe()} and len(denominators) >= 6
+    # One listing has one audience wherever it is shown.
+    share = audience_share(launch(run, "l08").share)
+    assert f"**{share}**" in texts(newcomer) and draft.metric[0].value == share
+    assert all(share in item.headline for item in slides)
 
 
 @pytest.mark.slow
@@ -107,7 +133,7 @@ def test_a_draft_from_empty_fields_gets_neighbors_and_an_audience(show, chilly):
     nearest = run.nearest(Newcomers(run).encode(cells, spaces=["model"]).scores["model"])
     assert links(labelled(page, "by model")) == nearest["listing_id"].tolist()
     found = launch(run, cells)
-    assert page.metric[0].value == f"{len(found.audience)} of {found.users} users"
+    assert page.metric[0].value == audience_share(found.share)
     assert page.dataframe[0].value["User"].tolist() == [f"User {user}" for user in found.audience["user_id"]]
 
 
@@ -130,7 +156,7 @@ def test_sliders_and_advice_change_the_draft(show, chilly, tmp_path):
     cells = json.loads(page.query_params["draft"])
     assert cells["price"] == 150 and page.number_input(key="new-price").value == 150
     found = launch(run, cells)
-    assert page.metric[0].value == f"{len(found.audience)} of {found.users} users"
+    assert page.metric[0].value == audience_share(found.share)
     # Its position on the map moves with it.
     grid = grid_places(frame[["x", "y"]].to_numpy()).astype(float)
     vector = Newcomers(run).encode(cells, [], ["model"]).vectors["model"]
@@ -138,13 +164,13 @@ def test_sliders_and_advice_change_the_draft(show, chilly, tmp_path):
     assert landed(page) == pytest.approx(at, rel=1e-4) and landed(page) != before
     assert ("In the group" in texts(page)) == (group >= 0)
     best = found.changes.drop_duplicates("attribute").iloc[0]
-    assert page.dataframe[-1].value["Gain"].iloc[0] == f"{best.gain:+,} ({best.low:+,} to {best.high:+,})"
+    assert page.dataframe[-1].value["Gain in points"].iloc[0] == share_gain(best.gain, best.low, best.high)
     page.pills(key="try-change").set_value(0).run()
     assert json.loads(page.query_params["draft"])[best.attribute] == best.after
     (code,) = [one.value for one in page.code if "result = launch" in one.value]
     names: dict = {}
     exec(code, names)
-    assert page.metric[0].value.startswith(f"{len(names['result'].audience)} of")
+    assert page.metric[0].value == audience_share(names["result"].share)
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from helpers.copies import resealed
 from helpers.once import once
 from helpers.waiting import wait_until
 from listing_vibes import Run, demand, select_on_map, selection
+from listing_vibes.insight.audience import audience_share
 from listing_vibes.insight.days import market_days
 from listing_vibes.insight.map.colors import UNKNOWN, VALUES
 from listing_vibes.insight.map.region import grid_places
@@ -203,7 +204,9 @@ def test_regions_of_unmet_demand_come_with_their_listings(ask, tmp_path_factory,
     result = demand(Run.open(run))
     place = result.regions[0]
     one = load_maps(open_run("run"))["photos"]
-    assert layer["regions"][0]["text"].startswith(f"{place.users:,.0f} of {result.all_users} users want this")
+    assert layer["regions"][0]["text"].startswith(
+        f"{audience_share(place.users / result.population.users)} want this"
+    )
     assert one.ids[layer["regions"][0]["wanted"]].tolist() == place.wanted
     item = MapSelection(open_run("run"), one, {"unmet": "1", "place": "1"})
     scope: dict = {}

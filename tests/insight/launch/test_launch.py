@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from listing_vibes import Market, VibesError, launch
 from listing_vibes.cli import app
+from listing_vibes.insight.audience import Crowd
 from listing_vibes.insight.drafts import (
     Draft,
     comparable,
@@ -17,7 +18,7 @@ from listing_vibes.insight.drafts import (
     launch_document,
     single_changes,
 )
-from listing_vibes.insight.launch import Crowd, gains
+from listing_vibes.insight.launch import gains
 from listing_vibes.run.newcomers import Newcomers
 
 
@@ -56,7 +57,7 @@ def test_the_typical_audience_is_the_median_of_the_active_listings(trained, crow
     sizes = [
         len(launch(trained, trained.listing_ids[row], advise=False, crowd=crowd).audience) for row in active
     ]
-    assert crowd.typical_audience() == int(np.median(sizes))
+    assert crowd.typical_audience() == np.median(sizes) / len(crowd.people)
 
 
 def had_by(run, listing: str) -> list[str]:
@@ -81,22 +82,22 @@ def test_gains_are_counted_and_their_intervals_are_those_of_resampled_users(crow
     base, others = vectors[3][None], vectors[[3, 7, 20]]
     found = gains(crowd, base, others)
     before = crowd.is_reached(crowd.ranks(base)[0])[:, 0]
-    assert found.iloc[0].tolist() == [before.sum(), 0, 0, 0]
+    assert found.iloc[0].tolist() == [before.mean(), 0, 0, 0]
     rng = np.random.default_rng(1)
     for row, vector in zip(found.itertuples(), others, strict=True):
         after = crowd.is_reached(crowd.ranks(vector[None])[0])[:, 0]
         apart = after.astype(int) - before
-        assert row.audience == after.sum() and row.gain == apart.sum()
-        draws = [apart[rng.integers(0, len(apart), len(apart))].sum() for _ in range(2000)]
-        np.testing.assert_allclose([row.low, row.high], np.quantile(draws, [0.025, 0.975]), atol=2)
+        assert row.audience == after.mean() and row.gain == pytest.approx(apart.mean())
+        draws = [apart[rng.integers(0, len(apart), len(apart))].mean() for _ in range(2000)]
+        np.testing.assert_allclose([row.low, row.high], np.quantile(draws, [0.025, 0.975]), atol=0.035)
 
 
 def test_changes_of_a_listing_as_it_stands_are_counted_over_its_audience(trained, crowd, newcomers):
     row = int(np.bincount(trained.log.listing).argmax())  # one in many histories
     vector = trained.vectors("model")[row][None]
     found = launch(trained, trained.listing_ids[row], crowd=crowd, newcomers=newcomers)
-    assert set(found.changes["audience"] - found.changes["gain"]) == {len(found.audience)}
-    assert gains(crowd, vector, vector, row).iloc[0].tolist() == [len(found.audience), 0, 0, 0]
+    np.testing.assert_allclose(found.changes["audience"] - found.changes["gain"], found.share)
+    assert gains(crowd, vector, vector, row).iloc[0].tolist() == [found.share, 0, 0, 0]
     assert "One change at a time" in found.to_text(trained)
 
 
@@ -105,7 +106,9 @@ def test_a_listing_and_a_draft_tell_the_same_by_name_values_file_and_command(
 ):
     options = {"crowd": crowd, "newcomers": newcomers, "advise": False}
     whole = launch(trained, "home-0003", **options)
-    assert whole.users == 60 and "home-0003" not in set(whole.competitors["listing_id"])
+    assert whole.population.sample == len(crowd.people) and "home-0003" not in set(
+        whole.competitors["listing_id"]
+    )
     live = set(np.array(trained.listing_ids)[trained.catalogue.live(crowd.people.at)])
     assert set(whole.competitors["listing_id"]) <= live
     cells = {**Draft.of_listing(trained.market, "home-0003").cells, "price": 700.0}
@@ -121,7 +124,7 @@ def test_a_listing_and_a_draft_tell_the_same_by_name_values_file_and_command(
     done = CliRunner().invoke(app, ["launch", str(trained.path), str(path), "--json"])
     assert done.exit_code == 0, done.stderr
     told, all_users = json.loads(done.stdout), names["result"]
-    assert told["audience"] == len(all_users.audience) and told["changes"] == all_users.to_dict()["changes"]
+    assert told["audience"] == all_users.share and told["changes"] == all_users.to_dict()["changes"]
     assert told["changes"][0]["gain"] == max(one["gain"] for one in told["changes"])
 
 

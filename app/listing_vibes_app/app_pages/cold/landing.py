@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from listing_vibes.defaults import K
-from listing_vibes.insight.audience import recent_lists
+from listing_vibes.insight.audience import Population, audience_share, recent_lists
 from listing_vibes.insight.map.space_map import SpaceMap
 from listing_vibes.insight.selection.selection import Selection
 from listing_vibes.market.columns import Columns as C
@@ -135,8 +135,8 @@ def _add_dots(figure: go.Figure, kind: str, places: np.ndarray, titles: Iterable
 
 
 @st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_RUN)
-def last_lists(opened: OpenRun, at: int | None) -> pd.DataFrame:
-    """Return the lists of the users who were active last, see `recent_lists`; one computation serves every listing."""
+def last_lists(opened: OpenRun, at: int | None) -> tuple[pd.DataFrame, Population]:
+    """Return the lists of active users, see `recent_lists`; one computation serves every listing."""
     return recent_lists(opened.run, at)
 
 
@@ -152,18 +152,18 @@ def first_users(opened: OpenRun, listing: str, before: int | None, later: set[st
         st.caption("This market has no events, so there are no users with a history.")
         return
     untrained_caption(opened)
-    with st.spinner("Ranking for the users active last …"):
-        lists = last_lists(opened, before)
+    with st.spinner("Ranking for the users …"):
+        lists, population = last_lists(opened, before)
     result = lists[lists[C.LISTING] == listing].sort_values("rank", kind="stable")
     moment = " before training ended" if before is not None else ""
-    users = count(lists[C.USER].nunique(), "user")
-    st.markdown(f"**{len(result)} of {users}** active last{moment} have it among their {K} recommendations.")
+    share = audience_share(population.share(len(result)))
+    st.markdown(f"**{share}** have it among their first {K}, of {population.describe()}{moment}.")
     if later:
         mine = later & set(lists[C.USER])
-        st.markdown(
-            f"{count(len(later), 'user')} interacted with it later; {len(mine)} of them are among those users, and "
-            f"**{len(mine & set(result[C.USER]))}** had it among their {K}."
+        found = (
+            f"; **{len(mine & set(result[C.USER]))} of the {len(mine)}** asked here had it among their {K}"
         )
+        st.markdown(f"{count(len(later), 'user')} interacted with it later{found if mine else ''}.")
     if len(result):
         show_users(opened, result[:TABLE], later)
 

@@ -1,15 +1,16 @@
 """The launch of a draft: its audience, sliders for its numbers, and the changes that gain most."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
+from listing_vibes.insight.audience import Crowd, audience_share, share_gain
 from listing_vibes.insight.drafts import Draft, comparable, launch_code, launch_document
-from listing_vibes.insight.launch import Crowd, Launch, launch
+from listing_vibes.insight.launch import Launch, launch
 from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.thumbnails import originals
 from listing_vibes.run.newcomers import Newcomer, Newcomers
@@ -20,7 +21,7 @@ from listing_vibes_app.kit.controls import button
 from listing_vibes_app.server.params import hold, link, set_params
 from listing_vibes_app.server.runs import BY_RUN, OpenRun
 from listing_vibes_app.view import formats
-from listing_vibes_app.view.formats import count, plain
+from listing_vibes_app.view.formats import plain
 
 SLIDERS = 2  # most numbers with a slider
 ENDS = (0.01, 0.99)  # quantiles at a slider's ends
@@ -80,21 +81,23 @@ def reach(opened: OpenRun, cells: dict[str, Any], photos: list[bytes]) -> Launch
     with st.spinner("Ranking for the users …"):
         result = launch_draft(opened, cells, photos, advise=False)
         start = _start(opened, cells, bool(photos))
-    share = 100 * len(result.audience) / max(result.users, 1)
-    more = None if start is None else len(result.audience) - len(start.audience)
+    more = None if start is None else 100 * (result.share - start.share)
     left, right = st.columns(2)
     left.metric(
         "Audience",
-        f"{len(result.audience):,} of {count(result.users, 'user')}",
-        None if more is None else f"{more:+,} against the listing it started from",
+        audience_share(result.share),
+        None if more is None else f"{more:+.1f} points against the listing it started from",
         delta_color="normal" if more else "off",
-        help=f"Users who would have it among their first {result.k} recommendations, of those active last. {share:.1f} %.",
+        help=f"Users who would have it among their first {result.k}, of {result.population.describe()}, by a sample of "
+        f"{result.population.sample:,}",
     )
     rank = formats.MISSING if result.median_rank is None else f"{result.median_rank:g}"
     right.metric("Median rank", rank, help="Half of the audience would have it higher up in their list")
     typical = _crowd(opened).typical_audience()
     if typical is not None:
-        st.caption(f"The median audience of the active listings is {count(typical, 'user')}.")
+        st.caption(
+            f"Of {result.population.describe()}; the median of the active listings is {audience_share(typical, '')}."
+        )
     return result
 
 
@@ -193,7 +196,7 @@ def _show_changes(opened: OpenRun, result: Launch) -> None:
         return
     best = result.changes.drop_duplicates("attribute").head(CHANGES).to_dict("records")
     if not len(result.audience) and best[0]["gain"] <= 0:
-        st.caption("No change of a single value would gain a user.")
+        st.caption("No change of a single value would gain anything.")
         return
     items = {item.name: item for item in opened.view.market.attributes}
 
@@ -205,8 +208,8 @@ def _show_changes(opened: OpenRun, result: Launch) -> None:
             "Attribute": items[change["attribute"]].label,
             "Now": write(change, "before"),
             "Instead": write(change, "after"),
-            "Audience": f"{change['audience']:,}",
-            "Gain": _write_gain(change),
+            "Audience": audience_share(change["audience"], ""),
+            "Gain in points": share_gain(change["gain"], change["low"], change["high"]),
         }
         for change in best
     ]
@@ -226,10 +229,6 @@ def _show_changes(opened: OpenRun, result: Launch) -> None:
     )
 
 
-def _write_gain(change: Mapping[str, Any] | pd.Series) -> str:
-    return f"{change['gain']:+,} ({change['low']:+,} to {change['high']:+,})"
-
-
 def _show_covers(covers: pd.DataFrame) -> None:
     st.header("The best cover", anchor=False)
     now = link().number("cover", 1, 1, len(covers))
@@ -238,7 +237,11 @@ def _show_covers(covers: pd.DataFrame) -> None:
     table = covers.assign(photo=[order[place] for place in covers["photo"]])
     table = table.sort_values(["audience", "photo"], ascending=[False, True])
     alt = "The audience with each photo as the cover, against the cover now"
-    lines = {"Photo": table["photo"], "Audience": table["audience"], "Gain": table.apply(_write_gain, axis=1)}
+    lines = {
+        "Photo": table["photo"],
+        "Audience": [audience_share(share, "") for share in table["audience"]],
+        "Gain in points": list(map(share_gain, table["gain"], table["low"], table["high"])),
+    }
     st.dataframe(pd.DataFrame(lines), hide_index=True, width="content", alt=alt)
     best = table.iloc[0]
     if int(best["photo"]) != now and best["low"] > 0:

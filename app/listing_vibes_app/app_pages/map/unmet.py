@@ -6,8 +6,9 @@ import numpy as np
 import streamlit as st
 
 from listing_vibes.errors import VibesError
+from listing_vibes.insight.audience import audience_share
 from listing_vibes.insight.days import market_days
-from listing_vibes.insight.demand import DAYS, LEVEL, Demand, Region, demand
+from listing_vibes.insight.demand import LEVEL, Demand, Region, demand
 from listing_vibes.insight.map.space_map import LOCATION, SpaceMap
 from listing_vibes_app.server.runs import BY_RUN, OpenRun
 from listing_vibes_app.view.formats import count
@@ -57,7 +58,7 @@ def unmet_layer(opened: OpenRun, drawn: SpaceMap, at: int | None) -> dict[str, A
         )
         return {"regions": [], "note": note}
     note = (
-        f"{count(result.all_users, 'user')} active in the {DAYS} days before, {count(result.all_active, 'listing')} active then; "
+        f"{result.population.describe()}, {count(result.all_active, 'listing')} active then; "
         f"{count(result.tests, 'region')} tested; “at least” is a {LEVEL:.0%} bound over all of them together."
     )
     return {"regions": regions, "note": note}
@@ -72,8 +73,8 @@ def reasons(place: Region) -> list[str]:
 
 
 def sentence(result: Demand, place: Region) -> str:
-    """Return a sentence with the number of users, the number of active listings and the lower bound of their ratio."""
-    users = f"{place.users:,.0f} of {count(result.all_users, 'user')} want this"
+    """Return a sentence with the share of users, the number of active listings and the lower bound of their ratio."""
+    users = f"{audience_share(place.users / result.population.users)} want this"
     if place.lift is None:
         return f"{users}; no listing is active here (at least {place.low:.1f} times too few)."
     verb = "is" if place.active == 1 else "are"
