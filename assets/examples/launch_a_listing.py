@@ -4,7 +4,7 @@ import sys
 
 from listing_vibes import Run, launch
 from listing_vibes.demo.shipped import bundled_run
-from listing_vibes.insight.launch import Crowd
+from listing_vibes.insight.audience import Crowd
 
 
 def main(listing: str) -> None:
