@@ -135,6 +135,20 @@ def test_the_oldest_half_open_connections_are_closed_for_new_ones(port):
         assert all(closed[0] + closed[1]) and closed[2].count(True) <= 3
 
 
+@pytest.mark.parametrize(
+    "part", [b"Content-Length: 10\r\n\r\n12", b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"]
+)
+def test_unfinished_bodies_do_not_keep_out_whole_requests(port, part):
+    """Also not while more of them arrive than the service holds."""
+    body = POST + b"Content-Length: 5\r\n\r\nwhole"
+    with ExitStack() as stack:
+        for _ in range(10):
+            stack.enter_context(many(port, 2 * MOST, POST + part))
+            for whole, end in ((GET % b"quick", b'"quick"'), (body, b"\r\n\r\n5")):
+                with closing(connect(port, whole)) as client:
+                    assert client.recv(2**16).endswith(end)
+
+
 def test_a_request_at_work_is_not_closed_and_where_all_are_one_more_is_refused(port):
     go.clear()
     with closing(connect(port, GET % b"slow")) as client:

@@ -31,6 +31,7 @@ WRITE_S = 30.0  # time limit for a client to read a response
 MAX_HEAD = 64 * 2**10  # maximum bytes of a request's first line and headers
 #: The header by which Java's client and `curl --http2` offer HTTP/2. The parser would take it for the end of HTTP, and drop the body.
 UPGRADE = re.compile(rb"\r\nupgrade[ \t]*:", re.IGNORECASE)
+TASKS = 2  # maximum number of tasks in units of that of connections
 BACKLOG = 1024  # maximum number of connections that wait to be accepted
 SPARE_FILES = 128  # file descriptors for the run, the databases and the logs
 #: Seconds after the stop signal after which connections of slow clients are closed.
@@ -158,7 +159,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._timer = self.loop.call_later(1, self._close_if_late)
-        if self.limit_concurrency is None or len(self.connections) < self.limit_concurrency:
+        if self.limit_concurrency is None:
+            return
+        is_full = len(self.connections) >= self.limit_concurrency
+        # uvicorn also counts tasks, of which a closed connection with a part of a body has one for some more turns of the loop.
+        self.limit_concurrency *= TASKS
+        if not is_full:
             return
         others = [
             connection
@@ -167,6 +173,8 @@ class BoundedProtocol(HttpToolsProtocol):
         ]
         if waiting := [other for other in others if not other.is_working]:
             min(waiting, key=lambda item: item.waiting_since).close_now()
+        else:
+            self.limit_concurrency = 0  # uvicorn refuses the request
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:
