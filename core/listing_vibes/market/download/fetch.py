@@ -95,7 +95,7 @@ class Host:
         with self._lock:
             self._strikes = 0 if answered else self._strikes + 1
             if self._strikes >= self._limits.strikes:
-                self.problem = f"its host did not respond {self._strikes} times in a row"
+                self.problem = f"its host did not respond {self._limits.strikes} times in a row"
 
 
 class Fetcher:
