@@ -1,6 +1,7 @@
 """Similar listings and users as a person uses them, by mouse and by keyboard."""
 
 import re
+from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import expect
 
@@ -127,15 +128,16 @@ def test_all_photos_are_seen_large_and_why_is_a_link(page, explorer):
     assert_listings(near(page, number=len(expected)), expected)
 
 
-def test_from_the_table_to_a_recommendation_and_back(page, explorer):
+def test_from_the_users_to_a_recommendation_and_back(page, explorer):
     run = Run.open(explorer.run)
     page.goto("/")
     page.get_by_role("link", name="Users").first.click()
-    table = page.get_by_test_id("stDataFrame")
-    expect(table).to_be_visible()
-    table.locator(".dvn-scroller").click(position={"x": 18, "y": 35 + 28})  # the box of the first line
-    expect(page.get_by_role("heading", name="User u0")).to_be_visible()
-    expect(page).to_have_url(f"{explorer.url}/users?user=u0&at=9")
+    cards = page.get_by_role("list", name="Users with their last listings").get_by_role("link")
+    expect(cards.first).to_be_visible()
+    user = parse_qs(urlsplit(cards.first.get_attribute("href")).query)["user"][0]
+    cards.first.click(position={"x": 40, "y": 20})
+    expect(page.get_by_role("heading", name=f"User {user}")).to_be_visible()
+    page.goto("/users?user=u0&at=9")
     strip = page.get_by_role("list", name="History, newest first")
     events = run.market.events[run.market.events["user_id"] == "u0"]
     assert_listings(strip, events["listing_id"].tolist()[::-1])

@@ -46,6 +46,9 @@ class Card:
     photo: str | None = None
     alt: str = ""
     photos: list[str] = field(default_factory=list)  # all of the listing's; a button shows them large
+    covers: list[str] = field(
+        default_factory=list
+    )  # of several listings, in place of the photo; empty for one without
     start: int = 0  # which of them is shown first
     facts: list[tuple[str, str]] = field(default_factory=list)
     same: str = ""  # what it shares with the listing that is compared

@@ -1,4 +1,4 @@
-"""A table of users with the covers of the listings that they interacted with last."""
+"""Users as cards with the listings that they interacted with last, and a table with selectable rows."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -6,57 +6,53 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from listing_vibes_app.server.pages import page_file
-from listing_vibes_app.server.photos import cover_url
-from listing_vibes_app.server.runs import OpenRun, run_params
-from listing_vibes_app.view.formats import MISSING
+from listing_vibes_app.kit.gallery import Card, gallery, page_url
+from listing_vibes_app.server.photos import SMALL, cover_url
+from listing_vibes_app.server.runs import OpenRun
+from listing_vibes_app.view.formats import MISSING, count
 
-LAST = 3  # listings of a history in a row
-
-
-def last_listings(opened: OpenRun, user: int, events: int) -> dict[str, str | None]:
-    """Return covers, or titles in a market without photos, of the last listings in a user's first `events` events."""
-    log, view = opened.view.log, opened.view
-    listings = log.listing[log.start[user] : log.start[user] + events][::-1]
-    rows = list(dict.fromkeys(listings.tolist()))[:LAST]
-    shown = [cover_url(opened.name, view, row) if view.has_photos else view.title(row) for row in rows]
-    shown += [None] * (LAST - len(shown))
-    return {"Last" if place == 0 else f"Last but {place}": item for place, item in enumerate(shown)}
+LAST = 4  # listings of a history on a card
 
 
-def people_table(
+def people_gallery(
     opened: OpenRun,
-    table: pd.DataFrame,
     users: Sequence[int],
     event_counts: Sequence[int],
     *,
     key: str,
-    alt: str,
-    config: dict[str, Any] | None = None,
+    label: str,
+    notes: Sequence[str],
+    badges: Sequence[str] = (),
+    at: Sequence[int] = (),
 ) -> None:
-    """Show a row for each user; a click opens the page of that user as of the known events.
+    """Show a card for each user, which links to the user's page.
 
     Args:
-        table: the column `User` and further ones.
         users: numbers of the users.
-        event_counts: number of known events of each user.
-        config: of the further columns.
+        event_counts: number of events of each user, of which the last ones are shown.
+        label: description of the list for screen readers.
+        notes: on each card, after the number of events.
+        badges: of each card.
+        at: the number of events that the recommendations on the user's page know; by default four fifths of all.
     """
-    last = pd.DataFrame([last_listings(opened, *item) for item in zip(users, event_counts, strict=True)])
-    covers = {name: st.column_config.ImageColumn(width="small") for name in last}
-    table = table.reset_index(drop=True)
-    # A phone shows the first columns.
-    shown = pd.concat([table[["User"]], last, table.drop(columns="User")], axis=1)
-    line = selectable_table(
-        shown,
-        key=key,
-        alt=alt,
-        row_height=56 if opened.view.has_photos else 36,
-        column_config=(config or {}) | (covers if opened.view.has_photos else {}),
-    )
-    if line is not None:
-        params = {"user": opened.view.log.users[users[line]], "at": str(max(1, event_counts[line]))}
-        st.switch_page(page_file("users"), query_params={**params, **run_params(opened)})
+    log, view, cards = opened.view.log, opened.view, []
+    for place, (user, events) in enumerate(zip(users, event_counts, strict=True)):
+        listings = log.listing[log.start[user] : log.start[user] + events]
+        rows = list(dict.fromkeys(listings[::-1].tolist()))[:LAST][::-1]
+        known = {"at": at[place]} if len(at) else {}
+        last = [] if view.has_photos else [("Last", view.title(row)) for row in rows[-1:]]
+        card = Card(
+            title=view.user_name(user),
+            href=page_url(opened, "users", user=log.users[user], **known),
+            covers=[cover_url(opened.name, view, row, SMALL) or "" for row in rows]
+            if view.has_photos
+            else [],
+            step=" · ".join(filter(None, [count(events, "event"), notes[place]])),
+            facts=last,
+            badge=badges[place] if badges else "",
+        )
+        cards.append(card)
+    gallery(opened, cards, key=key, label=label, least=250)
 
 
 def selectable_table(

@@ -30,7 +30,7 @@ from listing_vibes.run.histories import HistoryBatch, of_histories, of_users, pa
 from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
-from listing_vibes.scoring.blend import Blend
+from listing_vibes.scoring.blend import COVISITS, Blend
 from listing_vibes.scoring.ranking_names import blend_name
 from listing_vibes.scoring.scorer import PrecomputedScores
 from listing_vibes.tables import render_table
@@ -206,9 +206,12 @@ def explain_ranked(
     parts = dict(listed.parts(queries)) | dict(listed.gains(queries.at))  # by feature, each (1, L)
     listed_order = recommender.moves.add_to(np.asarray(sum(parts.values())), at)[0]  # (L,)
     order = recommender.moves.add_to(scorer.score(queries), at)  # (1, L)
+    covisits = parts.get(COVISITS, np.zeros((1, 0), np.float32))  # (1, L), then also without each event
     if occluded.shorter is not None:
         scorer, queries = _blended(recommender, occluded.scores[1:], *occluded.shorter, at)
         order = np.concatenate([order, recommender.moves.add_to(scorer.score(queries), at)])  # (1 + T, L)
+        if covisits.size:
+            covisits = np.concatenate([covisits, dict(scorer.parts(queries))[COVISITS]])
     candidates = _candidates(recommender, log, start, end, at)
     weight, ranking = float(fit.factor("model")), blend_name(*filter(None, fit.parts.split("+")))
     results = []
@@ -224,12 +227,22 @@ def explain_ranked(
         attributes, photos = None, None
         if time.monotonic() < until:
             attributes, photos = _explain_parts(run, occluded, order[0], candidates, row, weight)
-        sentence = _sentence(view_of(run), row, events, attributes or [], photos or [])
+        together = None
+        if covisits.size and _carries(COVISITS, parts, candidates, row):
+            adds = covisits[0, row] - covisits[1:, row]
+            together = int(log.listing[occluded.events[int(adds.argmax()) if len(adds) else 0]])
+        sentence = _sentence(view_of(run), row, events, attributes or [], photos or [], together)
         result = Explanation(
             run.listing_ids[row], ranks[0], score, ranking, sentence, features, events, attributes, photos
         )
         results.append(result)
     return results
+
+
+def _carries(name: str, parts: Mapping[str, np.ndarray], candidates: np.ndarray, row: int) -> bool:
+    """Return whether the feature `name` lifts a listing above the mean candidate more than any other does; each is (1, L)."""
+    lifts = {each: float(part[0, row] - part[0, candidates].mean()) for each, part in parts.items()}
+    return lifts[name] >= LEAST and lifts[name] == max(lifts.values())
 
 
 def _sentence(
@@ -238,17 +251,25 @@ def _sentence(
     events: Sequence[Mapping[str, Any]],
     attributes: Sequence[Mapping[str, Any]],
     photos: Sequence[Mapping[str, Any]],
+    together: int | None = None,
 ) -> str:
-    """Return why a listing is recommended: the event, and the attribute or photo, that add most; empty if nothing adds anything."""
+    """Return why a listing is recommended: the event, and the attribute or photo, that add most; empty if nothing adds anything.
+
+    Args:
+        together: the row of the listing of the history whose users opened this one as well, where that carries the score.
+    """
     reasons = []
-    if events and events[0]["adds"] >= LEAST:
+    if together is not None:
+        reasons.append(f"users who opened “{view.title(together)}” opened this too")
+    elif events and events[0]["adds"] >= LEAST:
         title = view.title(view.market.listing_row[events[0]["listing_id"]])
         action = f" ({words(events[0]['action']).lower()})" if events[0]["action"] else ""
-        reasons.append(f"“{title}”{action}")
+        reasons.append(f"of “{title}”{action}")
     best = max([*attributes, *photos], key=lambda part: part["adds"], default=None)
     if best is not None and best["adds"] >= LEAST:
-        reasons.append(_part_in_words(view, row, best))
-    return f"Because of {enumerated(reasons)}." if reasons else ""
+        of = "because of " if together is not None else "" if reasons else "of "
+        reasons.append(f"{of}{_part_in_words(view, row, best)}")
+    return f"Because {enumerated(reasons)}." if reasons else ""
 
 
 def _part_in_words(view: MarketView, row: int, part: Mapping[str, Any]) -> str:

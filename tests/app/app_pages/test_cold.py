@@ -67,13 +67,14 @@ def test_a_cold_listing_has_neighbors_and_first_users(show, chilly, eventless, t
     near = labelled(page, "by attributes")
     assert links(near) == run.similar("l08", space="attributes")["listing_id"].tolist()
     expected = recent_lists(run)[0].query("listing_id == 'l08'").sort_values("rank", kind="stable")
-    table = page.dataframe[0].value
-    assert table["User"].tolist() == [f"User {user}" for user in expected["user_id"]]
-    assert table["Rank"].tolist() == expected["rank"].tolist()
+    users = labelled(page, "Users who would get")["cards"]
+    assert [card["title"] for card in users] == [f"User {user}" for user in expected["user_id"]]
+    ranks = [int(card["step"].split("its rank is ")[1]) for card in users]
+    assert ranks == expected["rank"].tolist()
     page = show("cold", chilly, listing="l09")
     assert "all after training ended: the model never saw one of them" in texts(page)
-    table = page.dataframe[0].value
-    assert set(table[table["Interacted later"] != ""]["User"]) == {"User u1", "User u2"}
+    users = labelled(page, "Users who would get")["cards"]
+    assert {card["title"] for card in users if card["badge"]} == {"User u1", "User u2"}
     assert "2 users interacted with it later; **2 of the 2** asked" in texts(page)
     assert "This listing is not cold" in texts(show("cold", chilly, listing="l03"))
     page = show("cold", chilly, listing="nobody")
@@ -86,7 +87,7 @@ def test_a_cold_listing_has_neighbors_and_first_users(show, chilly, eventless, t
     page = show("cold", untrained, listing="l08")
     lists, _ = recent_lists(Run.open(untrained))
     assert "untrained neighbors" in texts(page)
-    assert len(page.dataframe[0].value) == (lists["listing_id"] == "l08").sum() > 0
+    assert len(labelled(page, "Users who would get")["cards"]) == (lists["listing_id"] == "l08").sum() > 0
 
 
 @pytest.mark.slow
@@ -134,7 +135,8 @@ def test_a_draft_from_empty_fields_gets_neighbors_and_an_audience(show, chilly):
     assert links(labelled(page, "by model")) == nearest["listing_id"].tolist()
     found = launch(run, cells)
     assert page.metric[0].value == audience_share(found.share)
-    assert page.dataframe[0].value["User"].tolist() == [f"User {user}" for user in found.audience["user_id"]]
+    users = labelled(page, "Users who would get")["cards"]
+    assert [card["title"] for card in users] == [f"User {user}" for user in found.audience["user_id"]]
 
 
 def landed(page) -> list[float]:

@@ -1,6 +1,7 @@
 """Users: choosing one, the history up to an event or a day, recommendations, and their reasons."""
 
 import shutil
+from dataclasses import dataclass, replace
 from datetime import date
 from types import SimpleNamespace
 
@@ -15,11 +16,12 @@ from listing_vibes import Run
 from listing_vibes.insight.explain import explain
 from listing_vibes.insight.market_view import MarketView
 from listing_vibes.insight.selection.pages import as_of
+from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.run.fits import save_fits
 from listing_vibes.run.histories import events_at
 from listing_vibes_app.app_pages.users.history import later_listings
-from listing_vibes_app.app_pages.users.picker import find_users
+from listing_vibes_app.app_pages.users.picker import checkable_users, find_users
 from listing_vibes_app.view.formats import ordinal
 
 FITS = [
@@ -31,6 +33,14 @@ FITS = [
 ASKED = {"user": "u1", "at": "4", "k": "6"}
 
 
+@dataclass(eq=False)
+class Opened:
+    """What the order of users needs of a run."""
+
+    log: EventLog
+    user_number: dict[str, int]
+
+
 def events_of(run, user):
     events = Market.open(run.parent / "market").events
     return events[events["user_id"] == user].reset_index(drop=True)
@@ -40,29 +50,40 @@ def recommended(page):
     return labelled(page, "Recommendations, the best first")
 
 
-def test_choosing_by_table_part_of_the_id_and_chance(show, trained):
-    page = show("users", trained)
-    table = page.dataframe[0].value
-    assert table["User"].tolist() == [f"User u{user}" for user in range(6)]
-    assert table["Events"].tolist() == [6] * 6
-    assert table["First event"][0] == "1 Mar 2024" and table["Last event"][0] == "6 Mar 2024"
+def users_shown(page):
+    return labelled(page, "Users with their last listings")["cards"]
+
+
+def test_choosing_by_card_part_of_the_id_and_chance(show, trained):
+    page, log = show("users", trained), Run.open(trained).log
+    shown = users_shown(page)
+    assert [card["title"] for card in shown] == [f"User u{user}" for user in range(6)]
+    assert {card["step"] for card in shown} == {"6 events · until 6 Mar 2024"}
+    assert shown[2]["href"] == "/users?user=u2"
+    last = dict.fromkeys(log.listing[log.start[2] : log.start[3]][::-1].tolist())
+    assert len(shown[2]["covers"]) == min(len(last), 4)
     page.text_input(key="who").set_value("3").run()
-    assert page.dataframe[0].value["User"].tolist() == ["User u3"]
+    assert [card["title"] for card in users_shown(page)] == ["User u3"]
     page.text_input(key="who").set_value("zebra").run()
     assert "No user matches “zebra”" in texts(page)
     page.button(key="way-out").click().run()
-    assert len(page.dataframe[0].value) == 6
+    assert len(users_shown(page)) == 6
     click(page, "Any user")
     assert page.title[0].value == f"User {page.query_params['user']}"
 
 
-def test_an_exact_name_comes_first_then_long_histories(tiny_market):
-    names = ["a1", "a12", "A11", "b1"]
-    log = SimpleNamespace(users=names, start=np.array([0, 3, 4, 9, 11]))
-    run = SimpleNamespace(log=log, user_number={name: row for row, name in enumerate(names)})
-    assert find_users(run, "a1", 1).tolist() == [0, 2, 1]
-    assert find_users(run, "a1", 3).tolist() == [0, 2]
-    assert find_users(run, "", 1).tolist() == [2, 0, 3, 1]
+def test_an_exact_name_comes_first_then_checkable_users_of_usual_length(make_log):
+    """Users a1 and b1 repeat a listing at the end, a12 and c1 end with a new one, c2 refuses one."""
+    users = [0, 0, 0, 1, 1, 1, 2, 2, 3, 3, 3, 3, 3, 4, 4, 4]
+    listings = [0, 1, 1, 0, 1, 2, 0, 0, 0, 1, 2, 3, 4, 0, 1, 2]
+    log = make_log(users, listings, range(len(users)), 5, 5, hides=[15])
+    names = ["a1", "a12", "b1", "c1", "c2"]
+    log = replace(log, users=names)
+    run = Opened(log, {name: row for row, name in enumerate(names)})
+    assert checkable_users(run).tolist() == [False, True, False, True, False]
+    assert find_users(run, "", 1).tolist() == [1, 3, 0, 4, 2]
+    assert find_users(run, "a1", 1).tolist() == [0, 1] and find_users(run, "a", 1).tolist() == [1, 0]
+    assert find_users(run, "", 3).tolist() == [1, 3, 0, 4]
 
 
 def test_the_timeline_and_the_list_as_of_an_event(show, trained):
@@ -121,7 +142,7 @@ def test_states_in_which_something_is_missing(show, trained, bare, eventless, tm
     assert "There is no user “ghost” in this market" in texts(page)
     assert links(components(page)[0]) == Run.open(trained).recommend([])["listing_id"].tolist()
     page.button(key="way-out").click().run()
-    assert page.query_params == {} and len(page.dataframe) == 1
+    assert page.query_params == {} and users_shown(page)
     page = show("users", eventless, user="u1")
     assert "This market has no events" in texts(page)
     assert [link.label for link in page.page_link] == ["Simulate a user", "Go to similar listings"]

@@ -17,6 +17,7 @@ from listing_vibes.demo.shipped import ROOT
 from listing_vibes.errors import VibesError
 from listing_vibes.features.content_spaces import photo_space
 from listing_vibes.insight.explain import explain, explain_listing
+from listing_vibes.insight.market_view import view_of
 from listing_vibes.insight.occlusion import DONORS, compare_photos, listing_photos
 from listing_vibes.insight.similarity import explain_similarity
 from listing_vibes.market.columns import Columns as C
@@ -25,7 +26,9 @@ from listing_vibes.market.values import sample_rows
 from listing_vibes.run.engine import Engine
 from listing_vibes.run.fits import NOTHING, save_fits
 from listing_vibes.run.histories import of_histories
+from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
+from listing_vibes.scoring.content_ease import ContentEase
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +159,33 @@ def test_ranks_are_those_of_lists_with_a_blend_a_boost_and_refused_listings(trai
         item.rank for item in explain(trained, history, [listed[0], listed[11]], rules={"drop_seen": False})
     ]
     assert refused not in listed and ranks == pytest.approx([1, 12], abs=1)
+
+
+def test_a_listing_that_covisits_carry_names_the_listing_whose_users_opened_both(trained, tmp_path):
+    settings = {"share": 0.5, "content_penalty": 10.0, "penalty": 1.0, "decay": 0.9, "attributes": 1.0}
+    blend = fixed_blend("covisits", {"covisits": settings}, covisits=50.0)
+    weak = fixed_blend("recency", {"covisits": settings}, covisits=1e-6)
+    run = copied(trained, tmp_path)
+    save_fits(run.path, [blend, weak])
+    user, events, _ = user_of(run)
+    listings = run.recommend(user, 2, blend="covisits")[C.LISTING].tolist()
+    found = explain(run, user, listings, blend="covisits")
+    fitted = ContentEase.fit(
+        {"attributes": run.vectors("attributes")}, run.log, run.log.is_positive, run.catalogue, settings
+    )
+    queries, at = run.recommender("model", Rules()).queries, run.after_last_event
+    score = fitted.score(queries(events[:1], events[-1:] + 1, at))[0]
+    for item in found:
+        row, costs = run.row(item.listing), []
+        for event in events:
+            shorter = of_histories(run, [history_of(run, np.delete(events, list(events).index(event)))]).log
+            query = queries(np.array([0]), np.array([len(shorter)]), at)
+            costs.append(score[row] - fitted.over(shorter).score(query)[0, row])
+        listing = run.listing_ids[run.log.listing[events[int(np.argmax(costs))]]]
+        title = view_of(run).title(run.row(listing))
+        assert item.sentence.startswith(f"Because users who opened “{title}” opened this too")
+    for item in explain(run, user, listings, blend="recency"):
+        assert "users who opened" not in item.sentence
 
 
 def test_what_has_no_explanation_says_so(trained):

@@ -21,7 +21,7 @@ from listing_vibes_app.kit.gallery import gallery, listing_card, page_url
 from listing_vibes_app.kit.list_options import describe_score
 from listing_vibes_app.kit.map_points import load_maps
 from listing_vibes_app.kit.notices import untrained_caption
-from listing_vibes_app.kit.people import people_table
+from listing_vibes_app.kit.people import people_gallery
 from listing_vibes_app.kit.spaces import label_of
 from listing_vibes_app.server.runs import BY_RUN, OpenRun, rows_of
 from listing_vibes_app.view.formats import count, plain
@@ -169,24 +169,15 @@ def first_users(opened: OpenRun, listing: str, before: int | None, later: set[st
 
 
 def show_users(opened: OpenRun, ranked_users: pd.DataFrame, later: set[str]) -> None:
-    """Show `ranked_users` (user_id, rank, events) in a table."""
-    users = [opened.run.user_number[name] for name in ranked_users[C.USER]]
-    table = pd.DataFrame(
-        {
-            "User": [opened.view.user_name(user) for user in users],
-            "Rank": ranked_users["rank"].tolist(),
-            "Events": ranked_users["events"].tolist(),
-        }
-    )
-    if later:
-        table["Interacted later"] = ["✓ Yes" if name in later else "" for name in ranked_users[C.USER]]
-    config = {"Rank": st.column_config.NumberColumn(help="Its rank among the user's recommendations")}
-    people_table(
+    """Show `ranked_users` (user_id, rank, events) as cards."""
+    events = ranked_users["events"].astype(int).tolist()
+    people_gallery(
         opened,
-        table,
-        users,
-        ranked_users["events"].astype(int).tolist(),
+        [opened.run.user_number[name] for name in ranked_users[C.USER]],
+        events,
         key="first-users",
-        config=config,
-        alt="Users who would get this listing first, with its rank among their recommendations",
+        label="Users who would get this listing first, with its rank among their recommendations",
+        notes=[f"its rank is {rank:,}" for rank in ranked_users["rank"]],
+        badges=["interacted later" if name in later else "" for name in ranked_users[C.USER]],
+        at=events,
     )

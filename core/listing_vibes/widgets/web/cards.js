@@ -73,9 +73,14 @@ function actions(card, { history, sides = [], choose }) {
   ].filter(Boolean)
 }
 
+// The covers of several listings, in a row.
+const covers = (card) => h("div", { class: "covers" }, ...card.covers.map((src) => (
+  src ? h("img", { src, alt: "", loading: "lazy", decoding: "async" }) : h("span", { class: "nothing" }, "No photo")
+)))
+
 function build(card, data, root) {
   const body = card.href && !data.extend ? h("a", { href: card.href, class: "body" }) : h("div", { class: "body" })
-  if (data.photos) body.append(photo(card))
+  if (data.photos) body.append(card.covers?.length ? covers(card) : photo(card))
   const text = words(card, data)
   if (text.childElementCount) body.append(text)
   const [number, buttons] = [card.photos.length, actions(card, data)]
@@ -115,6 +120,16 @@ function draw(list, cards, data, root) {
   })
 }
 
+// Sets the number of columns of a grid: as many as cards of the least width fit, or up to a third fewer for a full last row.
+function divide(list, least) {
+  const width = list.clientWidth, count = list.childElementCount, gap = parseFloat(getComputedStyle(list).columnGap) || 0
+  const most = Math.floor((width + gap) / (Math.min(least, Math.max(128, width / 2 - 8)) + gap))
+  const gaps = (columns) => (columns - count % columns) % columns
+  let best = most
+  for (let columns = most - 1; columns >= most * 2 / 3; columns--) if (gaps(columns) < gaps(best)) best = columns
+  list.style.gridTemplateColumns = width && count > most ? `repeat(${best}, minmax(0, 1fr))` : ""
+}
+
 function showCards(list, { cards, ...frame }, root, { choose = chooseExample, extend } = {}) {
   const data = { ...frame, sides: frame.examples ? SIDES : frame.sides, choose, extend }
   const shown = JSON.stringify([data, cards])
@@ -128,5 +143,10 @@ function showCards(list, { cards, ...frame }, root, { choose = chooseExample, ex
     if (data.layout === "strip") list.tabIndex = 0
     keepFocus(list, () => draw(list, cards, data, root))
     root.querySelector(".spoken")?.replaceChildren(frame.spoken ?? "")
+    list.resized?.disconnect()
+    if (data.layout === "grid") {
+      list.resized = new ResizeObserver(() => divide(list, data.least))
+      list.resized.observe(list)
+    }
   }
 }
