@@ -180,7 +180,7 @@ def evaluation(path: Path, repeat: int) -> Rows:
     from listing_vibes.cores import cores
     from listing_vibes.evaluation.protocol import evaluate
     from listing_vibes.run.run import Run
-    from listing_vibes.run.scorer import model_scorer
+    from listing_vibes.run.scorers import model_scorer
 
     run = Run.open(path)
     split, scorer = run.split(), model_scorer(run)

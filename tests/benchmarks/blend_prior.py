@@ -13,7 +13,7 @@ import tomli_w
 
 import listing_vibes.scoring.blend
 from listing_vibes.run.run import Run
-from listing_vibes.run.scorer import default_weights
+from listing_vibes.run.scorers import default_weights
 from listing_vibes.scoring.blend import PRIOR, count_examples
 
 FILE = Path(listing_vibes.scoring.blend.__file__).with_name("blend_prior.toml")

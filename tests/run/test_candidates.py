@@ -31,7 +31,7 @@ from listing_vibes.scoring.interactions import Interactions
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.neighbors import VectorNeighbors
 from listing_vibes.scoring.recency import RecentEvents
-from listing_vibes.scoring.scorer import VectorScorer
+from listing_vibes.scoring.scores import VectorScorer
 from listing_vibes.serving.service.models import MAX_RULES, PostedHistory
 
 

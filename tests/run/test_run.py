@@ -30,14 +30,14 @@ from listing_vibes.run.fits import FILE, copy_fits, load_fits, save_fits
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.market_state import MarketMismatch
 from listing_vibes.run.run import Run
-from listing_vibes.run.run_blend import RunBlend
+from listing_vibes.run.scorers import run_blend
 from listing_vibes.run.spaces import default_space, embed_market
 from listing_vibes.run.transfer import is_other_market
 from listing_vibes.run.versions import results_of
 from listing_vibes.scoring.baselines.ease import Ease
 from listing_vibes.scoring.interactions import Interactions
 from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
-from listing_vibes.scoring.scorer import VectorScorer
+from listing_vibes.scoring.scores import VectorScorer
 from listing_vibes.search.index import ExactIndex
 from listing_vibes.training.api import refit_settings
 
@@ -256,7 +256,7 @@ def test_a_row_is_scored_again_from_its_stored_weights(random_log, always_live, 
     rng = np.random.default_rng(0)
     vectors, own = rng.normal(size=(2, log.listings, 8)).astype(np.float32)
     histories = rng.normal(size=(len(log.users), 8)).astype(np.float32)
-    model = VectorScorer("model", own, lambda start, end: histories[log.user[start]], log)
+    model = VectorScorer("model", own, lambda log, start, end: histories[log.user[start]], log)
     near = {"attributes": VectorNeighbors.of(vectors, log, name=NEIGHBORS["attributes"])}
     first = [Ease.fit(Interactions.of(log, split.train))]
     rows = blends_of(model, first, near, log, split, catalogue)
@@ -268,7 +268,7 @@ def test_a_row_is_scored_again_from_its_stored_weights(random_log, always_live, 
     manifest = SimpleNamespace(settings=SimpleNamespace(seed=0))
     run = SimpleNamespace(log=log, catalogue=catalogue, manifest=manifest, **given)
     for row, fit in zip(rows, load_fits(tmp_path), strict=True):
-        again = RunBlend(run, fit, split.train).scorer(model, log)
+        again = run_blend(run, fit, model, split.train)
         assert again.name == row.name
         np.testing.assert_allclose(again.score(split.test), row.score(split.test), rtol=1e-5, atol=1e-5)
 

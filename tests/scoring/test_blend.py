@@ -19,7 +19,7 @@ from listing_vibes.scoring.blend import Blend, fit_blend, log_age, log_events, m
 from listing_vibes.scoring.interactions import Interactions
 from listing_vibes.scoring.neighbors import VectorNeighbors
 from listing_vibes.scoring.recency import RecentEvents
-from listing_vibes.scoring.scorer import CachedScorer
+from listing_vibes.scoring.scores import CachedScorer
 from listing_vibes.scoring.tuning import best, recall, validation_sample
 
 

@@ -19,7 +19,7 @@ from listing_vibes.scoring.interactions import history_matrix
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.named import named_baseline
 from listing_vibes.scoring.neighbors import VectorNeighbors
-from listing_vibes.scoring.scorer import CachedScorer
+from listing_vibes.scoring.scores import CachedScorer
 from listing_vibes.scoring.text_space import text_vectors
 from listing_vibes.scoring.tuning import DECAYS, recall, validation_sample
 

@@ -17,7 +17,7 @@ from listing_vibes.market.splits import Catalogue, make_split
 from listing_vibes.model.settings import BlendWeights, Resolved
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
-from listing_vibes.run.scorer import model_scorer
+from listing_vibes.run.scorers import model_scorer
 from listing_vibes.scoring.blend import Blend, log_events
 from listing_vibes.scoring.ranking import batches, pessimistic_ranks
 from listing_vibes.scoring.recency import RecentEvents
@@ -120,10 +120,9 @@ def test_validation_measures_the_model_with_recency_and_lists_have_the_fitted_bl
     assert fit.queries > 0 and {"model", "attributes", "recent"} <= fit.weights.keys()
     measured = evaluate_run(run, baselines="fast")
     assert fit.note in measured.notes["default ranking"]
-    blend = run.additions(None)
-    assert blend.fit == fit and np.array_equal(
-        measured.ranks["default ranking"],
-        ranks(blend.scorer(model_scorer(run), log), log, split.test, catalogue),
+    blend = run.recommender().blend
+    assert blend.weights == fit and np.array_equal(
+        measured.ranks["default ranking"], ranks(blend, log, split.test, catalogue)
     )
     assert "neighbors + recency" in measured.ranks
     assert {item.parts for item in measured.fits} == {"recency", "neighbors", "neighbors+recency", "ids"}

@@ -18,7 +18,7 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, make_split
 from listing_vibes.model.settings import Settings
 from listing_vibes.progress import Stage, Trained, Update, Validated
-from listing_vibes.run.fits import load_fits
+from listing_vibes.run.fits import choose_fit, load_fits
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.run.transfer import TRANSFER_LATE_WEIGHT
@@ -112,7 +112,7 @@ def test_a_market_that_took_no_part_is_seen_from_inside_and_tested_by_its_own_ti
     assert (new.late_interaction.weight, run[1][0].late_interaction.weight) == (TRANSFER_LATE_WEIGHT, 0)
     # There are few events, so its lists add what is recent and what lies near, as those of the towns that it knows.
     for one in (new, run[1][0]):
-        fit = one.additions(None).fit
+        fit = choose_fit(one, None)
         assert fit == one.manifest.settings.blend and fit.queries > 0 and fit.weights["attributes"] > 0
     # With ten times the prices the same homes are as dear as before, so nothing changes.
     dear = market.listings.assign(price=market.listings["price"] * 10)

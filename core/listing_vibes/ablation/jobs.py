@@ -28,7 +28,7 @@ from listing_vibes.market.splits import Catalogue, make_split
 from listing_vibes.model.settings import Resolved, Settings
 from listing_vibes.progress import Counted, Notice, Report
 from listing_vibes.run.run import Run
-from listing_vibes.run.scorer import default_ranking, model_scorer
+from listing_vibes.run.scorers import default_ranking, model_scorer
 from listing_vibes.scoring.named import named_baseline
 
 MODULE = "listing_vibes.ablation.jobs"

@@ -28,11 +28,11 @@ from listing_vibes.model.settings import BlendWeights, Resolved
 from listing_vibes.progress import Notice, Report, Stage, shown, silent
 from listing_vibes.run.fits import NOTHING
 from listing_vibes.run.run import Run
-from listing_vibes.run.run_blend import RunBlend
-from listing_vibes.run.scorer import (
+from listing_vibes.run.scorers import (
     default_ranking,
     model_scorer,
     neighbor_features,
+    run_blend,
     tuned_content_ease,
     untrained_neighbors,
 )
@@ -51,7 +51,7 @@ from listing_vibes.scoring.ranking_names import (
     blend_name,
     blend_parts,
 )
-from listing_vibes.scoring.scorer import CachedScorer
+from listing_vibes.scoring.scores import CachedScorer
 from listing_vibes.scoring.tuning import best, validation_sample
 from listing_vibes.words import count
 
@@ -189,7 +189,7 @@ def _scorers(run: Run, split: Split, baselines: Baselines, report: Report) -> _S
             blends = blends_of(model, first, features, log, split, catalogue, seed, covisits)
             result.fits = [blend.weights for blend in blends]
         else:
-            blends = [RunBlend(run, fit, split.train).scorer(model, log) for fit in run.fits]
+            blends = [run_blend(run, fit, model, split.train) for fit in run.fits]
         result.blends = [default_ranking(run, model, split), model, *blends]
     elif run.manifest.settings.blend is not None:
         result.blends = [default_ranking(run, None, split)]

@@ -19,11 +19,11 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import write_text
 from listing_vibes.market.splits import Queries, Split, choosing
 from listing_vibes.run.run import Run
-from listing_vibes.run.run_blend import RunBlend
-from listing_vibes.run.scorer import (
+from listing_vibes.run.scorers import (
     default_ranking,
     model_scorer,
     neighbor_features,
+    run_blend,
     tuned_content_ease,
     untrained_neighbors,
 )
@@ -158,7 +158,7 @@ def scorer_of(run: Run, split: Split, name: str) -> Scorer:
             return model
         fit = next((load_fit for load_fit in run.fits if load_fit.name == name), None)
         if fit is not None:
-            return RunBlend(run, fit, split.train).scorer(model, run.log)
+            return run_blend(run, fit, model, split.train)
     seed, spaced = run.manifest.settings.seed, name.replace(" ", "-")
     space = BY_SPACE.get(spaced)
     if space is not None and space in run.spaces:

@@ -22,17 +22,15 @@ from listing_vibes.insight.occlusion import (
     occlude_history,
     occlude_listing,
 )
-from listing_vibes.insight.similarity import RULES, SimilarityExplanation, explain_similarity
+from listing_vibes.insight.similarity import SimilarityExplanation, explain_similarity
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.moments import Moment
-from listing_vibes.market.splits import Queries
 from listing_vibes.run.histories import HistoryBatch, of_histories, of_users, parse_queries
-from listing_vibes.run.recommender import Recommender
+from listing_vibes.run.recommender import RULES, Recommender
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
-from listing_vibes.scoring.blend import COVISITS, Blend
+from listing_vibes.scoring.blend import COVISITS
 from listing_vibes.scoring.ranking_names import blend_name
-from listing_vibes.scoring.scorer import PrecomputedScores
 from listing_vibes.tables import render_table
 from listing_vibes.words import enumerated
 
@@ -201,28 +199,23 @@ def explain_ranked(
     occluded = occlude_history(run, log, start, end)
     fit = recommender.fit
     # Lists encode histories in lower precision than explanations need, so their scores differ by some 1e-4.
-    listed = recommender.scorer_of(*occluded.history)
-    scorer, queries = _blended(recommender, occluded.scores[:1], *occluded.history, at)
-    parts = dict(listed.parts(queries)) | dict(listed.gains(queries.at))  # by feature, each (1, L)
-    listed_order = recommender.moves.add_to(np.asarray(sum(parts.values())), at)[0]  # (L,)
-    order = recommender.moves.add_to(scorer.score(queries), at)  # (1, L)
+    listed = recommender.scores(*occluded.history, at)
+    parts = listed.columns  # by feature, each (1, L)
+    order = recommender.scores(*occluded.history, at, {"model": occluded.scores[:1]}).total  # (1, L)
     covisits = parts.get(COVISITS, np.zeros((1, 0), np.float32))  # (1, L), then also without each event
     if occluded.shorter is not None:
-        scorer, queries = _blended(recommender, occluded.scores[1:], *occluded.shorter, at)
-        order = np.concatenate([order, recommender.moves.add_to(scorer.score(queries), at)])  # (1 + T, L)
+        shorter = recommender.scores(*occluded.shorter, at, {"model": occluded.scores[1:]})
+        order = np.concatenate([order, shorter.total])  # (1 + T, L)
         if covisits.size:
-            covisits = np.concatenate([covisits, dict(scorer.parts(queries))[COVISITS]])
+            covisits = np.concatenate([covisits, shorter.columns[COVISITS]])
     candidates = _candidates(recommender, log, start, end, at)
     weight, ranking = float(fit.factor("model")), blend_name(*filter(None, fit.parts.split("+")))
     results = []
     for row in rows:
-        ranks = [1 + int((line[candidates] > line[row]).sum()) for line in (listed_order, *order[1:])]
-        score, features = (
-            float(listed_order[row]),
-            {name: float(part[0, row]) for name, part in parts.items()},
-        )
-        if abs(by_rules := score - sum(features.values())) > ROUNDING:
-            features[RULES] = by_rules
+        ranks = [1 + int((line[candidates] > line[row]).sum()) for line in (listed.total[0], *order[1:])]
+        features = {name: float(column[0, row]) for name, column in parts.items()}
+        if abs(features.get(RULES, 0.0)) <= ROUNDING:
+            features.pop(RULES, None)
         events = _explain_events(run, log, start, occluded.events, order[:, row], ranks[1:])
         attributes, photos = None, None
         if time.monotonic() < until:
@@ -233,7 +226,15 @@ def explain_ranked(
             together = int(log.listing[occluded.events[int(adds.argmax()) if len(adds) else 0]])
         sentence = _sentence(view_of(run), row, events, attributes or [], photos or [], together)
         result = Explanation(
-            run.listing_ids[row], ranks[0], score, ranking, sentence, features, events, attributes, photos
+            run.listing_ids[row],
+            ranks[0],
+            float(listed.total[0, row]),
+            ranking,
+            sentence,
+            features,
+            events,
+            attributes,
+            photos,
         )
         results.append(result)
     return results
@@ -281,14 +282,6 @@ def _part_in_words(view: MarketView, row: int, part: Mapping[str, Any]) -> str:
     if item is None or item.shown_as in ("text", "place", "flag"):
         return f"its {label}"
     return f"its {label}: {shorten(view.text(row, item), 40)}"
-
-
-def _blended(
-    recommender: Recommender, scores: np.ndarray, log: EventLog, start: np.ndarray, end: np.ndarray, at: int
-) -> tuple[Blend, Queries]:
-    """Return the blend with the model's `scores` (B, L), and its queries for the histories `start : end` (B,) of `log`."""
-    model = PrecomputedScores("model", scores)
-    return recommender.blended(model, log), recommender.queries(start, end, at)
 
 
 def _explain_events(

@@ -21,6 +21,7 @@ from listing_vibes.run.conditions import great_circle
 from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
+from listing_vibes.scoring.scores import Scores
 from listing_vibes.tables import render_table
 from listing_vibes.words import count, cut, enumerated
 
@@ -37,7 +38,6 @@ SIGNS = {"same": "✓", "close": "≈", "different": "", "unknown": ""}
 #: Shares of the market that a pair looks more alike than, from which it looks alike, and below which it looks different.
 LOOKS_ALIKE, LOOKS_DIFFERENT = 0.95, 0.5
 DIFFERENT = "they look different"
-RULES = "rules"  # the part of a score by boosts, style directions and penalties
 
 
 @dataclass(frozen=True)
@@ -224,13 +224,12 @@ def explain_similarity(
     space = space or run.spaces[0]
     recommender = recommender or run.recommender(space, Rules(), for_users=False)
     vectors, rows = run.vectors(space), run.rows_in((first, second), space).tolist()
-    cosines = vectors[rows[:1]] @ vectors.T  # (1, L)
-    scores = recommender.moves.add_to(cosines, at)[0]  # (L,)
-    similarity, score, note, pairs = float(cosines[0, rows[1]]), float(scores[rows[1]]), "", []
-    parts = {space: similarity} | ({RULES: score - similarity} if recommender.moves.any else {})
+    scores, _ = recommender.with_rules(Scores({space: vectors[rows[:1]] @ vectors.T}), at)  # (1, L)
+    parts = {name: float(column[0, rows[1]]) for name, column in scores.columns.items()}
+    similarity, score, note, pairs = parts[space], float(scores.total[0, rows[1]]), "", []
     allowed = recommender.eligible(at).copy()
     allowed[rows[0]] = False
-    rank = 1 + int((scores[allowed] > score).sum())
+    rank = 1 + int((scores.total[0, allowed] > score).sum())
     if len(run.market.photos) and (embed_photos or has_photo_vectors(run)):
         try:
             pairs = _best_pairs(*compare_photos(run, first, second))

@@ -13,6 +13,7 @@ from listing_vibes.market.documents import read_json, write_json
 from listing_vibes.market.durable import copy_file
 from listing_vibes.model.settings import BlendWeights
 from listing_vibes.run.versions import results_of
+from listing_vibes.scoring.blend import ALONE
 from listing_vibes.scoring.ranking_names import blend_parts
 
 if TYPE_CHECKING:
@@ -23,17 +24,22 @@ FILE = "serving.json"
 NOTHING = "nothing"
 
 
-def choose_fit(run: Run, blend: str | None) -> BlendWeights | None:
+def choose_fit(run: Run, blend: str | None) -> BlendWeights:
     """Return the weights of a requested blend of a run: "recency", "neighbors" or "ids", joined by + in any order, as `vibes evaluate`
-    fitted them; the default ones for None, and no weights for "nothing".
+    fitted them; the default ones for None, and those of the model only for "nothing".
 
     Raises:
-        VibesError: the run has no such blend.
+        VibesError: the run has no such blend, or no model.
     """
     if blend is None:
-        return run.manifest.settings.blend
+        return run.manifest.settings.blend or ALONE
     if blend == NOTHING:
-        return None
+        return ALONE
+    if not run.has_model:
+        raise VibesError(
+            f"{run.label} has no trained model to blend with {blend}; leave out --blend, or train one with "
+            "`vibes train MARKET RUN`."
+        )
     fits = {frozenset(blend_parts(fit.name).split("+")): fit for fit in run.fits}
     query = frozenset(part.strip() for part in blend.split("+"))
     if query in fits:

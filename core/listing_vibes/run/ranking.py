@@ -18,7 +18,7 @@ from listing_vibes.run.rules import Rules
 from listing_vibes.scoring.blend import Blend
 from listing_vibes.scoring.deviations import product_deviations
 from listing_vibes.scoring.neighbors import VectorNeighbors
-from listing_vibes.scoring.scorer import VectorScorer
+from listing_vibes.scoring.scores import VectorScorer
 from listing_vibes.search.approximate import choose_index
 from listing_vibes.search.index import best
 
@@ -315,7 +315,8 @@ class Candidates:
         self._means = [
             None if part.present.all() else part.vectors[part.present].mean(axis=0) for part, _ in weighted
         ]
-        gain, parts = np.ravel(blend.gain(sample.at[:1])), [part.vectors for part, _ in weighted]
+        gain = np.ravel(sum(blend.gains(sample.at[:1]).values(), np.zeros((1, 1), np.float32)))  # (L,)
+        parts = [part.vectors for part, _ in weighted]
         self._has_gain = bool(gain.any())
         columns = [~part.present for part, _ in weighted if not part.present.all()]
         columns += [gain] * self._has_gain

@@ -6,7 +6,7 @@ module, so that equal queries give equal lists.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from listing_vibes.cache import Cache, cached_per_object
 from listing_vibes.market.log import EventLog, ranges
 from listing_vibes.market.splits import Queries
 from listing_vibes.market.values import sample_rows
+from listing_vibes.model.settings import BlendWeights
 from listing_vibes.run.conditions import Groups, fulfilling
 from listing_vibes.run.histories import history_ends, named_rows, split_pins
 from listing_vibes.run.ranking import (
@@ -28,15 +29,12 @@ from listing_vibes.run.ranking import (
     search_scores,
 )
 from listing_vibes.run.rules import PINNED, RULED, Rules
-from listing_vibes.run.run_blend import MOMENTS, RunBlend
 from listing_vibes.run.score_moves import ScoreMoves
+from listing_vibes.run.scorers import MOMENTS, run_blend, space_scorer
 from listing_vibes.scoring.blend import ALONE, Blend
-from listing_vibes.scoring.deviations import cosine_deviation, deviations, product_deviations
-from listing_vibes.scoring.late_interaction import LateInteraction
-from listing_vibes.scoring.neighbors import encode_untrained
-from listing_vibes.scoring.ranking import Scorer
+from listing_vibes.scoring.deviations import cosine_deviation, product_deviations
 from listing_vibes.scoring.recency import RecentEvents
-from listing_vibes.scoring.scorer import VectorScorer
+from listing_vibes.scoring.scores import Scores
 from listing_vibes.search.approximate import QUERIES, CandidateIndex, choose_index
 from listing_vibes.search.index import EXACT_TO
 
@@ -45,6 +43,8 @@ if TYPE_CHECKING:
 
 #: Scores in memory at a time.
 HELD = 16_000_000
+#: The column of scores that boosts, style directions and unlike listings add.
+RULES = "rules"
 #: The name of the scorer for users in a run without a model.
 UNTRAINED = "untrained neighbors"
 #: The name of the scorer of lists without a history.
@@ -59,7 +59,7 @@ class Recommender:
 
     Args:
         rules: resolved rules, see `Rules.resolved`.
-        additions: the blend; None: the model only.
+        fit: the weights of the blend; by default the model only.
         batch: True for very many queries; with more than `EXACT_TO` listings an approximate index with measured recall retrieves the
             candidates, unless scores are no inner products (id models, late interaction, boosts and style directions).
     """
@@ -69,11 +69,10 @@ class Recommender:
         run: Run,
         space: str,
         rules: Rules,
-        additions: RunBlend | None = None,
+        fit: BlendWeights = ALONE,
         batch: bool = False,
     ) -> None:
-        self.run, self.space, self.rules, self._batch = run, space, rules, batch
-        self.additions, self.fit = additions, ALONE if additions is None else additions.fit
+        self.run, self.space, self.rules, self.fit, self._batch = run, space, rules, fit, batch
         # Rules without attributes do not need the market's tables.
         self.groups = Groups.of(rules, run.market) if rules.needs_attributes else Groups()
         ids, conditions = split_pins(run, rules.pin)
@@ -100,7 +99,9 @@ class Recommender:
                 product_deviations(vectors[rows], [vectors], self._has_vector) if self._needs_unit else None
             )
             return self._rank(self._index.search, vectors[rows], requests, unit)
-        return self._rank_scores(lambda part: vectors[rows[part]] @ vectors.T, len(rows), requests)
+        return self._rank_scores(
+            lambda part: Scores({self.space: vectors[rows[part]] @ vectors.T}), len(rows), requests
+        )
 
     def recommend(
         self,
@@ -162,7 +163,7 @@ class Recommender:
 
         The lists `of` (n,) must not have the listings `own` (n,).
         """
-        vectors, queries = self._encode(log, start, end), self.queries(start, end, at)
+        blend, queries = self.blend.over(log), self._queries(start, end, at)
         newest = log.listing[log.newest_positive(start, end)].astype(np.int64)  # (B,)
         owner, banned = log.negatives(start, end)
         if self.rules.drop_seen:
@@ -170,14 +171,10 @@ class Recommender:
             owner = np.repeat(np.arange(len(start)), end - start)
         requests = Requests(newest, banned, owner, at, self._length(k)).ban(own, of)
         if candidates is not None and candidates.index is not None:
-            users = candidates.query_vectors(self._blend(vectors, log), queries)
+            users = candidates.query_vectors(blend, queries)
             unit = candidates.deviations(users, self._has_vector) if self._needs_unit else None
             return self._rank(candidates.index.search, users, requests, unit)
-
-        def score(part: np.ndarray) -> np.ndarray:
-            return self._blend(vectors[part], log).score(queries.take(part))
-
-        return self._rank_scores(score, len(start), requests)
+        return self._rank_scores(lambda part: blend.scores(queries.take(part)), len(start), requests)
 
     def _popular(self, at: int, k: int, count: int, own: np.ndarray, of: np.ndarray) -> Lists:
         """Return `count` lists of popular and recent listings, with the number of recent events as score; the rule `same` does not apply.
@@ -187,19 +184,36 @@ class Recommender:
         moment, none = self.run.counted_at(at), np.zeros(0, np.int64)
         order, recent = _popular_cache(self.run).get(moment, lambda: popular_order(self.run, moment))
         requests = Requests(None, none, none, at, k).ban(own, of)
-        lists = self._rank_scores(lambda part: np.repeat(order[None], len(part), axis=0), count, requests)
+        lists = self._rank_scores(
+            lambda part: Scores({POPULAR: np.repeat(order[None], len(part), axis=0)}), count, requests
+        )
         return lists._replace(scores=np.where(lists.rows >= 0, recent[lists.rows], 0))
 
-    def _rank_scores(
-        self, score: Callable[[np.ndarray], np.ndarray], count: int, requests: Requests
-    ) -> Lists:
-        """Return `count` lists by the scores (b, L) of every listing, for b lists at a time, and by the rules that change these."""
+    def scores(
+        self,
+        log: EventLog,
+        start: np.ndarray,
+        end: np.ndarray,
+        at: int,
+        known: Mapping[str, np.ndarray] | None = None,
+    ) -> Scores:
+        """Return the scores of histories `start : end` (B,) with events, in which `known` features (B, L) are not computed again."""
+        scores = self.blend.over(log).scores(self._queries(start, end, at), known)
+        return self.with_rules(scores, at)[0]
+
+    def with_rules(self, scores: Scores, at: int | None) -> tuple[Scores, np.ndarray | None]:
+        """Return scores with what the rules add, and the standard deviations (B, 1) without it, if a rule is measured in them."""
+        unit = scores.deviations(self._has_vector) if self._needs_unit else None
+        if unit is not None and self.moves.any:
+            scores = scores.plus(RULES, (unit * self.moves.gain(at)).astype(np.float32))
+        return scores, unit
+
+    def _rank_scores(self, score: Callable[[np.ndarray], Scores], count: int, requests: Requests) -> Lists:
+        """Return `count` lists by the scores of every listing, for some lists at a time, and by the rules that change these."""
         lists, step = Lists.empty(count, requests.k), max(1, HELD // max(len(self._has_vector), 1))
         for part in np.split(np.arange(count), range(step, count, step)):
-            scores = score(part)
-            unit = deviations(scores, self._has_vector) if self._needs_unit else None
-            scores = self.moves.add_to(scores, requests.at, unit)
-            lists.put(part, self._rank(search_scores, scores, requests.take(part), unit))
+            scores, unit = self.with_rules(score(part), requests.at)
+            lists.put(part, self._rank(search_scores, scores.total, requests.take(part), unit))
         return lists
 
     @property
@@ -259,31 +273,19 @@ class Recommender:
         """Return the name of the scorer for users if it is not a trained model, such as `UNTRAINED`; else empty."""
         return "" if self.space == "model" else UNTRAINED
 
-    def _encode(self, log: EventLog, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-        """Return the vectors (B, d) of histories, by the model or, in other spaces, as the mean of their listings."""
-        vectors = self.run.vectors(self.space)
-        if self.space == "model":
-            return self.run.engine.encode_histories(log, start, end, listings=vectors)
-        return encode_untrained(vectors, log, start, end)
+    @cached_property
+    def blend(self) -> Blend:
+        """Return the scorer of histories of the run's log; its features are computed on first use."""
 
-    def scorer_of(self, log: EventLog, start: np.ndarray, end: np.ndarray) -> Blend:
-        """Return the scorer of lists for the histories `start : end` (B,) of `log`."""
-        return self._blend(self._encode(log, start, end), log)
+        def make() -> Blend:
+            model = space_scorer(self.run, self.space) if "model" in self.fit.weights else None
+            return run_blend(self.run, self.fit, model)
 
-    def _blend(self, vectors: np.ndarray, log: EventLog) -> Blend:
-        """Return the scorer of histories of `log` with these vectors (B, d)."""
-        table, late = self.run.vectors(self.space), self.run.late_interaction
-        late = late if self.space == "model" else LateInteraction()
-        return self.blended(VectorScorer("model", table, lambda *_: vectors, log, late), log)
+        return self.run.blends.get((self.space, self.fit.model_dump_json()), make)
 
-    def blended(self, model: Scorer, log: EventLog) -> Blend:
-        """Return the blend of a scorer `model` of histories of `log`."""
-        return Blend(ALONE, {"model": model}) if self.additions is None else self.additions.scorer(model, log)
-
-    def queries(self, start: np.ndarray, end: np.ndarray, at: int) -> Queries:
+    def _queries(self, start: np.ndarray, end: np.ndarray, at: int) -> Queries:
         """Return queries for the histories `start : end` (B,) of a log at a moment, without users and targets."""
-        moment = at if self.additions is None else self.run.counted_at(at)
-        none, moments = np.full(len(start), -1), np.full(len(start), moment)
+        none, moments = np.full(len(start), -1), np.full(len(start), self.run.counted_at(at))
         return Queries(none, np.zeros(len(start), np.int32), none, moments, start, end, masked=True)
 
     def eligible(self, at: int | None, where: bool = True) -> np.ndarray:
@@ -310,8 +312,7 @@ class Recommender:
         else:
             self._candidates_at(at)
             self.eligible(at)
-            if self.additions is not None:
-                self.additions.scorer(None, self.run.log).gain(np.array([self.run.counted_at(at)]))
+            self.blend.gains(np.array([self.run.counted_at(at)]))
         if self.moves.any:
             self.moves.gain(at)
 
@@ -342,10 +343,9 @@ class Recommender:
             log, ends = self.run.log, history_ends(self.run, at)
             users = sample_rows(np.flatnonzero(ends > log.start[:-1]), QUERIES)
             start, end = log.start[users], ends[users]
-            blend = self._blend(self._encode(log, start, end), log)
-            if linear_parts(blend) is None or not len(users):
+            if linear_parts(self.blend) is None or not len(users):
                 return None
-            candidates = Candidates(blend, self.queries(start, end, at))
+            candidates = Candidates(self.blend, self._queries(start, end, at))
             return candidates if candidates.index is not None else None
 
         return self._candidates.get(self.run.counted_at(at), make)

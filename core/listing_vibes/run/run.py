@@ -22,16 +22,16 @@ from listing_vibes.market.splits import Catalogue, Protocol, Split
 from listing_vibes.market.user_names import NumberedUsers
 from listing_vibes.model.settings import BlendWeights
 from listing_vibes.run.contents import LISTINGS, SPACES, damaged, load_photo_center
-from listing_vibes.run.fits import NOTHING, choose_fit, load_fits
+from listing_vibes.run.fits import choose_fit, load_fits
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.market_state import market_of_run
 from listing_vibes.run.query import Query
 from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import Rules
-from listing_vibes.run.run_blend import RunBlend
 from listing_vibes.run.stored import StoredRun
 from listing_vibes.run.transfer import split_of_model
 from listing_vibes.run.versions import Stamp
+from listing_vibes.scoring.blend import ALONE, Blend
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.search.index import ExactIndex, Shared, normalize
 
@@ -274,33 +274,19 @@ class Run:
         self.index(space)
         # `k` is an argument of each list.
         plain = (Rules() if rules is None else rules).model_copy(update={"k": K})
-        additions = self.additions(blend) if for_users else None
-
+        fit = choose_fit(self, blend) if for_users else ALONE
         return self._recommenders.get(
-            (space, plain, for_users, additions),
-            lambda: Recommender(self, space, plain.resolved(for_users), additions),
+            (space, plain, for_users, fit.model_dump_json()),
+            lambda: Recommender(self, space, plain.resolved(for_users), fit),
         )
 
     @cached_property
     def _recommenders(self) -> Cache[tuple[Any, ...], Recommender]:
         return Cache(RECOMMENDERS)
 
-    def additions(self, blend: str | None = None) -> RunBlend | None:
-        """Return the cached blend `blend`, such as "neighbors+recency"; None returns the default blend, "nothing" no blend.
-
-        Raises:
-            VibesError: the run has no such blend, or no model.
-        """
-        if not self.has_model and blend not in (None, NOTHING):
-            raise VibesError(
-                f"{self.label} has no trained model to blend with {blend}; leave out --blend, or train one with "
-                "`vibes train MARKET RUN`."
-            )
-        fit = choose_fit(self, blend)
-        return None if fit is None else self._blends.get(fit.model_dump_json(), lambda: RunBlend(self, fit))
-
     @cached_property
-    def _blends(self) -> Cache[str, RunBlend]:
+    def blends(self) -> Cache[tuple[str, str], Blend]:
+        """Return the cache of the recommenders' blends, by space and weights."""
         return Cache(RECOMMENDERS)
 
     @cached_property

@@ -26,8 +26,7 @@ from listing_vibes.run.conditions import (
     read_location,
 )
 from listing_vibes.run.rules import Rules
-from listing_vibes.run.run_blend import MOMENTS
-from listing_vibes.scoring.deviations import deviations
+from listing_vibes.run.scorers import MOMENTS
 from listing_vibes.scoring.unwanted import NOT, likeness
 
 if TYPE_CHECKING:
@@ -67,13 +66,6 @@ class ScoreMoves:
     def any(self) -> bool:
         """Whether the rules change any scores."""
         return bool(self._boosts or self._dials or len(self._unlike))
-
-    def add_to(self, scores: np.ndarray, at: int | None, unit: np.ndarray | None = None) -> np.ndarray:
-        """Return the scores (b, L) plus the gains at a moment, in standard deviations `unit` (b, 1) of each query's scores."""
-        if not self.any:
-            return scores
-        unit = deviations(scores, self.run.index(self.space).known) if unit is None else unit
-        return np.asarray(scores + (unit * self.gain(at)).astype(np.float32))
 
     def gain(self, at: int | None) -> np.ndarray:
         """Return the gains (L,) float32 of all boosts and dials at a moment, minus the losses by unlike listings."""

@@ -27,7 +27,7 @@ from listing_vibes.progress import Notice, Report, silent
 from listing_vibes.run.contents import LISTINGS, is_sound, read_spaces, save_spaces, seal
 from listing_vibes.run.engine import Engine, embedded_with, load_prepared, save_prepared, weights_digest
 from listing_vibes.run.manifest import DefaultSpace, Manifest, named_model
-from listing_vibes.run.scorer import default_weights
+from listing_vibes.run.scorers import default_weights
 from listing_vibes.run.transfer import (
     shares_listings,
     split_of_model,

@@ -7,8 +7,8 @@ the prior decides, with many the market. No library fits it with sampled candida
 
 import math
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from listing_vibes.model.settings import BlendWeights
 from listing_vibes.scoring.conditional_logit import fit_logit, overall_scale, user_shares
 from listing_vibes.scoring.ranking import Scorer, batches, checked_scores
 from listing_vibes.scoring.recency import RecentEvents, log_counts
+from listing_vibes.scoring.scores import Scores
 from listing_vibes.scoring.tuning import validation_sample
 from listing_vibes.search.index import best
 
@@ -81,35 +82,28 @@ class Blend:
         """Return the name of the ranking."""
         return self.weights.name
 
-    def score(self, batch: Queries) -> np.ndarray:
-        """Return scores (B, L) float32, `-inf` without a score in the first feature."""
-        total: np.ndarray = np.zeros((), np.float32)
+    def over(self, log: EventLog) -> "Blend":
+        """Return the same blend for the histories of another log over the same listings."""
+        return replace(self, scorers={name: part.over(log) for name, part in self.scorers.items()})  # type: ignore[attr-defined]
+
+    def scores(self, batch: Queries, known: Mapping[str, np.ndarray] | None = None) -> Scores:
+        """Return the scores of a batch; those of the features `known` (B, L) are not computed again."""
+        columns: dict[str, np.ndarray] = {}
         missing: tuple[np.ndarray, ...] = ()
         for name, scorer in self.scorers.items():
-            scores = np.asarray(scorer.score(batch))
-            column = filled(scores) * self.weights.factor(name)
-            if total.ndim == 0:  # the first feature
-                missing, total = np.nonzero(scores == -np.inf), column
-            else:
-                total += column
-        total += self.gain(batch.at)
-        if missing and len(missing[0]):
-            total[missing] = -np.inf
-        return total
+            scores = np.asarray(scorer.score(batch) if known is None or name not in known else known[name])
+            if not columns and len((places := np.nonzero(scores == -np.inf))[0]):
+                missing = places
+            columns[name] = filled(scores) * self.weights.factor(name)
+        return Scores(columns | self.gains(batch.at), missing)
 
-    def parts(self, batch: Queries) -> Iterator[tuple[str, np.ndarray]]:
-        """Yield each feature that depends on histories with its part of the scores, (B, L) float32."""
-        for name, scorer in self.scorers.items():
-            yield name, filled(np.asarray(scorer.score(batch))) * self.weights.factor(name)
+    def score(self, batch: Queries) -> np.ndarray:
+        """Return scores (B, L) float32, `-inf` without a score in the first feature."""
+        return self.scores(batch).total
 
-    def gain(self, at: np.ndarray) -> np.ndarray | np.float32:
-        """Return the part of scores that is the same for all users at the moments `at` (B,): (B, L) float32, or (1, L) of one moment."""
-        return sum((part for _, part in self.gains(at)), np.float32(0))
-
-    def gains(self, at: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-        """Yield each feature of listings at a moment with its part of the scores, (B, L) float32."""
-        for name, moment in self.moments.items():
-            yield name, moment(at) * self.weights.factor(name)
+    def gains(self, at: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the columns that are the same for all users at the moments `at` (B,): (B, L) float32, or (1, L) of one moment."""
+        return {name: moment(at) * self.weights.factor(name) for name, moment in self.moments.items()}
 
     @property
     def note(self) -> str:

@@ -25,7 +25,7 @@ from listing_vibes.run.engine import Engine, make_inputs
 from listing_vibes.run.fits import load_fits
 from listing_vibes.run.manifest import KnownMarket, Manifest
 from listing_vibes.run.run import Run
-from listing_vibes.run.scorer import default_weights
+from listing_vibes.run.scorers import default_weights
 from listing_vibes.run.spaces import MODEL, embed_market, library_versions, spaces_of
 from listing_vibes.run.transfer import MARKETS
 from listing_vibes.run.versions import forget

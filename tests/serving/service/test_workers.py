@@ -18,7 +18,7 @@ from helpers.copies import copied
 from helpers.serving import ask, running, stop
 from helpers.waiting import PATIENCE_S, wait_until
 from listing_vibes.run.run import Run
-from listing_vibes.run.run_blend import RunBlend
+from listing_vibes.run.scorers import run_blend
 from listing_vibes.search.index import Shared
 from listing_vibes.serving.impressions import read_impressions
 from listing_vibes.serving.refresh.refresher import Refresher
@@ -37,7 +37,7 @@ def test_vectors_are_made_once_and_mapped_by_all(trained, tmp_path):
             np.testing.assert_array_equal(mine, theirs)
         made.append({path: path.stat().st_mtime_ns for path in tmp_path.glob("*.npy")})
     assert made[0] == made[1]
-    near = RunBlend(first, fixed_blend(attributes=1.0)).scorer(None, first.log).scorers["attributes"]
+    near = run_blend(first, fixed_blend(attributes=1.0)).scorers["attributes"]
     for base in (first.vectors("model"), near.vectors):
         while isinstance(base.base, np.ndarray):
             base = base.base

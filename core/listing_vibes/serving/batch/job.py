@@ -33,7 +33,7 @@ from listing_vibes.run.ranking import Lists
 from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import RULED, Rules
 from listing_vibes.run.run import Run
-from listing_vibes.run.run_blend import RunBlend
+from listing_vibes.scoring.blend import ALONE
 
 #: Readers of parquet folders skip names that begin with _ or .
 MANIFEST, PROBE = "_job.json", "_vibes-probe"
@@ -97,8 +97,7 @@ class JobScorer:
     @classmethod
     def of(cls, job: Job, folder: Path, run: Run) -> "JobScorer":
         """Open the run and prepare the rules of a job."""
-        additions = None if job.blend is None else RunBlend(run, job.blend)
-        recommender = Recommender(run, job.space, job.rules, additions, batch=True)
+        recommender = Recommender(run, job.space, job.rules, job.blend or ALONE, batch=True)
         if job.kind == "recommend":
             _ = run.engine  # loaded before threads share it
             ends = history_ends(run, job.at)
@@ -255,7 +254,7 @@ def prepare(
         fingerprint=fingerprint,
         space=space,
         rules=rules,
-        blend=fit,
+        blend=None if fit is ALONE else fit,
         at=run.after_last_event if moment is None else moment,
         requested_at=NOW if at is not None and at.strip() == NOW else moment,
         timed=market.timed,

@@ -26,10 +26,9 @@ from listing_vibes.run.contents import read_spaces
 from listing_vibes.run.fits import choose_fit
 from listing_vibes.run.histories import last_active
 from listing_vibes.run.run import Run
-from listing_vibes.run.run_blend import RunBlend
-from listing_vibes.run.scorer import model_scorer
+from listing_vibes.run.scorers import model_scorer, run_blend
+from listing_vibes.scoring.blend import ALONE
 from listing_vibes.scoring.metrics import METRIC, METRICS, Coverage, per_query, user_means
-from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY
 from listing_vibes.serving.monitor.checks import ALPHA, FEWEST, Check, Monitored, Thresholds, model_of
 from listing_vibes.serving.monitor.drift import (
@@ -59,7 +58,7 @@ class NewestQueries:
         queries: test queries at or after `since`, or a sample of them; None if there are none.
         total: the number of queries at or after `since`.
         measured: (U,) recall@30 of the users with evaluated queries before `since`; None: the run was not evaluated.
-        fit: the weights of the blend; None: the model only.
+        fit: the weights of the blend.
     """
 
     split: Split | None = None
@@ -67,7 +66,7 @@ class NewestQueries:
     since: int | None = None
     measured: np.ndarray | None = None
     total: int = 0
-    fit: BlendWeights | None = None
+    fit: BlendWeights = ALONE
 
 
 def monitor(
@@ -135,7 +134,7 @@ def newest_queries(run: Run, blend: str | None = None) -> NewestQueries:
         VibesError: the blend was not fitted.
     """
     fit = choose_fit(run, blend)
-    ranking = DEFAULT_RANKING if blend is None else MODEL_ONLY if fit is None else fit.name
+    ranking = DEFAULT_RANKING if blend is None else MODEL_ONLY if fit is ALONE else fit.name
     if not len(run.log) or run.trained_on_everything:
         return NewestQueries()
     split, rankings, measured = run.split(), load_rankings(run), None
@@ -154,9 +153,7 @@ def evaluate_newest(run: Run, newest: NewestQueries, report: Report = silent) ->
     """Return the ranks of the run's model, with its blend, on the newest queries; None if there are none."""
     if newest.split is None or newest.queries is None:
         return None
-    scorer: Scorer = model_scorer(run)
-    if newest.fit is not None:
-        scorer = RunBlend(run, newest.fit, newest.split.train).scorer(scorer, run.log)
+    scorer = run_blend(run, newest.fit, model_scorer(run), newest.split.train)
     return evaluate([scorer], run.log, newest.split, run.catalogue, newest.queries, report=report)
 
 

@@ -75,7 +75,7 @@ class RunState:
         shared: vectors shared with other processes; None: the vectors are private to this process.
 
     Raises:
-        VibesError: see `Run.open`, `Run.engine` and `Run.additions`.
+        VibesError: see `Run.open`, `Run.engine` and `Run.recommender`.
     """
 
     def __init__(self, path: Path, blend: str | None = None, shared: Shared | None = None) -> None:

@@ -1,14 +1,52 @@
-"""Scorers by vectors: cosines of a history's vector, and with late interaction of its listings, to all listings."""
+"""Scores of listings for queries: features in columns, their sum, and the scorers by vectors."""
+
+from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Queries
+from listing_vibes.scoring.deviations import deviations
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.ranking import Scorer
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """The scores of B queries for all L listings: the sum of columns, each a feature times its weight.
+
+    Attributes:
+        columns: (B, L) float32 by feature, or (1, L) where it is the same for all queries, after the others.
+        missing: the rows and columns (n,) of listings without a score, whatever their features are.
+    """
+
+    columns: dict[str, np.ndarray]
+    missing: tuple[np.ndarray, ...] = ()
+
+    def plus(self, name: str, column: np.ndarray) -> Scores:
+        """Return the scores with another column."""
+        return replace(self, columns={**self.columns, name: column})
+
+    @cached_property
+    def total(self) -> np.ndarray:
+        """Return the sum (B, L) float32, `-inf` for a listing without a score."""
+        first, *others = self.columns.values()
+        if not others and not self.missing:
+            return first
+        total = first.copy()
+        for column in others:
+            total += column
+        if self.missing:
+            total[self.missing] = -np.inf
+        return total
+
+    def deviations(self, known: np.ndarray) -> np.ndarray:
+        """Return (B, 1) float64: the standard deviation of each query's sum over the listings `known` (L,) bool."""
+        return deviations(self.total, known)
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,9 +55,13 @@ class VectorScorer:
 
     name: str
     vectors: np.ndarray  # (L, d) float32, of listings
-    encode: Callable[[np.ndarray, np.ndarray], np.ndarray]  # (start, end) -> (B, d)
+    encode: Callable[[EventLog, np.ndarray, np.ndarray], np.ndarray]  # (log, start, end) -> (B, d)
     log: EventLog = field(repr=False)
     late: LateInteraction = field(default_factory=LateInteraction)
+
+    def over(self, log: EventLog) -> VectorScorer:
+        """Return the same scorer for the histories of another log over the same listings."""
+        return replace(self, log=log)
 
     @property
     def present(self) -> np.ndarray:
@@ -33,24 +75,12 @@ class VectorScorer:
 
     def query_vectors(self, batch: Queries) -> np.ndarray:
         """Return the vectors (B, d) float32 of histories."""
-        return self.encode(batch.start, batch.end)
+        return self.encode(self.log, batch.start, batch.end)
 
     def score(self, batch: Queries) -> np.ndarray:
         """Return cosines (B, L) float32, or late interaction scores."""
         users = self.query_vectors(batch)
         return self.late.scores(users, self.vectors, self.vectors, self.log, batch.start, batch.end)
-
-
-@dataclass(frozen=True, eq=False)
-class PrecomputedScores:
-    """Scores (B, L) that were computed before for the same queries."""
-
-    name: str
-    scores: np.ndarray
-
-    def score(self, batch: Queries) -> np.ndarray:
-        """Return the scores (B, L)."""
-        return self.scores
 
 
 class CachedScorer:
