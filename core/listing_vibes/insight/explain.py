@@ -242,7 +242,8 @@ def explain_ranked(
 
 def _carries(name: str, parts: Mapping[str, np.ndarray], candidates: np.ndarray, row: int) -> bool:
     """Return whether the feature `name` lifts a listing above the mean candidate more than any other does; each is (1, L)."""
-    lifts = {each: float(part[0, row] - part[0, candidates].mean()) for each, part in parts.items()}
+    features = {each: part for each, part in parts.items() if each != RULES}
+    lifts = {each: float(part[0, row] - part[0, candidates].mean()) for each, part in features.items()}
     return lifts[name] >= LEAST and lifts[name] == max(lifts.values())
 
 
