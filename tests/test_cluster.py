@@ -14,6 +14,7 @@ from tests.serving.batch.test_batch import workers_of
 
 from browser.painted import paint_market
 from helpers.commands import vibes
+from listing_vibes import cores
 from listing_vibes.cluster import current_cluster, on_ray
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos import encoder as photo_encoder
@@ -53,6 +54,7 @@ def cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 def test_workers_give_the_vectors_and_problems_of_one_process(tmp_path, monkeypatch):
     market = Market.open(paint_market(tmp_path / "market", listings=12, photos=2, users=2, events=2))
     (market.path / market.photos["path"][5]).write_text("no image")
+    monkeypatch.setattr(cores, "_limits", [])  # a worker limits the cores of its process, here of this one
     for name, number in ((module, "BATCH"), (module, "PART"), (photo_encoder, "MANY")):
         monkeypatch.setattr(name, number, 5)  # from the sixth photo on another engine encodes
     encoder, cluster = encoder_of(market, "auto"), Direct()

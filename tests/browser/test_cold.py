@@ -64,6 +64,7 @@ def test_from_the_overview_to_a_new_listing_with_a_photo(page, explorer):
     # No file that a run of the page that is broken off takes with it.
     uploaded = page.get_by_alt_text("Photo 1 of the listing")
     expect(uploaded).to_have_attribute("src", re.compile("^data:image/webp"))
+    wait_until_quiet(page)
     page.get_by_label("Title").fill("A new home")
     page.get_by_label("Title").press("Enter")
     expect(page.get_by_role("heading", name="A new home")).to_be_visible()

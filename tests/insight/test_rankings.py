@@ -285,6 +285,6 @@ def test_the_evidence_of_home_is_of_the_lists_of_the_run_and_is_computed_again_o
 def test_home_and_compare_name_the_same_best_simple_method():
     run = Run.open(bundled_run())
     simple = usual_baseline(run)
-    assert simple == best_baseline(run.metrics["results"]) == "neighbors + recency"
+    assert simple == best_baseline(run.metrics["results"]) == "content EASE + neighbors + recency"
     (beat,) = (beat for beat in home_evidence(run) if beat.key == "recall")
     assert simple in [bar.method for bar in beat.bars]

@@ -17,6 +17,7 @@ from helpers.copies import copied
 from listing_vibes import Run
 from listing_vibes.ablation.table import COLUMNS
 from listing_vibes.errors import VibesError
+from listing_vibes.insight.audience import recent_lists
 from listing_vibes.insight.evidence import Bar, Dots, Group, Strip, what_to_choose
 from listing_vibes.insight.home import home_evidence
 from listing_vibes.insight.map.vibe_map import read_map
@@ -263,7 +264,7 @@ def test_a_cold_listing_has_its_neighbors_and_its_first_audience(trained):
     near, *audience = shown.strips
     assert shown.lead == listing and listings(near) == trained.similar(listing, 6)["listing_id"].tolist()
     assert all(strip.listings for strip in audience) and "% of users" in shown.headline
-    assert shown.population == f"{len(trained.log.users)} users active last"
+    assert shown.population == recent_lists(trained)[1].describe()
 
 
 def test_the_map_has_the_group_on_the_day_and_its_listings(run):

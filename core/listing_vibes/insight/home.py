@@ -314,7 +314,7 @@ def _recall(run: Run) -> Evidence | None:
     results = (run.metrics or {}).get("results", {})
     simple = best_baseline(results)
     labels = {
-        simple: f"The best simple method ({method_name(simple or '').lower()})",
+        simple: f"The best simple method ({simple})",
         DEFAULT_RANKING: "Our model",
     }
     bars = [
