@@ -5,11 +5,13 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from browser.painted import ColourEncoder, embed_run, paint_market
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.looks import Looks, save_looks
 from listing_vibes.features.texts.encoder import load_text_encoder
+from listing_vibes.insight.occlusion import listing_photos
 from listing_vibes.insight.photo_search import FILE, PhotoSearch, photos_of, search_photos
 from listing_vibes.market.market import Market
 from listing_vibes.run.newcomers import Newcomers
@@ -60,6 +62,30 @@ def test_a_photo_finds_the_listings_that_look_like_it_under_rules(tmp_path):
     ):
         with pytest.raises(VibesError):
             search_photos(run, newcomers=newcomers, **wrong)
+
+
+def test_a_listing_is_ranked_by_its_best_photo_not_by_the_mean_of_all(tmp_path):
+    market = paint_market(tmp_path / "market", listings=9, users=0, photos=3)
+    run = Run.open(embed_run(market, tmp_path / "run"))
+    paths = run.market.photos[run.market.photos["listing_id"] == "l04"]["path"].tolist()
+    newcomers = Newcomers(run, lambda name: ColourEncoder())
+    for position, path in enumerate(paths):
+        found = search_photos(run, photo=market / path, newcomers=newcomers)
+        assert found[["listing_id", "photo"]].iloc[0].tolist() == ["l04", position]
+        assert found["score"].iloc[0] == pytest.approx(1, abs=1e-3) and found["score"].is_monotonic_decreasing
+        vector = newcomers.encode({}, [(market / path).read_bytes()], ["photos"]).vectors["photos"]
+        for listing, photo, score in found[["listing_id", "photo", "score"]].itertuples(index=False):
+            positions, vectors = listing_photos(run, run.row(listing))
+            cosines = vectors @ vector
+            assert score == pytest.approx(cosines.max(), abs=1e-5)
+            assert cosines[positions.tolist().index(photo)] == pytest.approx(score, abs=1e-5)
+
+
+def test_words_are_offered_for_what_many_photos_show():
+    classes = np.r_[np.zeros(100, np.int16), np.ones(3, np.int16), np.full(97, 2, np.int16)][:, None]
+    names = np.array(["sofa", "prison", "bed"])
+    looks = Looks(classes, np.ones((200, 1), np.float16), names, np.ones((3, 4)), np.array(["t"]))
+    assert looks.frequent(8) == ["sofa", "bed"]
 
 
 def query_of(text):
@@ -134,3 +160,35 @@ def test_a_look_finds_what_its_rules_let_be_found(tmp_path):
         VibesError, match="The rules have 'diversity'; a search takes live_only, where, block"
     ):
         found(diversity=0.5)
+
+
+def test_a_color_finds_covers_that_have_it_the_purest_first(tmp_path):
+    market = paint_market(tmp_path / "market", listings=6, users=0, photos=2)
+    painted = {"l00": ("red",), "l01": ("blue",), "l02": ("red", "blue"), "l03": ("blue",)}
+    run = Run.open(embed_run(market, tmp_path / "run"))
+    for listing in run.market.cover:
+        image = Image.new("RGB", (40, 40), "black")
+        colors = painted.get(listing, ())
+        for at, color in enumerate(colors):
+            image.paste(color, (0, 40 * at // len(colors), 40, 40))
+        image.save(market / run.market.cover[listing])
+    number = len(run.market.photos)
+    looks = Looks(
+        np.zeros((number, 1), np.int16),
+        np.ones((number, 1), np.float16),
+        np.array(["sofa"]),
+        np.ones((1, 4)),
+        np.array(["t"]),
+    )
+    search = PhotoSearch(run, looks)
+    found = search_photos(run, " Blue tones", photos=search)
+    assert found["listing_id"].tolist() == ["l01", "l03", "l02"] and found["score"].tolist() == [1, 1, 0.5]
+    assert search_photos(run, "blue tones", k=1, rules={"block": ["l01"]}, photos=search)[
+        "listing_id"
+    ].tolist() == ["l03"]
+    assert search.offers(8) == [
+        ("sofa", "l00", 0),
+        ("dark tones", "l04", 0),
+        ("red tones", "l00", 0),
+        ("blue tones", "l01", 0),
+    ]

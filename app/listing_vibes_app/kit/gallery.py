@@ -152,7 +152,8 @@ def gallery(
     height = 0
     if layout == "strip":  # photo, two lines of title, the line above it, the most facts, and the scroll bar
         lines = max((len(card.facts) for card in cards), default=0)
-        height = round(least / BOXES[opened.box]) * photos + 24 * dividers + 120 + 20 * lines
+        around = 120 if any(card.score or card.step or card.badge for card in cards) else 80
+        height = round(least / BOXES[opened.box]) * photos + 24 * dividers + around + 20 * lines
     data = {
         **frame_data(opened, label, layout, least, height + BUTTONS * (examples or history is not None)),
         "cards": [asdict(card) | {"side": sides.get(card.id, "")} for card in cards],

@@ -24,10 +24,8 @@ from listing_vibes.insight.map.cluster_names import (
     attribute_values,
     portraits,
 )
-from listing_vibes.insight.map.tones import COLUMNS
-from listing_vibes.insight.map.vibe_map import read_map
+from listing_vibes.insight.map.vibe_map import drawn_tones
 from listing_vibes.insight.photo_search import looks_of
-from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import ranges
 from listing_vibes.market.moments import Moment
 from listing_vibes.progress import Report, silent
@@ -286,11 +284,7 @@ def select_regions(low: np.ndarray, regions: list[np.ndarray], rows: int, least:
 
 def _values(run: Run) -> ListingValues:
     """Return the values of all listings for portraits: attributes, and photo classes if available."""
-    drawn, tones = read_map(run), pd.DataFrame()
-    if drawn is not None:
-        tones = drawn.drop_duplicates(C.LISTING).set_index(C.LISTING)
-    tones = tones.reindex(index=run.listing_ids, columns=list(COLUMNS))
-    return attribute_values(run.market, np.arange(len(tones)), tones, looks_of(run))
+    return attribute_values(run.market, np.arange(len(run.listing_ids)), drawn_tones(run), looks_of(run))
 
 
 def _describe(

@@ -28,6 +28,7 @@ from listing_vibes.run.histories import HistoryBatch
 from listing_vibes.run.newcomers import Newcomers, attribute_space, encode_attributes, load_run_encoder
 from listing_vibes.run.run import Run
 
+COMPARED = 8192  # photos compared at a time
 NEWEST = 30  # number of newest events that are left out one by one; older ones add little
 CACHED = 2_000  # number of cached listings per run, with their vectors without each part
 DONORS = 16  # number of other listings whose values stand for what is typical
@@ -269,6 +270,28 @@ def compare_photos(
     if not len(mine) or not len(theirs):
         return np.zeros((0, 0), np.float32), (np.arange(0), np.arange(0))
     return left @ right.T, (mine, theirs)
+
+
+def best_photos(run: Run, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the cosine (L,) of each listing's photo nearest to a vector (d,) of the photo space, -inf without one, and its position
+    (L,), 0 is the cover; None if the vectors of the photos are not cached.
+    """
+    cached, center = _cached_vectors(run), run.photo_center
+    if cached is None or center is None:
+        return None
+    scores = np.full(len(run.listing_ids), -np.inf, np.float32)
+    best = np.zeros(len(run.listing_ids), np.int64)
+    listing = run.market.photos[C.LISTING].map(run.listing_row).to_numpy(int)  # (P,)
+    position = run.market.photos.groupby(C.LISTING, sort=False).cumcount().to_numpy(int)
+    cosines = np.full(len(listing), -np.inf, np.float32)
+    for first in range(0, len(listing), COMPARED):
+        rows = np.arange(first, min(first + COMPARED, len(listing)))
+        rows = rows[cached.ok[rows]]
+        cosines[rows] = unit_rows(np.asarray(cached.vectors[rows], np.float32) - center) @ vector
+    np.maximum.at(scores, listing, cosines)
+    is_best = np.flatnonzero((cosines == scores[listing]) & np.isfinite(cosines))
+    best[listing[is_best[::-1]]] = position[is_best[::-1]]  # the first of equal ones is written last
+    return scores, best
 
 
 def has_photo_vectors(run: Run) -> bool:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,11 @@ import pandas as pd
 
 from listing_vibes.cache import cached_per_object
 from listing_vibes.errors import VibesError, needs
-from listing_vibes.features.photos.looks import Looks, classify_photos, load_looks, save_looks
+from listing_vibes.features.photos.looks import COMMON, Looks, classify_photos, load_looks, save_looks
 from listing_vibes.features.photos.trainable import LITE0
 from listing_vibes.features.texts.encoder import load_text_encoder
+from listing_vibes.insight.map.tones import run_tones, tone_purity
+from listing_vibes.insight.map.vibe_map import drawn_tones
 from listing_vibes.market.caches import run_cache, run_cache_file
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
@@ -76,21 +79,52 @@ class PhotoSearch:
             save_looks(looks, run_cache(run.path) / FILE, photos_of(market))
         return cls(run, looks)
 
+    @cached_property
+    def colors(self) -> dict[str, np.ndarray]:
+        """By words for a color: how pure it is on each listing's cover (L,), 0 without it; see `tone_purity`."""
+        tones = drawn_tones(self.run)
+        return tone_purity(run_tones(self.run) if tones is None else tones)
+
+    def offers(self, most: int) -> list[tuple[str, str, int]]:
+        """Return texts to search for, each with the listing and the position of the photo that shows it best.
+
+        These are the at most `most` most frequent classes that `COMMON` of the photos clearly show, then as frequent colors of covers.
+        """
+        listing = self.run.market.photos[C.LISTING].to_numpy()
+        position = self.run.market.photos.groupby(C.LISTING, sort=False).cumcount().to_numpy()
+        offers = []
+        for text in self.looks.frequent(most):
+            is_of = self.looks.names[self.looks.classes] == text  # (P, T)
+            clearest = int(np.where(is_of, self.looks.shares, 0).max(axis=1).argmax())
+            offers.append((text, str(listing[clearest]), int(position[clearest])))
+        for text, purity in self.colors.items():
+            if np.count_nonzero(purity) >= COMMON * len(purity):
+                offers.append((text, self.run.listing_ids[int(purity.argmax())], 0))
+        return offers
+
+    def is_color(self, text: str) -> bool:
+        """Return whether a text is one of the words for colors, such as `green tones`."""
+        color = text.strip().casefold()
+        return color.endswith(" tones") and color in self.colors  # so that other texts do not need the colors
+
     def find(self, text: str, may: np.ndarray | None = None, most: int | None = None) -> pd.DataFrame:
-        """Return listings by their photo nearest to `text`, the best first.
+        """Return listings by their photo nearest to `text`, the best first; words of `colors` find covers with this color.
 
         Args:
             may: (L,) bool, candidates of the market; None: all.
             most: maximum number; None: all.
 
         Returns:
-            `listing_id, photo, score, seen`: the photo's position in its listing (0 is the cover), its cosine, and its classes.
+            `listing_id, photo, score, seen`: the photo's position in its listing (0 is the cover), its cosine, and its classes. For
+            a color, the score is its purity, and `seen` the color.
 
         Raises:
             VibesError: the text is empty, or the text encoder is not available or differs from that of the classified photos.
         """
         if not text.strip():
             raise VibesError("The description is empty; write what the photo should show.")
+        if self.is_color(text):
+            return self._find_color(text.strip().casefold(), may, most)
         encoder = load_text_encoder()
         if encoder.name != str(self.looks.text_encoder[0]):
             raise VibesError(
@@ -108,6 +142,12 @@ class PhotoSearch:
         best = ranked.drop_duplicates(C.LISTING)[:most]
         return best.assign(seen=self.looks.seen(best.index.to_numpy(), query)).reset_index(drop=True)
 
+    def _find_color(self, color: str, may: np.ndarray | None, most: int | None) -> pd.DataFrame:
+        purity = self.colors[color] if may is None else self.colors[color] * may
+        rows = np.argsort(-purity, kind="stable")[: np.count_nonzero(purity)][:most]
+        listings = np.asarray(self.run.listing_ids, object)[rows]
+        return pd.DataFrame({C.LISTING: listings, "photo": 0, "score": purity[rows], "seen": color})
+
 
 def search_photos(
     run: Run,
@@ -120,7 +160,7 @@ def search_photos(
     photo: Path | str | bytes | None = None,
     newcomers: Newcomers | None = None,
 ) -> pd.DataFrame:
-    """Return the listings with the photo that is nearest to `words`, or those that look most like another `photo`, the best first.
+    """Return the listings with the photo that is nearest to `words` or to another `photo`, the best first.
 
     Photos are classified once for a search by words, and that is cached.
 
@@ -134,11 +174,11 @@ def search_photos(
         rules: `where`, `live_only` and `block`.
         report: gets the progress of photos that have to be classified first.
         photos: an open search of the photos of the run.
-        photo: a file or its content; listings are compared with it in the space of photos.
+        photo: a file or its content; each listing is ranked by its most similar photo.
         newcomers: encodes `photo`, for callers with several photos.
 
     Returns:
-        `listing_id, score`, by words also `photo, seen` (see `PhotoSearch.find`), and `title` where the market names its listings.
+        `listing_id, photo, score`, by words also `seen` (see `PhotoSearch.find`), and `title` where the market names its listings.
 
     Raises:
         VibesError: no photos, neither words nor a photo or both, a photo that cannot be read, an invalid `k`, a rule that orders
@@ -155,14 +195,23 @@ def search_photos(
         may = may & fulfilling
     may[named_rows(run, query.block, "block")] = False
     if photo is not None:
-        scores = np.where(may, photo_scores(run, photo, newcomers), -np.inf).astype(np.float32)
-        return with_titles(run, run.nearest(scores, query.length(k)))
+        cosines, best = photo_scores(run, photo, newcomers)
+        nearest = run.nearest(np.where(may, cosines, -np.inf).astype(np.float32), query.length(k))
+        if best is not None:
+            rows = nearest[C.LISTING].map(run.listing_row).to_numpy(int)
+            nearest.insert(1, "photo", best[rows])
+        return with_titles(run, nearest)
     opened = photos or PhotoSearch.open(run) or PhotoSearch.make(run, report)
     return with_titles(run, opened.find(words, may, query.length(k)))
 
 
-def photo_scores(run: Run, photo: Path | str | bytes, newcomers: Newcomers | None = None) -> np.ndarray:
-    """Return the cosines (L,) of the listings to a photo, in the space of photos; -inf without a photo."""
+def photo_scores(
+    run: Run, photo: Path | str | bytes, newcomers: Newcomers | None = None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the cosine (L,) of each listing's best photo to a photo, -inf without one, and that photo's position (L,), 0 is the
+    cover. Where the market has no cached vectors of its photos, the cosines are those of the listings, and there are no positions.
+    """
+    from listing_vibes.insight.occlusion import best_photos
     from listing_vibes.run.newcomers import Newcomers
 
     if "photos" not in run.spaces:
@@ -176,7 +225,7 @@ def photo_scores(run: Run, photo: Path | str | bytes, newcomers: Newcomers | Non
     if "photos" not in encoded.scores:
         reason = next((reason for _, reason in encoded.broken), "cannot be used")
         raise VibesError(f"{name} {reason}; give another file.")
-    return encoded.scores["photos"]
+    return best_photos(run, encoded.vectors["photos"]) or (encoded.scores["photos"], None)
 
 
 def looks_of(run: Run) -> Looks | None:

@@ -10,7 +10,7 @@ import pytest
 from looking import click, components, labelled, links, texts
 
 from browser.painted import embed_run, paint_market
-from listing_vibes import Run
+from listing_vibes import Run, search_photos
 from listing_vibes.demo.shipped import bundled_run
 from listing_vibes.insight.market_view import MarketView
 from listing_vibes.insight.selection.filters import Filters
@@ -172,16 +172,16 @@ def test_photos_are_classified_once_and_then_searched(show, trained, bare, tmp_p
     page = show("similar", run, by="look", q="a refrigerator")
     assert "These photos were not classified yet" in texts(page)
     page.button(key="look").click().run(timeout=1200)
-    (covers,) = components(page)
+    covers = labelled(page, "by their nearest photo")
     scores = [float(card["score"].rsplit(" · ", 1)[1]) for card in covers["cards"]]
     assert len(scores) == 11 and scores == sorted(scores, reverse=True) and (run / "looks.npz").is_file()
     narrowed = show("similar", run, by="look", q="a refrigerator", price="-90")
-    assert len(components(narrowed)[0]["cards"]) == 2
+    assert len(labelled(narrowed, "by their nearest photo")["cards"]) == 2
     # Words that no listing has together find those with some of them, and lead to the photos.
     page = show("similar", run, q="home refrigerator")
     assert "No listing has every word" in texts(page) and len(components(page)[0]["cards"]) == 12
     click(page, "Look for “home refrigerator” in the photos")
-    assert page.query_params["by"] == "look" and len(components(page)[0]["cards"]) == 11
+    assert page.query_params["by"] == "look" and len(labelled(page, "by their nearest photo")["cards"]) == 11
     without = show("similar", bare, by="look", q="home")
     assert not without.segmented_control and "matches “home”" not in texts(without)
 
@@ -193,12 +193,27 @@ def test_an_uploaded_photo_finds_its_listing_first_and_the_filters_hold(show):
     photo = (market.path / market.cover[listing]).read_bytes()
     page = show("similar", bundled_run(), by="photo")
     page.file_uploader(key="photo-query").set_value(("mine.webp", photo, "image/webp")).run(timeout=300)
-    (covers,) = components(page)
+    covers = labelled(page, "look most like the photo")
     assert links(covers)[0] == listing and len(links(covers)) == 24
-    assert "look most like mine.webp" in texts(page)
+    (uploaded,) = labelled(page, "The photo to compare with")["cards"]
+    assert uploaded["photo"].startswith("data:image/webp;base64,")
+    assert "Listings by the photo that looks most like mine.webp" in texts(page)
     page.query_params["price"] = "-1"
     page.run()
-    assert "No photo passes the filters" in texts(page) and not components(page)
+    assert "No photo passes the filters" in texts(page) and len(components(page)) == 1
+
+
+@pytest.mark.slow
+def test_looks_and_colors_are_offered_each_with_a_photo_and_found(show):
+    page = show("similar", bundled_run(), by="look", price="-1000", on="photos")
+    offers = labelled(page, "Looks and colors")["cards"]
+    assert [card["title"] for card in offers if "tones" in card["title"]][:2] == ["White tones", "Gray tones"]
+    assert all("price=-1000" in card["href"] and card["photo"] for card in offers)
+    page = show("similar", bundled_run(), by="look", q="blue tones")
+    covers = labelled(page, "by their nearest photo")["cards"]
+    found = search_photos(Run.open(bundled_run()), "blue tones", k=24)
+    assert [card["id"] for card in covers] == found["listing_id"].tolist()
+    assert "Covers with blue tones" in texts(page) and not any(card["score"] for card in covers)
 
 
 @pytest.mark.slow

@@ -1,11 +1,14 @@
 """Choosing a listing: by words or id, by the content of its photos, by a photo, by filters, by its cover, or at random."""
 
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from listing_vibes.insight.photo_search import search_photos
 from listing_vibes.insight.selection.filters import NAMES
+from listing_vibes.market.thumbnails import data_address, preview
 from listing_vibes_app.app_pages.similar.filters import (
     clear_filters,
     filters_button,
@@ -23,21 +26,23 @@ from listing_vibes_app.kit.controls import (
     switch,
 )
 from listing_vibes_app.kit.empty import empty
-from listing_vibes_app.kit.gallery import gallery, listing_card, matches_line
+from listing_vibes_app.kit.gallery import Card, gallery, listing_card, matches_line, page_url
 from listing_vibes_app.kit.list_options import read_selections
-from listing_vibes_app.server.params import hold, link, set_params
+from listing_vibes_app.server.params import link, set_params
 from listing_vibes_app.server.photo_search import photo_search, prepare_search
 from listing_vibes_app.server.photos import photo_url
 from listing_vibes_app.server.runs import BY_RUN, OpenRun, rows_of, search_index
 from listing_vibes_app.view.formats import plain
 
 PAGE = 24
+WIDTH = 240  # least width of an uploaded photo in pixels
 WAYS = {"words": "Words or id", "look": "Photo content", "photo": "A photo"}
 HINTS = {
     "words": "Title, attribute or listing id",
     "look": "Such as canopy bed",
 }
-CHIPS = 8  # offered looks
+OFFERS = 8  # most looks that are offered, beside colors
+SMALL = 104  # width of their photos in pixels
 LIMITS = (
     "Approximate: photos are compared with the thousand classes of ImageNet, so “canopy bed” is found and "
     "“swimming pool” is not."
@@ -104,18 +109,37 @@ def show_matches_in_photos(opened: OpenRun, text: str, passing: np.ndarray) -> N
     if photos is None:
         _classify_photos(opened)
         return
-    if chips := photos.looks.frequent(CHIPS):
-        held = hold("looks", text if text in chips else None, lambda new: set_params(q=new, page=None))
-        st.pills("Often seen in these photos", chips, **held)
+    _show_offers(opened, photos.offers(OFFERS), text)
     if not text:
         show_covers(opened, np.flatnonzero(passing), LIMITS)
         return
     with st.spinner("Searching …"):
         result = photos.find(text)
-    line = f"Photos that come nearest to “{plain(text)}”. {LIMITS}"
-    help = "Cosine similarity of the description and what the photo was taken for"
-    _show_photo_matches(opened, result, passing, line, score_help=help)
+    if photos.is_color(text):
+        line, help, notes = f"Covers with {plain(text)}, those without another tone first.", "", ""
+    else:
+        line = f"Photos that come nearest to “{plain(text)}”. {LIMITS}"
+        help = "Cosine similarity of the description and what the photo was taken for"
+        notes = "Taken for: " + result["seen"] + result["score"].map(" · {:.2f}".format)
+    label = "Listings by their nearest photo"
+    _show_photo_matches(opened, result.assign(note=notes), passing, line, label, score_help=help)
     as_code(opened, read_selections(opened, "similar"))
+
+
+def _show_offers(opened: OpenRun, offers: list[tuple[str, str, int]], chosen: str) -> None:
+    """Show texts to search for, each with a photo of it, and mark the `chosen` one; see `PhotoSearch.offers`."""
+    filters = {name: st.query_params.get(name) for name in NAMES}
+    cards = []
+    for text, listing, photo in offers:
+        row = opened.view.market.listing_row[listing]
+        url = photo_url(opened.name, opened.view, row, photo)
+        href = page_url(opened, "similar", by="look", q=text, **filters)
+        tone: Literal["", "hit"] = "hit" if text == chosen.casefold() else ""
+        alt = f"A photo with {text}"
+        cards.append(Card(title=text.capitalize(), href=href, photo=url, alt=alt, tone=tone))
+    if cards:
+        label = "Looks and colors to search for"
+        gallery(opened, cards, key="looks", label=label, layout="strip", least=SMALL)
 
 
 def show_photo_matches(opened: OpenRun, _query: str, passing: np.ndarray) -> None:
@@ -130,9 +154,22 @@ def show_photo_matches(opened: OpenRun, _query: str, passing: np.ndarray) -> Non
     if file is None:
         show_covers(opened, np.flatnonzero(passing), "Add a photo above, or choose a listing.")
         return
-    with st.spinner("Comparing the photo …"):
+    left, right = st.columns([1, 3], gap="large")
+    with right, st.spinner("Comparing the photo …"):
         result = _like_photo(opened, file.getvalue())
-    _show_photo_matches(opened, result, passing, f"Listings whose photos look most like {plain(file.name)}")
+    with left, st.container(key="pinned"):
+        # As a data URL: Streamlit would remove an image file with an interrupted run of the page.
+        shown = Card(
+            photo=data_address(preview(file.getvalue(), 2 * WIDTH)), alt=f"The uploaded photo {file.name}"
+        )
+        gallery(
+            opened, [shown], key="uploaded", label="The photo to compare with", layout="grid", least=WIDTH
+        )
+    with right:
+        by = "by the photo that looks" if "photo" in result else "whose photos together look"
+        line, label = f"Listings {by} most like {plain(file.name)}", "Listings that look most like the photo"
+        result = result.assign(note=result["score"].map("Similarity {:.2f}".format))
+        _show_photo_matches(opened, result, passing, line, label)
 
 
 @st.cache_resource(show_spinner=False, max_entries=16, hash_funcs=BY_RUN)
@@ -141,9 +178,9 @@ def _like_photo(opened: OpenRun, content: bytes) -> pd.DataFrame:
 
 
 def _show_photo_matches(
-    opened: OpenRun, result: pd.DataFrame, passing: np.ndarray, line: str, score_help: str = ""
+    opened: OpenRun, result: pd.DataFrame, passing: np.ndarray, line: str, label: str, score_help: str = ""
 ) -> None:
-    """Show the rows of a search of photos that are `passing` (L,) bool the filters, a page at a time."""
+    """Show the rows of a search of photos, each with a `note`, that are `passing` (L,) bool the filters, a page at a time."""
     rows = [(place, row) for place, row in enumerate(rows_of(opened, result["listing_id"])) if passing[row]]
     if not rows:
         why = "Remove a filter, or describe something else."
@@ -153,19 +190,16 @@ def _show_photo_matches(
     for at in page_of(np.arange(len(rows)), PAGE, line):
         place, row = rows[at]
         match = result.iloc[place]
-        photo, seen = int(match.get("photo", 0)), match.get("seen")
+        photo = int(match.get("photo", 0))
         card = listing_card(
             opened,
             row,
             photo=photo_url(opened.name, opened.view, row, photo),
             alt=f"Photo {photo + 1} of {opened.view.title(row)}",
             start=photo,
-            score=f"Taken for: {seen} · {match['score']:.2f}" if seen else f"Similarity {match['score']:.2f}",
+            score=match["note"],
         )
         cards.append(card)
-    label = (
-        "Listings by their nearest photo" if "seen" in result else "Listings that look most like the photo"
-    )
     gallery(opened, cards, key="covers", label=label, score_help=score_help)
 
 

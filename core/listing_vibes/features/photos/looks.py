@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 TOP = 10  # classes stored for each photo, as in the paper
 CHUNK = 4096  # photos classified at a time
-#: The minimum probability of a class that a photo clearly shows, and the minimum number of such photos.
-CLEAR, SEVERAL = 0.3, 3
+#: The minimum probability of a class that a photo clearly shows, and the minimum number and share of such photos.
+CLEAR, SEVERAL, COMMON = 0.3, 3, 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +56,10 @@ class Looks:
         return [", ".join(row[mask]) for row, mask in zip(names, present, strict=True)]
 
     def frequent(self, most: int) -> list[str]:
-        """Return the classes that several photos clearly show, the most frequent first, as texts to search for."""
+        """Return the classes that at least `COMMON` of the photos clearly show, the most frequent first, as texts to search for."""
         photos = np.bincount(self.classes[self.shares >= CLEAR], minlength=len(self.names))
         order = np.argsort(-photos, kind="stable")[:most]
-        return [str(self.names[at]) for at in order if photos[at] >= SEVERAL]
+        return [str(self.names[at]) for at in order if photos[at] >= max(SEVERAL, COMMON * self.ok.sum())]
 
     @cached_property
     def _norm(self) -> np.ndarray:

@@ -88,6 +88,16 @@ def _tones(pixels: np.ndarray) -> tuple[float, float, float]:
     return float(value.mean()), float((saturation * value).mean()), float(bits)
 
 
+def tone_purity(tones: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Return by words for a color, such as `green tones`, the purity (n,) of n covers: 1 / the number of a cover's tones if it has
+    this one, else 0.
+    """
+    bits = tones["tones"].fillna(0).to_numpy(np.int64)
+    has = (bits[:, None] >> np.arange(len(TONES))) & 1  # (n, tones)
+    purity = has / np.maximum(has.sum(axis=1, keepdims=True), 1)
+    return {f"{name} tones": purity[:, at] for at, name in enumerate(TONES)}
+
+
 def coded_tones(tones: pd.DataFrame) -> list[Coded]:
     """Return the tones of n listings as numbers; empty if no cover was read."""
     available = np.flatnonzero(tones["tones"].notna().to_numpy())

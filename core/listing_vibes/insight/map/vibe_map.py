@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import needs
+from listing_vibes.insight.map.tones import COLUMNS as TONES
 from listing_vibes.insight.map.tones import run_tones
 from listing_vibes.market.caches import run_cache, run_cache_file
 from listing_vibes.market.columns import Columns as C
@@ -169,6 +170,19 @@ def read_map(run: Run) -> pd.DataFrame | None:
         require_numbers(frame, file, ("x", "y", "cluster"), hint)
     is_current = frame is not None and frame.attrs.get(DRAWN_OF) == embeddings_of(run)
     return frame if is_current else None
+
+
+def drawn_tones(run: Run) -> pd.DataFrame | None:
+    """Return the tones of the covers of all listings of a run that its map has, NaN for a listing without any; None without a map.
+
+    Raises:
+        VibesError: the map's file is damaged.
+    """
+    drawn = read_map(run)
+    if drawn is None:
+        return None
+    by_listing = drawn.drop_duplicates(C.LISTING).set_index(C.LISTING)
+    return by_listing.reindex(index=run.listing_ids, columns=list(TONES)).reset_index(drop=True)
 
 
 def with_newcomers(
