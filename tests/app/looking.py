@@ -33,3 +33,8 @@ def texts(driver: AppTest) -> str:
     """Return all words of a page outside its own components, without the marks that keep them from being markdown."""
     parts = [*driver.title, *driver.header, *driver.markdown, *driver.caption, *driver.error, *driver.info]
     return "\n".join(part.value for part in [*parts, *driver.warning]).replace("\\", "")
+
+
+def html(driver: AppTest) -> list[str]:
+    """Return the texts of the HTML elements of a page."""
+    return [node.proto.body for node in driver.get("html")]

@@ -28,15 +28,6 @@ _component = component(__file__, GALLERY_HTML, *GALLERY[:-1])
 
 
 @dataclass(frozen=True)
-class Reason:
-    """An event, an attribute or a photo that increases the score of a recommendation."""
-
-    title: str
-    note: str
-    photo: str | None = None
-
-
-@dataclass(frozen=True)
 class Card:
     """A card; empty fields are not drawn."""
 
@@ -54,7 +45,7 @@ class Card:
     same: str = ""  # what it shares with the listing that is compared
     differs: str = ""
     marks: list[dict[str, str]] = field(default_factory=list)  # kind, sign and text of each
-    reasons: list[Reason] = field(default_factory=list)
+    rank: int = 0  # shown on the photo
     score: str = ""
     why: str = ""  # URL of the explanation
     add: str = ""  # the event that a button adds to a history
@@ -150,10 +141,12 @@ def gallery(
     sides = {listing: side for side in SIDES for listing in read_ids(side)} if examples else {}
     dividers = any(card.divider for card in cards)
     height = 0
-    if layout == "strip":  # photo, two lines of title, the line above it, the most facts, and the scroll bar
-        lines = max((len(card.facts) for card in cards), default=0)
-        around = 120 if any(card.score or card.step or card.badge for card in cards) else 80
-        height = round(least / BOXES[opened.box]) * photos + 24 * dividers + around + 20 * lines
+    if (
+        layout == "strip"
+    ):  # photo, divider, the scroll bar, two lines of title, the most facts, and lines above and below them
+        lines = max((len(card.facts) for card in cards), default=0) + 2 * any(card.title for card in cards)
+        extra = (any(getattr(card, name) for card in cards) for name in ("step", "score", "same", "badge"))
+        height = round(least / BOXES[opened.box]) * photos + 24 * dividers + 38 + 20 * lines + 23 * sum(extra)
     data = {
         **frame_data(opened, label, layout, least, height + BUTTONS * (examples or history is not None)),
         "cards": [asdict(card) | {"side": sides.get(card.id, "")} for card in cards],

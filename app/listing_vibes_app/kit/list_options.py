@@ -116,9 +116,14 @@ def clear_rules(users: bool) -> None:
 def score_lines(opened: OpenRun, selection: Selection, result: pd.DataFrame) -> tuple[list[str], str]:
     """Return the score line of each row's card, with the rule that put the listing there, and the help of the score."""
     word, meaning = describe_score(opened, selection)
-    rules = result["rule"] if "rule" in result else [""] * len(result)
-    notes = [f" · {NOTES[rule]}" if rule in NOTES else "" for rule in map(str, rules)]
+    notes = [f" · {note}" if note else "" for note in rule_notes(result)]
     return [f"{word} {score:.2f}{note}" for score, note in zip(result["score"], notes, strict=True)], meaning
+
+
+def rule_notes(result: pd.DataFrame) -> list[str]:
+    """Return for each row the rule that put the listing there, in words; empty where none did."""
+    rules = result["rule"] if "rule" in result else [""] * len(result)
+    return [NOTES.get(rule, "") for rule in map(str, rules)]
 
 
 _ENDS = "1 is the same direction, 0 is nothing in common"

@@ -13,17 +13,21 @@ STYLE = """<style>
 .why { width: 100%; border-collapse: collapse; font-size: .92rem; table-layout: fixed }
 .why th, .why td { padding: .5rem .6rem .5rem 0; text-align: left; vertical-align: middle; overflow-wrap: anywhere; border: 0; border-bottom: 1px solid color-mix(in srgb, currentColor 15%, transparent) }
 .why th { font-weight: 600; font-size: .82rem; opacity: .75 }
-.why td:first-child { font-weight: 600 }
+.why td:first-child { font-weight: 600 } .why td:first-child span { display: flex; align-items: center }
 .why :is(th, td):last-child { width: 22%; padding-right: 0 }
-.why img { height: 44px; aspect-ratio: 4 / 3; object-fit: cover; border-radius: 4px; vertical-align: middle; margin-right: .5rem }
+.why img { height: 44px; aspect-ratio: 4 / 3; object-fit: cover; border-radius: 4px; vertical-align: middle; margin-right: .5rem; flex: none }
 .why .track { display: block; height: .7rem; border-radius: 3px; background: color-mix(in srgb, currentColor 10%, transparent) }
 .why .bar { display: block; height: 100%; border-radius: 3px; background: light-dark(#0f5b60, #6fc3c6) }
-.why-pairs { display: grid; grid-template-columns: 1fr 1fr; gap: .4rem 1rem }
-.why-pairs img { width: 100%; max-height: 290px; object-fit: cover; aspect-ratio: 4 / 3; border-radius: 6px; display: block }
+.why-pairs { display: grid; grid-template-columns: repeat(2, minmax(0, 20rem)); gap: .4rem 1rem }
+.why-pairs img { width: 100%; max-height: 230px; object-fit: cover; aspect-ratio: 4 / 3; border-radius: 6px; display: block }
 .why-pairs p { margin: 0; font-size: .85rem; opacity: .8 }
 .why-more { display: flex; gap: 1.2rem; margin-top: .6rem; font-size: .8rem }
 .why-more img { height: 60px; border-radius: 4px; margin-right: 3px }
-@media (max-width: 640px) { .why { font-size: .8rem } .why-pairs { gap: .3rem } .why-more { flex-wrap: wrap } }
+.because { display: flex; gap: .9rem; align-items: center; padding: .5rem .7rem; border-radius: 8px; background: color-mix(in srgb, currentColor 5%, transparent) }
+.because span { display: flex; gap: 4px; flex: none } .because span:empty { display: none }
+.because img { height: 64px; aspect-ratio: 4 / 3; object-fit: cover; border-radius: 4px }
+.because p { margin: 0; font-size: 1.05rem; line-height: 1.4 }
+@media (max-width: 640px) { .because { flex-wrap: wrap } .why { font-size: .8rem } .why th:first-child { width: 38% } .why td:first-child span { display: block } .why img { display: block } .why-pairs { gap: .3rem } .why-more { flex-wrap: wrap } }
 </style>"""
 
 
@@ -70,7 +74,7 @@ def why_table(heads: Sequence[str], parts: Sequence[Part], help: str) -> None:
         return
     most = max(max(part.share for part in parts), 1e-9)
     rows = "".join(
-        f"<tr><td>{_image(part.photo)}{escape(part.name)}</td>{''.join(f'<td>{escape(cell)}</td>' for cell in part.cells)}"
+        f"<tr><td><span>{_image(part.photo)}{escape(part.name)}</span></td>{''.join(f'<td>{escape(cell)}</td>' for cell in part.cells)}"
         f'<td><span class="track" role="img" aria-label="{part.share:.0%}" title="{part.share:.0%}"><span class="bar" style="width: {100 * part.share / most:.0f}%">'
         f"</span></span></td></tr>"
         for part in parts

@@ -53,6 +53,7 @@ class Explanation:
             without it), `rank_without` (None: the history is empty without it).
         attributes: `name`, `adds` and `rank_without`; None if the time budget was exceeded.
         photos: `listing_id`, `photo` (its position in the listing, 0 is the cover), and the same; None as for `attributes`.
+        carrier: the listing of the history that contributes most.
     """
 
     listing: str
@@ -64,6 +65,7 @@ class Explanation:
     events: list[dict[str, Any]]
     attributes: list[dict[str, Any]] | None = None
     photos: list[dict[str, Any]] | None = None
+    carrier: str | None = None
 
     def to_dict(self, most: int | None = None) -> dict[str, Any]:
         """Return the document of `vibes explain` and HTTP, with the `most` largest contributions of each kind (None: all)."""
@@ -225,18 +227,12 @@ def explain_ranked(
             adds = covisits[0, row] - covisits[1:, row]
             together = int(log.listing[occluded.events[int(adds.argmax()) if len(adds) else 0]])
         sentence = _sentence(view_of(run), row, events, attributes or [], photos or [], together)
-        result = Explanation(
-            run.listing_ids[row],
-            ranks[0],
-            float(listed.total[0, row]),
-            ranking,
-            sentence,
-            features,
-            events,
-            attributes,
-            photos,
+        carrier = (
+            run.listing_ids[together] if together is not None else events[0]["listing_id"] if events else None
         )
-        results.append(result)
+        parts_of = (features, events, attributes, photos, carrier)
+        score = float(listed.total[0, row])
+        results.append(Explanation(run.listing_ids[row], ranks[0], score, ranking, sentence, *parts_of))
     return results
 
 

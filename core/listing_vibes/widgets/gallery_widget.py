@@ -100,7 +100,7 @@ def _cards(run: Run, result: pd.DataFrame) -> dict[str, Any]:
         photo = Photo(run.market, name)
         card = {
             "id": name, "title": photo.title, "href": "", "photo": photo.data(), "alt": f"Cover photo of {photo.title}",
-            "photos": [], "facts": facts_of(table, place), "reasons": [], "tone": "",
+            "photos": [], "facts": facts_of(table, place), "tone": "",
             "score": "" if pd.isna(scores.iat[place]) else f"Score {scores.iat[place]:.2f}",
         }  # fmt: skip
         cards.append(card)

@@ -3,26 +3,23 @@
 import shutil
 from dataclasses import dataclass, replace
 from datetime import date
+from html import escape
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
-from looking import click, components, labelled, links, texts
+from looking import click, components, html, labelled, links, texts
 
 from browser.painted import embed_run
-from helpers.blends import KNN, carried, fixed_blend
+from helpers.blends import KNN, fixed_blend
 from helpers.copies import change_settings
 from listing_vibes import Run
 from listing_vibes.insight.explain import explain
-from listing_vibes.insight.market_view import MarketView
 from listing_vibes.insight.selection.pages import as_of
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.run.fits import save_fits
-from listing_vibes.run.histories import events_at
 from listing_vibes_app.app_pages.users.history import later_listings
 from listing_vibes_app.app_pages.users.picker import checkable_users, find_users
-from listing_vibes_app.view.formats import ordinal
 
 FITS = [
     fixed_blend("recency", recent=5.0),
@@ -88,30 +85,30 @@ def test_an_exact_name_comes_first_then_checkable_users_of_usual_length(make_log
 
 def test_the_timeline_and_the_list_as_of_an_event(show, trained):
     page = show("users", trained, **ASKED)
-    strip, events = labelled(page, "History, newest first"), events_of(trained, "u1")
-    assert [card["step"] for card in strip["cards"]] == [f"{day} Mar 2024" for day in (4, 3, 2, 1, 5, 6)]
-    assert links(strip) == [*events["listing_id"][:4][::-1], *events["listing_id"][4:]]
+    strip, events = labelled(page, "History, oldest first"), events_of(trained, "u1")
+    assert [card["step"] for card in strip["cards"]] == [f"{day} Mar 2024" for day in range(1, 7)]
+    assert links(strip) == events["listing_id"].tolist()
     assert [card["tone"] for card in strip["cards"]] == ["", "", "", "", "later", "later"]
-    assert [card["divider"] for card in strip["cards"]] == ["As of here", "", "", "", "Later", ""]
-    assert strip["cards"][3]["facts"] == [["Add to favourites", "5 min"]]
+    assert [card["divider"] for card in strip["cards"]] == ["", "", "", "Now", "Later", ""]
+    assert strip["cards"][0]["score"] == "Add to favourites, 5 min"
     expected = Run.open(trained).recommend("u1", k=6, at=events["timestamp"][4])["listing_id"].tolist()
     shown = recommended(page)
-    assert links(shown) == expected
+    assert links(shown) == expected and [card["rank"] for card in shown["cards"]] == [1, 2, 3, 4, 5, 6]
     later = set(events["listing_id"][4:]) - set(events["listing_id"][:4])
     marked = [one for one, card in zip(expected, shown["cards"], strict=True) if card["badge"]]
     assert marked == [listing for listing in expected if listing in later] != []
     assert f"**{len(marked)} of these 6** are among the {len(later)} new listings" in texts(page)
     page.slider(key="at").set_value(2).run()
-    assert page.query_params == {**ASKED, "at": "2"} and "Known here: 2. Held out: 4." in texts(page)
+    assert page.query_params == {**ASKED, "at": "2"} and "knows the first 2; 4 came later" in texts(page)
     page.slider(key="at").set_value(6).run()
     assert links(recommended(page)) == Run.open(trained).recommend("u1", k=6)["listing_id"].tolist()
-    assert "Nothing is held out." in texts(page)
+    assert "The list knows all of them." in texts(page)
 
 
 def test_a_day_shows_the_list_of_its_morning(show, trained):
     page = show("users", trained, user="u1", day="2024-03-04")
-    strip, events = labelled(page, "History, newest first"), events_of(trained, "u1")
-    dividers = ["As of here", "", "", "That day", "Later", ""]
+    strip, events = labelled(page, "History, oldest first"), events_of(trained, "u1")
+    dividers = ["", "", "Now", "That day", "Later", ""]
     assert [card["divider"] for card in strip["cards"]] == dividers
     assert [card["tone"] for card in strip["cards"]] == ["", "", "", "hit", "later", "later"]
     shown = recommended(page)
@@ -127,7 +124,7 @@ def test_from_an_event_to_its_day_and_back(show, trained):
     page.segmented_control(key="as-of").set_value("day").run()
     assert page.query_params == {"user": "u1", "at": "3", "day": "2024-03-04"}
     page.slider(key="at-day").set_value(date(2024, 3, 6)).run()
-    assert page.query_params["day"] == "2024-03-06" and "Known here: 5." in texts(page)
+    assert page.query_params["day"] == "2024-03-06" and "knows the first 5;" in texts(page)
     page.segmented_control(key="as-of").set_value("event").run()
     assert page.query_params == {"user": "u1", "at": "3"}
     page = show("users", trained, user="u1", day="2024-03-01")
@@ -147,8 +144,8 @@ def test_states_in_which_something_is_missing(show, trained, bare, eventless, tm
     assert "This market has no events" in texts(page)
     assert [link.label for link in page.page_link] == ["Simulate a user", "Go to similar listings"]
     page = show("users", bare, user="u1", at="3")
-    strip = labelled(page, "History, newest first")
-    assert [card["step"] for card in strip["cards"]] == [f"Event {place}" for place in (3, 2, 1, 4, 5, 6, 7)]
+    strip = labelled(page, "History, oldest first")
+    assert [card["step"] for card in strip["cards"]] == [f"Event {place}" for place in range(1, 8)]
     assert strip["photos"] is False and len(recommended(page)["cards"]) == 9
     assert "no new listing later" in texts(show("users", bare, user="u1", at="6"))
     run = embed_run(Run.open(trained).market.path, tmp_path / "run")
@@ -158,28 +155,31 @@ def test_states_in_which_something_is_missing(show, trained, bare, eventless, tm
     assert "untrained neighbors" in texts(page)
 
 
-@pytest.mark.slow
-def test_reasons_name_the_events_and_the_part_that_add_most(show, trained):
-    page, run = show("users", trained, **ASKED), Run.open(trained)
-    view = MarketView(run.market, lambda: run.log)
-    number, shown = run.user_number["u1"], recommended(page)
-    history = events_at(run, run.log.start[number] + np.arange(4))
-    for column, card, listing in zip(
-        carried(run, history, links(shown)).T, shown["cards"], links(shown), strict=True
-    ):
-        expected = [event for event in np.argsort(-column, kind="stable")[:2] if column[event] >= 0.001]
-        reasons = [one for one in card["reasons"] if "event" in one["note"]]
-        assert [one["note"].split(" · ")[0] for one in reasons] == [
-            f"+{column[event]:.3f}" for event in expected
-        ]
-        for one, event in zip(reasons, expected, strict=True):
-            row = int(run.log.listing[run.log.start[number] + event])
-            assert one["title"] == view.title(row) and f"event {event + 1}" in one["note"]
-        (part,) = [one for one in card["reasons"] if "event" not in one["note"]]
-        (found,) = explain(run, history, listing, at=as_of(run, number, 4)[1])
-        best = max([*found.attributes, *found.photos], key=lambda one: one["adds"])
-        moved = f" · without it {ordinal(best['rank_without'])}" if best["rank_without"] != found.rank else ""
-        assert part["note"] == f"+{best['adds']:.3f}{moved}"
+@pytest.mark.parametrize("blend", [None, "nothing"])
+def test_a_sentence_says_why_and_the_figures_are_those_of_the_explanation(show, trained, blend):
+    run, (user, moment, _) = Run.open(trained), as_of(Run.open(trained), 1, 4)
+    listed = run.recommend(user, 6, moment, blend=blend)["listing_id"].tolist()
+    log, number = run.log, run.user_number["u1"]
+    seen = log.listing[log.start[number] :][:6]
+    later = {run.listing_ids[row] for row in seen[4:]} - {run.listing_ids[row] for row in seen[:4]}
+    rank = next((rank for rank, listing in enumerate(listed, 1) if listing in later), 1)
+    params = ASKED | ({"with": blend} if blend else {})
+    page = show("users", trained, **params)
+    (found,) = explain(run, user, listed[rank - 1], moment, blend=blend)
+    (line,) = (text for text in html(page) if 'class="because"' in text)
+    assert escape(found.sentence) in line and f"No. {rank}, which" in line and line.count("<img") == 2
+    last = recommended(page)["cards"][-1]
+    assert last["score"] == "" and f"why={listed[5]}" in last["why"]
+    page = show("users", trained, **params, why=listed[5])
+    (found,) = explain(run, user, listed[5], moment, blend=blend)
+    assert found.sentence in texts(
+        page
+    ) and f"Rank 6 by {found.ranking}, with the score {found.score:.3f}" in texts(page)
+    (table,) = (text for text in html(page) if "<table" in text)
+    for event in found.events[:3]:
+        assert (event["adds"] < 0.0005) or f"{event['adds']:+.3f}" in table
+    best = max([*found.attributes, *found.photos], key=lambda part: part["adds"])
+    assert f"{best['adds']:+.3f}" in table
 
 
 @pytest.mark.slow
@@ -194,14 +194,12 @@ def test_what_was_fitted_can_be_blended_in(show, trained, tmp_path):
         page = show("users", run, **ASKED, **{"with": blend})
         expected = Run.open(run).recommend("u1", 6, moment, blend=blend)["listing_id"].tolist()
         assert links(recommended(page)) == expected
-        assert all(card["score"].startswith("Score ") for card in recommended(page)["cards"])
         orders.add(tuple(expected))
     assert len(orders) > 1
     control = page.segmented_control(key="with")
     assert list(control.options) == ["Nothing", "Recency", "Neighbors", "Neighbors and recency", "Ids"]
     control.set_value("nothing").run()
     assert "with" not in page.query_params
-    assert all(card["score"].startswith("Similarity ") for card in recommended(page)["cards"])
     # Recency in its default ranking can be left out.
     change_settings(run, {"recency_days": 60}, blend=fixed_blend(recent=0.05))
     page = show("users", run, **ASKED)

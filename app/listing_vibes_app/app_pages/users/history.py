@@ -1,6 +1,6 @@
 """The history of a user as cards, and the event or day up to which it is known."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -60,31 +60,27 @@ def known_until(opened: OpenRun, user: int) -> Known:
 
 
 def show_history(opened: OpenRun, user: int) -> Known:
-    """Show the timeline and its slider; return the known part of the history."""
+    """Show the history as a strip on which time runs to the right, and its slider; return the known part."""
     log = opened.view.log
     start, end = int(log.start[user]), int(log.start[user + 1])
-    available, total, span = known_until(opened, user), end - start, ""
+    strip, total, span = st.container(), end - start, ""
+    with st.container(horizontal=True, vertical_alignment="center", key="labelled-known"):
+        line = st.container(width="content")
+        available = known_until(opened, user)
     if log.timed:
         first, last = (formats.moment(int(log.time[row])) for row in (start, end - 1))
         span = f" on {first}" if first == last else f" from {first} to {last}"
     later = total - available.events
-    held_out = f"Held out: {later:,}." if later else "Nothing is held out."
-    st.markdown(f"**{formats.count(total, 'event')}**{span}. Known here: {available.events:,}. {held_out}")
+    known = f"the first {available.events:,}; {later:,} came later" if later else "all of them"
     first_row = max(start, start + available.events - BEFORE)
     last_row = min(end, start + available.events + AFTER)
     hidden = total - (last_row - first_row)
-    if hidden:
-        st.caption(f"{hidden:,} events before or after these are not shown.")
-    cards = timeline(opened, start, range(first_row, last_row), available)
-    known = start + available.events - first_row
-    gallery(
-        opened,
-        [*cards[:known][::-1], *cards[known:]],
-        key="history",
-        label="History, newest first, then what came later",
-        least=120,
-        examples=True,
-    )
+    cut = f" {hidden:,} before or after these are not shown." if hidden else ""
+    line.markdown(f"**{formats.count(total, 'event')}**{span}. The list knows {known}.{cut}")
+    with strip:
+        cards = timeline(opened, start, range(first_row, last_row), available)
+        label, least = "History, oldest first", 140 if opened.view.has_photos else 170
+        gallery(opened, cards, key="history", label=label, layout="strip", least=least, examples=True)
     return available
 
 
@@ -93,21 +89,22 @@ def timeline(opened: OpenRun, start: int, events: range, known: Known) -> list[C
     log, at = opened.view.log, known.events
     today = at + known.of_day
     clock = log.timed and bool(np.any(log.time[events.start : events.stop] % DAY))
-    dividers = {at - 1: "As of here", today: "Later"} | ({at: "That day"} if known.of_day else {})
+    dividers = {at - 1: "Now", today: "Later"} | ({at: "That day"} if known.of_day else {})
     cards = []
     for event in events:
         place = event - start
         action = formats.words(log.actions[log.action[event]]) if log.action[event] >= 0 else ""
         spent = formats.duration(float(log.duration[event])) if np.isfinite(log.duration[event]) else ""
-        tone = "" if place < at else "hit" if place < today else "later"
-        when = formats.moment(int(log.time[event]), clock) if log.timed else f"Event {place + 1:,}"
         more: dict[str, Any] = {
-            "step": when,
+            "step": formats.moment(int(log.time[event]), clock) if log.timed else f"Event {place + 1:,}",
             "divider": dividers.get(place, ""),
-            "tone": tone,
-            "facts": [(action or "Time spent", spent)] if spent else [("Action", action)] if action else [],
+            "tone": "" if place < at else "hit" if place < today else "later",
+            "score": ", ".join(filter(None, [action, spent])),
+            "facts": [],
+            "photos": [],
         }
-        cards.append(listing_card(opened, int(log.listing[event]), **more))
+        card = listing_card(opened, int(log.listing[event]), **more)
+        cards.append(replace(card, title="") if card.photo else card)
     return cards
 
 

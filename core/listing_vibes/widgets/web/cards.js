@@ -13,6 +13,7 @@ const chooseExample = ({ id }, chosen) => setParams(Object.fromEntries(SIDES.map
 
 function words(card, data) {
   return h("div", { class: "words" },
+    card.rank && h("p", { class: "rank" }, h("span", { class: "hidden" }, "No. "), `${card.rank}`),
     card.step && h("p", { class: "step" }, card.step),
     card.title && h("p", { class: "title" }, card.title),
     card.marks?.length && h("p", { class: "marks" }, ...card.marks.map(mark)),
@@ -20,7 +21,6 @@ function words(card, data) {
     card.facts.length && facts(card),
     card.same && kinship("✓", "Same: ", card.same),
     card.differs && kinship("≠", "Differs: ", card.differs),
-    card.reasons.length && h("ul", { class: "reasons", "aria-label": "Reasons" }, ...card.reasons.map(reason)),
     card.score && h("p", { class: "score", title: data.scoreHelp }, card.score),
   )
 }
@@ -30,13 +30,6 @@ const mark = ({ kind, sign, text }) => h("span", { class: `mark ${kind}` }, symb
 // What a neighbor has in common with the query listing, or what differs.
 const kinship = (sign, label, text) =>
   h("p", { class: "kinship", title: text }, symbol(sign), h("span", { class: "label" }, label), text)
-
-// An event, with its listing's cover, or an attribute or a photo that explains a recommendation.
-const reason = ({ title, note, photo }) =>
-  h("li", { title: `${title}, ${note}` },
-    photo && h("img", { src: photo, alt: "", loading: "lazy" }),
-    h("span", { class: "reason-text" }, h("span", { class: "name" }, title), h("span", { class: "note" }, note)),
-  )
 
 // All photos of a listing in the large size, one beside the other; arrow keys, swipes and buttons move.
 function openPhotos(root, card, box) {
@@ -143,6 +136,9 @@ function showCards(list, { cards, ...frame }, root, { choose = chooseExample, ex
     if (data.layout === "strip") list.tabIndex = 0
     keepFocus(list, () => draw(list, cards, data, root))
     root.querySelector(".spoken")?.replaceChildren(frame.spoken ?? "")
+    const now = data.dividers && data.layout === "strip" && [...list.children].find((item) => item.querySelector(".divider").textContent)
+    // The strip starts in sight of the first divider.
+    if (now) list.scrollLeft += now.getBoundingClientRect().left - list.getBoundingClientRect().left - list.clientWidth * 0.7
     list.resized?.disconnect()
     if (data.layout === "grid") {
       list.resized = new ResizeObserver(() => divide(list, data.least))
