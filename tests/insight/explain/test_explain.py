@@ -22,11 +22,11 @@ from listing_vibes.insight.occlusion import DONORS, compare_photos, listing_phot
 from listing_vibes.insight.similarity import explain_similarity
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
+from listing_vibes.market.splits import Queries
 from listing_vibes.market.values import sample_rows
 from listing_vibes.run.engine import Engine
 from listing_vibes.run.fits import NOTHING, save_fits
 from listing_vibes.run.histories import of_histories
-from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 from listing_vibes.scoring.content_ease import ContentEase
 
@@ -173,13 +173,17 @@ def test_a_listing_that_covisits_carry_names_the_listing_whose_users_opened_both
     fitted = ContentEase.fit(
         {"attributes": run.vectors("attributes")}, run.log, run.log.is_positive, run.catalogue, settings
     )
-    queries, at = run.recommender("model", Rules()).queries, run.after_last_event
-    score = fitted.score(queries(events[:1], events[-1:] + 1, at))[0]
+    moment, none = np.array([run.counted_at(run.after_last_event)]), np.array([-1])
+
+    def queries(start, end):
+        return Queries(none, np.zeros(1, np.int32), none, moment, start, end, masked=True)
+
+    score = fitted.score(queries(events[:1], events[-1:] + 1))[0]
     for item in found:
         row, costs = run.row(item.listing), []
         for event in events:
             shorter = of_histories(run, [history_of(run, np.delete(events, list(events).index(event)))]).log
-            query = queries(np.array([0]), np.array([len(shorter)]), at)
+            query = queries(np.array([0]), np.array([len(shorter)]))
             costs.append(score[row] - fitted.over(shorter).score(query)[0, row])
         listing = run.listing_ids[run.log.listing[events[int(np.argmax(costs))]]]
         title = view_of(run).title(run.row(listing))
