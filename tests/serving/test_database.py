@@ -301,3 +301,46 @@ def test_a_service_over_postgres_keeps_what_it_took_and_a_server_that_hangs_cost
         wait_until(lambda: client.get("/health").status_code == 200)
         assert client.post("/events", json=event).status_code == 200
         assert "request_id" in client.get(path).json()
+
+
+def test_a_damaged_log_is_an_error_and_a_last_commit_cut_off_by_a_power_failure_is_none(tmp_path):
+    """SQLite takes the first frame of its log whose checksum fails for the end, and removes the rest when it closes."""
+    store = Database(tmp_path / "store", "--events", create=True)
+    store.delete_users(["nobody"])  # empties the log
+    log, ends = store.path.with_name(store.path.name + "-wal"), [32]
+    for number in range(6):
+        append_events(store, [[event(number)]])
+        ends.append(log.stat().st_size)
+    whole, counter = log.read_bytes(), itertools.count()
+    frame = 24 + int.from_bytes(whole[8:12])
+
+    def opened(content: bytes) -> tuple[int, bool]:
+        """Return the number of events in what a dead process leaves behind, and whether its log had to be cut by hand."""
+        folder = tmp_path / str(next(counter))
+        folder.mkdir()
+        (folder / FILE).write_bytes(store.path.read_bytes())
+        left = folder / f"{FILE}-wal"
+        left.write_bytes(content)
+        try:
+            Database(folder, "--events").close()
+        except VibesError as error:
+            assert left.read_bytes() == content  # nothing is lost by looking
+            subprocess.run(str(error).rpartition(": ")[2], shell=True, check=True)
+            return len(stored_events(folder)), True
+        return len(stored_events(folder)), False
+
+    def flipped(place: int) -> bytes:
+        return whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+
+    assert opened(whole) == (6, False) and opened(b"") == (0, False)
+    for size in (20, 32, ends[5] + 30, ends[5] + frame, ends[6] - 1):  # a write that did not end
+        assert opened(whole[:size]) == (5 if size > ends[5] else 0, False)
+    for number, (first, end) in enumerate(itertools.pairwise(ends)):
+        for start in range(first, end, frame):
+            for part in (0, 6, 9, 17, 24, frame - 1):  # page, pages after a commit, salt, checksum, content
+                events, is_damaged = opened(flipped(start + part))
+                assert events == number
+                assert is_damaged or number >= 4  # what could be of the last commit only is not told apart from it
+                assert not is_damaged or number < 5 or part == 6
+    for place in (0, 5, 17, 30):
+        assert opened(flipped(place)) == (0, True)

@@ -22,6 +22,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.database import engine_of, failed
 from listing_vibes.market.durable import write_error
 from listing_vibes.serving.places import database_file, is_database_url
+from listing_vibes.serving.write_ahead_log import check_log
 
 #: Seconds that a command waits for a lock; a service has a shorter timeout.
 PATIENCE_S = 15.0
@@ -81,7 +82,7 @@ class Database:
             lose the last commits.
 
     Raises:
-        VibesError: a driver is missing, the database does not exist, or it cannot be opened or written.
+        VibesError: a driver is missing, the database does not exist, it cannot be opened or written, or its log is damaged.
     """
 
     def __init__(
@@ -106,6 +107,8 @@ class Database:
             _create_file(self.path)
         elif self.path is not None and not self.path.is_file():
             raise VibesError(f"There is no database {self.name}; give the {option} of `vibes serve`.")
+        if self.path is not None:
+            check_log(self.path)
         options = {"timeout": deadline_s} if self.is_sqlite else _postgres_options(deadline_s, durable)
         self.engine = engine_of(url, option, connect_args=options, pool_timeout=deadline_s)
         if self.is_sqlite:
