@@ -163,6 +163,22 @@ def test_a_frozen_holder_of_the_lock_costs_a_post_and_a_request_id_but_no_list(
     assert len(stored_events(tmp_path)) == 1
 
 
+def test_health_waits_for_no_commit_but_reports_a_lock_that_stays(trained, tmp_path):
+    with serving(app_of(trained.path, tmp_path)) as client:
+
+        def status() -> int:
+            return client.get("/health").status_code
+
+        with Database(tmp_path, "--events").write():
+            assert status() == 503
+        wait_until(lambda: status() == 200)
+        with Database(tmp_path, "--events").write():
+            assert status() == 200  # before, it waited for the lock, and failed
+            wait_until(lambda: status() == 503)
+            assert status() == 503
+        wait_until(lambda: status() == 200)
+
+
 @pytest.mark.parametrize("is_removed", [True, False])
 def test_a_removed_database_and_a_full_disk_cost_a_post_and_a_request_id_but_no_list(
     trained, tmp_path, is_removed

@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import math
 import os
 import secrets
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -33,8 +35,9 @@ BATCH, PAUSE_S = 64, 0.002
 #: Maximum number of waiting listings, and of waiting lists with explanations.
 MAX_SLOW = 32
 #: Maximum number of posts in one commit, and timeouts in seconds: of a post; of a list's query for its user's newest events and of
-#: its record; of the check of `/health` (a batch of lists, the locks of the databases).
-POSTS, POST_S, RECENT_S, RECORD_S, HEALTH_S = 256, 5.0, 0.5, 1.0, 2.0
+#: its record; of the check of `/health` (a batch of lists, the locks of the databases), and how long `/health` waits for locks that
+#: were free within the timeout, since a commit of another post holds them for some time.
+POSTS, POST_S, RECENT_S, RECORD_S, HEALTH_S, LOCK_S = 256, 5.0, 0.5, 1.0, 2.0, 0.02
 #: Seconds from the stop signal to the end of the process, less than the ten after which Docker kills it; and how long before that
 #: end pending requests are refused.
 GRACE_S, REFUSE_S = 8.0, 2.0
@@ -55,6 +58,8 @@ class Service:
         self.logs = [log for log in (events, impressions) if log is not None]
         self.metrics = Metrics(current.path)
         self._logged = ""
+        self._check: asyncio.Future[None] | None = None
+        self._checked_at = -math.inf  # when the last check succeeded, in seconds of a monotonic clock
 
     def start(self) -> None:
         """Start the queues in the current event loop."""
@@ -137,10 +142,15 @@ class Service:
         """
         if self.lists.busy_s > HEALTH_S:
             raise Busy(f"No list was made for {self.lists.busy_s:.0f} s.")
-        try:
-            await self.checks.ask(None)
-        except VibesError as error:
+        if self._check is None or self._check.done():
+            self._check = asyncio.ensure_future(self.checks.ask(None))
+        is_recent = time.monotonic() - self._checked_at < HEALTH_S
+        await asyncio.wait({self._check}, timeout=LOCK_S if is_recent else None)
+        if not self._check.done():
+            return
+        if isinstance(error := self._check.exception(), VibesError):
             raise Busy(str(error)) from error
+        self._check.result()
 
     def _answer(self, requests: Sequence[ListRequest]) -> list[ServedList | Exception]:
         self.metrics.batch_size.observe(len(requests))
@@ -177,6 +187,7 @@ class Service:
         for log in self.logs:
             with log.database.write():
                 pass
+        self._checked_at = time.monotonic()
         return [None] * len(requests)
 
     def _log(self, error: Exception) -> None:
