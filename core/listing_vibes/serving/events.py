@@ -89,7 +89,7 @@ def event_rows(events: Sequence[PostedEvent], market: Market) -> list[dict[str, 
         VibesError: an event is invalid; the message has its number.
     """
     texts = pd.Series({n: event.timestamp for n, event in enumerate(events) if event.timestamp is not None})
-    moments, actions, rows = parse_moments(texts.astype("str")), market.valid_actions, []
+    moments, actions, rows = dict(parse_moments(texts.astype("str")).items()), market.valid_actions, []
     for number, event in enumerate(events):
         try:
             rows.append(event.row(actions, moments.get(number)))

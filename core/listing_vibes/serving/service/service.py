@@ -71,9 +71,11 @@ class Service:
         self.checks = Batcher(self._check_databases, 1024, deadline=HEALTH_S)
         self.queues: list[Batcher[Any, Any]] = [self.lists, self.explained, self.embeddings, self.checks]
         if self.events is not None:
+            # On one thread: the event loop would get its turn after each of several threads.
+            self.parsing = Batcher(self._parse_posts, deadline=POST_S)
             self.posts = Batcher(self.events.append, POSTS, deadline=POST_S)
             self.recent = Batcher(self.events.read_users, BATCH, deadline=RECENT_S)
-            self.queues += [self.posts, self.recent]
+            self.queues += [self.parsing, self.posts, self.recent]
         if self.impressions is not None:
             self.records = Batcher(self.impressions.append, BATCH, deadline=RECORD_S)
             self.queues.append(self.records)
@@ -127,7 +129,7 @@ class Service:
             Busy: they could not be stored in time; the log has the reason.
             VibesError: an event is invalid; then none is stored.
         """
-        rows = await asyncio.to_thread(event_rows, events, self.current.state.run.market)
+        rows = await self.parsing.ask(events)
         try:
             return await self.posts.ask(rows)
         except VibesError as error:  # clients do not learn where the database is
@@ -162,6 +164,10 @@ class Service:
             return self.current.state.answer(requests)
         setup, other = self.experiment
         return answer_by_both(setup, self.current.state, other.state, requests)
+
+    def _parse_posts(self, posts: Sequence[Sequence[PostedEvent]]) -> list[list[dict[str, Any]]]:
+        market = self.current.state.run.market
+        return [event_rows(events, market) for events in posts]
 
     async def _record(self, request: ListRequest, served: ServedList) -> None:
         """Record a list; the request id in its response shows that it is recorded."""
