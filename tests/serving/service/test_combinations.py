@@ -110,6 +110,15 @@ def good_requests(run: Run) -> list[Request]:
     return requests
 
 
+def large_post(listing: str) -> Request:
+    """The largest post of events, whose times are written in several ways."""
+    zones = ("", "Z", "+01:00", " UTC")
+    return "/events", [
+        {"user_id": "of a large post", "listing_id": listing, "timestamp": f"2024-01-{1 + n % 28:02d}T{n % 24:02d}:00:01{zones[n % 4]}"}
+        for n in range(1000)
+    ]  # fmt: skip
+
+
 def send(address: str, request: Request) -> tuple[int, Any, str]:
     path, body = request
     data = None if body is None else json.dumps(body).encode()
@@ -136,8 +145,9 @@ def check_same(status: int, document: Any, expected: Any) -> None:
 
 
 def check_together(address: str, run: Run, rounds: int, folders: list[Path]) -> float:
-    """Send 64 good requests beside all bad ones, polling health, and return the longest time of health in seconds."""
+    """Send 64 good requests beside all bad ones and large posts, polling health, and return the longest time of health in seconds."""
     good, bad = good_requests(run), bad_requests(run.listing_ids[1], run.log.users[1])
+    post = large_post(run.listing_ids[0])
     alone = [send(address, request) for request in good]
     assert [status for status, *_ in alone] == [200] * 64
     waits: list[float] = []
@@ -155,11 +165,13 @@ def check_together(address: str, run: Run, rounds: int, folders: list[Path]) -> 
         polling = pool.submit(poll)
         try:
             for _ in range(rounds):
-                numbered = [*enumerate(good), *((-1, request) for request in bad)]
+                numbered = [*enumerate(good), *((-1, request) for request in bad), *[(-2, post)] * 8]
                 order.shuffle(numbered)
                 answers = list(pool.map(lambda item: (item[0], *send(address, item[1])), numbered))
                 for number, status, document, what in answers:
-                    if number < 0:
+                    if number == -2:
+                        assert status == 200 and document["accepted"] == 1000, document
+                    elif number < 0:
                         check_refused(status, document, what, folders)
                     else:
                         check_same(status, document, alone[number][1])
