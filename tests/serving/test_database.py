@@ -356,7 +356,9 @@ def test_a_damaged_log_is_an_error_and_a_last_commit_cut_off_by_a_power_failure_
             for part in (0, 6, 9, 17, 24, frame - 1):  # page, pages after a commit, salt, checksum, content
                 events, is_damaged = opened(flipped(start + part))
                 assert events == number
-                assert is_damaged or number >= 4  # what could be of the last commit only is not told apart from it
+                assert (
+                    is_damaged or number >= 4
+                )  # what could be of the last commit only is not told apart from it
                 assert not is_damaged or number < 5 or part == 6
     for place in (0, 5, 17, 30):
         assert opened(flipped(place)) == (0, True)
