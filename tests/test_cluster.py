@@ -17,12 +17,12 @@ from helpers.commands import vibes
 from listing_vibes import cores
 from listing_vibes.cluster import current_cluster, on_ray
 from listing_vibes.errors import VibesError
-from listing_vibes.features.photos import encoder as photo_encoder
-from listing_vibes.features.photos import vectors as module
-from listing_vibes.features.photos.encoder import AGREES_BF16
+from listing_vibes.features.photos import photo_encoder
+from listing_vibes.features.photos import photo_vectors as module
 from listing_vibes.features.photos.encoders import encoder_of
-from listing_vibes.features.photos.vectors import PhotoPass, PhotoWorker, load_photo_vectors
-from listing_vibes.features.texts.encoder import TextWorker, load_text_encoder
+from listing_vibes.features.photos.photo_encoder import AGREES_BF16
+from listing_vibes.features.photos.photo_vectors import PhotoPass, PhotoWorker, load_photo_vectors
+from listing_vibes.features.texts.text_encoder import TextWorker, load_text_encoder
 from listing_vibes.features.vector_cache import VectorCache
 from listing_vibes.market.market import Market
 from listing_vibes.run.run import Run

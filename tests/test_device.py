@@ -34,9 +34,9 @@ from listing_vibes.device import (
     seeded,
 )
 from listing_vibes.errors import VibesError
-from listing_vibes.features.photos.encoder import load_photo_encoder
 from listing_vibes.features.photos.encoders import market_photos
-from listing_vibes.features.texts.encoder import TextEncoder, load_text_encoder
+from listing_vibes.features.photos.photo_encoder import load_photo_encoder
+from listing_vibes.features.texts.text_encoder import TextEncoder, load_text_encoder
 from listing_vibes.model.encoder import inference_dtype, precision_name
 from listing_vibes.model.export.graph import graphs_of
 from listing_vibes.progress import Trained, Update

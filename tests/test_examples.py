@@ -41,7 +41,7 @@ FACES = [
     "listing_vibes.insight.market_shift:measure_shift",
     "listing_vibes.insight.photo_search:search_photos",
     "listing_vibes.insight.launch:launch",
-    "listing_vibes.insight.selection.pages:selection",
+    "listing_vibes.insight.selection.page_lists:selection",
     "listing_vibes.serving.monitor.monitor:monitor",
     "listing_vibes.evaluation.result:Evaluation.frame",
     "listing_vibes.run.run:Run.open",
@@ -49,8 +49,8 @@ FACES = [
     "listing_vibes.run.run:Run.similar",
     "listing_vibes.run.run:Run.recommend",
     "listing_vibes.variants.conversion:from_transformers",
-    "listing_vibes.features.photos.encoder:load_photo_encoder",
-    "listing_vibes.features.texts.encoder:load_text_encoder",
+    "listing_vibes.features.photos.photo_encoder:load_photo_encoder",
+    "listing_vibes.features.texts.text_encoder:load_text_encoder",
 ]
 
 

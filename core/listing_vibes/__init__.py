@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from listing_vibes.insight.map.space_map import name_group, select_on_map
     from listing_vibes.insight.market_shift import measure_shift
     from listing_vibes.insight.photo_search import search_photos
-    from listing_vibes.insight.selection.pages import selection
+    from listing_vibes.insight.selection.page_lists import selection
     from listing_vibes.market.download.job import download
     from listing_vibes.market.market import Market
     from listing_vibes.run.run import Run
@@ -70,7 +70,7 @@ _MODULES = {
     "name_group": "listing_vibes.insight.map.space_map",
     "measure_shift": "listing_vibes.insight.market_shift",
     "monitor": "listing_vibes.serving.monitor.monitor",
-    "selection": "listing_vibes.insight.selection.pages",
+    "selection": "listing_vibes.insight.selection.page_lists",
     "explain": "listing_vibes.insight.explain",
     "tune": "listing_vibes.training.tune",
 }

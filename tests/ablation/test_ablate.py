@@ -16,7 +16,7 @@ from helpers.waiting import has_ended, wait_until
 from listing_vibes.ablation import jobs
 from listing_vibes.ablation.ablate import ablate, folder_of
 from listing_vibes.ablation.grid import Grid
-from listing_vibes.ablation.jobs import Job, JobSettings, run_jobs
+from listing_vibes.ablation.jobs import AblationJob, JobSettings, run_jobs
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.run_evaluation import evaluate_run
 from listing_vibes.market.durable import only_writer
@@ -174,7 +174,7 @@ def test_a_second_ablation_in_a_folder_is_refused(small_market, tmp_path):
 
 
 def test_a_worker_that_fails_says_how_and_leaving_ends_the_processes(small_market, tmp_path, monkeypatch):
-    job = Job("lost", 0, tmp_path)  # without a job.json
+    job = AblationJob("lost", 0, tmp_path)  # without a job.json
     run_jobs([job], 1, silent)
     assert "job.json" in job.error
     (tmp_path / "job.json").write_text(settings_of(market="nowhere"))

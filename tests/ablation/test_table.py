@@ -13,7 +13,7 @@ from listing_vibes.ablation.grid import CONTROLS, PACKAGED, available_inputs, do
 from listing_vibes.ablation.table import COLUMNS, Measured, ablation_table, ladder, read_ablation
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.intervals import holm, sign_flip_p
-from listing_vibes.features.photos.vectors import PhotoVectors
+from listing_vibes.features.photos.photo_vectors import PhotoVectors
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Settings

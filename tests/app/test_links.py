@@ -14,7 +14,7 @@ from helpers.blends import fixed_blend
 from helpers.pages import blocks
 from helpers.plugins import PAGE, forget_plugins, plugin, plugin_folder  # noqa: F401
 from listing_vibes import Run, selection
-from listing_vibes.run.fits import save_fits
+from listing_vibes.run.blends import save_fits
 from listing_vibes_app import app_pages
 from listing_vibes_app import registry as pages
 

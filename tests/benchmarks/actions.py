@@ -178,7 +178,7 @@ def nearest(path: Path, repeat: int) -> Rows:
 def evaluation(path: Path, repeat: int) -> Rows:
     """Time the exact ranks of test queries among all active listings, by the model only, on all threads."""
     from listing_vibes.cores import cores
-    from listing_vibes.evaluation.protocol import evaluate
+    from listing_vibes.evaluation.run_evaluation import rank_queries
     from listing_vibes.run.run import Run
     from listing_vibes.run.scorers import model_scorer
 
@@ -188,7 +188,7 @@ def evaluation(path: Path, repeat: int) -> Rows:
 
     def rank(number: int) -> None:
         part = type(split)(**{**vars(split), "test": split.test.take(np.arange(number))})
-        evaluate([scorer], run.log, part, run.catalogue)
+        rank_queries([scorer], run.log, part, run.catalogue)
 
     rank(count)
     started = time.process_time()

@@ -24,8 +24,8 @@ import torch
 from tests.helpers.machine import machine
 
 from listing_vibes.device import CPU, keep_freed_memory, mixed_precision, multiplies_bf16
-from listing_vibes.model.config import PRESETS
 from listing_vibes.model.encoder import TOKENS_PER_BATCH, batches_by_length
+from listing_vibes.model.encoder_config import PRESETS
 from listing_vibes.variants.conversion import to_transformers
 from listing_vibes.variants.sliding_window import SlidingWindowEncoder
 

@@ -18,8 +18,8 @@ from tests.benchmarks.transfer import SETTINGS, TOWNS, WITHOUT, market_of, train
 
 from listing_vibes.market.caches import MODELS
 from listing_vibes.run.contents import seal
+from listing_vibes.run.embedding import MODEL
 from listing_vibes.run.manifest import Manifest
-from listing_vibes.run.spaces import MODEL
 
 
 def ship(run: Path, target: Path) -> None:

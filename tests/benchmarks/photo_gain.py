@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from listing_vibes.evaluation.intervals import SIGNIFICANT, paired_estimates
-from listing_vibes.evaluation.protocol import evaluate
+from listing_vibes.evaluation.run_evaluation import rank_queries
 from listing_vibes.features.content_spaces import content_spaces
 from listing_vibes.features.photos.encoders import market_photos
 from listing_vibes.market.log import EventLog
@@ -68,7 +68,7 @@ def gains(market: Market, known: tuple[str, ...] | None) -> pd.DataFrame:
         return fit_blend(name, features | closed, moments, log, split, catalogue)
 
     rankings = [ranking("without", "attributes"), ranking("with", "attributes", "photos")]
-    measured = evaluate(rankings, log, split, catalogue)
+    measured = rank_queries(rankings, log, split, catalogue)
     users = [log.users[user] for user in np.unique(split.test.user)]
     column = METRICS.index(METRIC)
     return pd.DataFrame({name: measured.user_values(name)[:, column] for name in measured.ranks}, users)

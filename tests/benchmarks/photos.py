@@ -23,9 +23,9 @@ from PIL import Image
 from tests.benchmarks.arguments import parse_arguments
 from tests.helpers.machine import machine
 
-from listing_vibes.features.photos import encoder as photo_encoder
-from listing_vibes.features.photos.encoder import LITE0, load_photo_encoder
-from listing_vibes.features.photos.vectors import embed_photos
+from listing_vibes.features.photos import photo_encoder
+from listing_vibes.features.photos.photo_encoder import LITE0, load_photo_encoder
+from listing_vibes.features.photos.photo_vectors import embed_photos
 from listing_vibes.market.market import Market
 from listing_vibes.market.photo_decoding import open_photo
 

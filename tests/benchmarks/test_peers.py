@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from listing_vibes.evaluation.protocol import evaluate
+from listing_vibes.evaluation.run_evaluation import rank_queries
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, make_split
@@ -61,7 +61,7 @@ def test_a_peer_that_knows_popularity_gets_the_figures_of_popularity(run, tiny_m
     )
     peer.sample(frac=1, random_state=0).to_parquet(tmp_path / "counted.parquet", index=False)
     document = json.loads(run("score.py", path, tmp_path, "--json"))
-    ours = evaluate([Popularity.fit(log, split.train)], log, split, catalogue)
+    ours = rank_queries([Popularity.fit(log, split.train)], log, split, catalogue)
     theirs = document["results"]["counted"]
     for metric in ("recall@10", "recall@30", "ndcg@10"):
         assert theirs[metric]["value"] == pytest.approx(ours.results["popularity"][metric]["value"])

@@ -24,14 +24,14 @@ from typing import Any
 import numpy as np
 
 from listing_vibes.evaluation.intervals import Estimate, paired_estimates, with_holm
-from listing_vibes.evaluation.protocol import evaluate
+from listing_vibes.evaluation.run_evaluation import rank_queries
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.importers import import_market
 from listing_vibes.market.market import Market
 from listing_vibes.progress import shown
+from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.run import Run
 from listing_vibes.run.scorers import default_ranking, model_scorer, neighbor_features, untrained_neighbors
-from listing_vibes.run.spaces import embed_market
 from listing_vibes.scoring.blend import fit_blend, moments_of
 from listing_vibes.scoring.metrics import METRIC, METRICS
 from listing_vibes.scoring.neighbors import NEIGHBORS
@@ -132,7 +132,7 @@ def measure(
     if fine:
         trained(here, runs / "fine", seed=seed, start=runs / "others")
         scorers += both(FINE, Run.open(runs / "fine", here))
-    found = evaluate(scorers, zero.log, zero.split(), zero.catalogue, seed=seed)
+    found = rank_queries(scorers, zero.log, zero.split(), zero.catalogue, seed=seed)
     column = METRICS.index(METRIC)
     values = {name: found.user_values(name)[:, column].round(6).tolist() for name in found.names}
     return {

@@ -8,9 +8,9 @@ import pandas as pd
 from helpers.blends import fixed_blend
 from listing_vibes import Run
 from listing_vibes.ablation.table import COLUMNS
-from listing_vibes.run.fits import FILE, save_fits
+from listing_vibes.run.blends import FITTED_BLENDS, save_fits
 
-WRITTEN = ("ablation.parquet", "queries.parquet", "metrics.json", FILE)
+WRITTEN = ("ablation.parquet", "queries.parquet", "metrics.json", FITTED_BLENDS)
 #: What serving adds, as an evaluation may find it.
 FITS = [
     fixed_blend("recency", recent=5.0),

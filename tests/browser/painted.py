@@ -9,12 +9,12 @@ from PIL import Image
 
 from helpers.copies import change_settings
 from listing_vibes.features.featurizer import FeatureConfig
-from listing_vibes.features.photos.vectors import embed_photos
+from listing_vibes.features.photos.photo_vectors import embed_photos
 from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
 from listing_vibes.model.settings import Settings, TrainingConfig
-from listing_vibes.run.spaces import embed_market
+from listing_vibes.run.embedding import embed_market
 from listing_vibes.training.train import train
 
 #: Colours far enough from one another to be told apart after compression.

@@ -12,8 +12,8 @@ from browser import painted
 from browser.conftest import Explorer, serving
 from browser.seeing import assert_listings, assert_photos, assert_whole, row_of, troubles, wait_until_quiet
 from listing_vibes import Run, search_photos
-from listing_vibes.features.photos.encoder import load_photo_encoder
-from listing_vibes.features.photos.vectors import embed_photos
+from listing_vibes.features.photos.photo_encoder import load_photo_encoder
+from listing_vibes.features.photos.photo_vectors import embed_photos
 from listing_vibes.insight.audience import audience_share, recent_lists
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market

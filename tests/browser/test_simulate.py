@@ -19,7 +19,7 @@ from browser.seeing import (
     wait_until_still,
 )
 from listing_vibes import Run, selection
-from listing_vibes.insight.selection.histories import MOST, as_rows, parse
+from listing_vibes.insight.selection.url_parameters import MOST_EVENTS, as_rows, parse
 from listing_vibes.run.histories import read_history
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
@@ -124,14 +124,14 @@ def test_two_histories_the_keyboard_and_a_full_history(page, explorer):
     page.go_back()
     page.get_by_test_id("stMain").evaluate("main => main.scrollTo(0, 900)")
     expect(strip).to_be_in_viewport()  # the history stays in sight while its list moves
-    page.goto(f"/simulate?h={','.join(['l03', *['l04'] * (MOST - 1)])}")
+    page.goto(f"/simulate?h={','.join(['l03', *['l04'] * (MOST_EVENTS - 1)])}")
     chooser = page.get_by_role("list", name="Listings to add to the history")
     button = chooser.get_by_role("button", name=re.compile(r"^Add Home \d+ ")).first
     wait_until_quiet(page)
     button.click()
     page.wait_for_url(lambda url: "l03" not in url)
     now = parse_qs(urlsplit(page.url).query)["h"][0].split(",")
-    assert now[:-1] == ["l04"] * (MOST - 1) and len(now) == MOST
+    assert now[:-1] == ["l04"] * (MOST_EVENTS - 1) and len(now) == MOST_EVENTS
 
 
 @pytest.mark.parametrize("page", [PHONE], indirect=True, ids=["phone"])

@@ -22,7 +22,7 @@ from listing_vibes.cli.options import Baselines, Preset, Protocol
 from listing_vibes.cli.shared import app
 from listing_vibes.evaluation import result
 from listing_vibes.market import splits
-from listing_vibes.model.config import PRESETS
+from listing_vibes.model.encoder_config import PRESETS
 from listing_vibes.model.settings import Settings
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from listing_vibes.demo import shipped
 from listing_vibes.errors import VibesError
-from listing_vibes.features.photos.vectors import load_photo_vectors, photo_center
+from listing_vibes.features.photos.photo_vectors import load_photo_vectors, photo_center
 from listing_vibes.insight.comparison import compare
 from listing_vibes.insight.disagreements import LISTED, SHOWN, first_lists, usual_baseline
 from listing_vibes.insight.home import home_evidence

@@ -7,7 +7,7 @@ import pytest
 from listing_vibes.demo.listings import ACTIONS
 from listing_vibes.demo.oracle import Oracle
 from listing_vibes.demo.simulate import World, photos_frame, simulate
-from listing_vibes.evaluation.protocol import evaluate
+from listing_vibes.evaluation.run_evaluation import rank_queries
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, make_split
@@ -73,7 +73,7 @@ def test_the_oracle_is_the_ceiling_and_popularity_far_below_it(small):
     log, catalogue = EventLog.from_market(market), Catalogue.of(market)
     split = make_split(log, catalogue)
     oracle = Oracle(World.draw(listings=260, users=900), log)  # the world comes back from its seed
-    found = evaluate([oracle, Popularity.fit(log, split.train)], log, split, catalogue).results
+    found = rank_queries([oracle, Popularity.fit(log, split.train)], log, split, catalogue).results
     assert 0.3 < found["oracle"]["recall@10"]["value"] < 0.95
     assert found["popularity"]["recall@10"]["high"] < found["oracle"]["recall@10"]["low"] / 2
     one = oracle.score(split.test.take(slice(3, 4)))

@@ -12,7 +12,7 @@ import torch
 
 from helpers.pages import ROOT, blocks
 from listing_vibes.features.tokens.vocabulary import Vocabulary
-from listing_vibes.model.config import EncoderConfig
+from listing_vibes.model.encoder_config import EncoderConfig
 from listing_vibes.registry import Registry
 from listing_vibes.run import rules
 

@@ -9,7 +9,7 @@ import pytest
 
 from helpers.agreement import assert_agrees
 from listing_vibes.errors import VibesError
-from listing_vibes.evaluation.protocol import evaluate
+from listing_vibes.evaluation.run_evaluation import rank_queries
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, Queries, Split, make_split
@@ -82,7 +82,7 @@ def test_the_size_of_a_batch_changes_nothing(setting):
     log, split, _ = setting
     scorers, updates = [ItemKNN.fit(Interactions.of(log, split.train)), Popularity.fit(log, split.train)], []
     one, all_at_once = (
-        evaluate(scorers, *setting, batch_size=size, report=updates.append) for size in (1, 1000)
+        rank_queries(scorers, *setting, batch_size=size, report=updates.append) for size in (1, 1000)
     )
     assert one.to_dict() == all_at_once.to_dict()
     assert updates[-1] == Counted("evaluate", len(split.test), len(split.test))
@@ -93,25 +93,25 @@ def test_bad_scorers_and_empty_tests_are_refused(setting):
     scores = np.zeros(log.listings, np.float32)
     scores[7] = np.nan
     with pytest.raises(ValueError, match="NaN"):
-        evaluate([Fixed(scores)], *setting)
+        rank_queries([Fixed(scores)], *setting)
     with pytest.raises(ValueError, match="of shape"):
-        evaluate([Fixed(np.zeros(3, np.float32))], *setting)
+        rank_queries([Fixed(np.zeros(3, np.float32))], *setting)
     with pytest.raises(ValueError, match="distinct names"):
-        evaluate([Modulo(log.listings), Modulo(log.listings)], *setting)
+        rank_queries([Modulo(log.listings), Modulo(log.listings)], *setting)
     with pytest.raises(VibesError, match="no query to evaluate"):
-        evaluate([Modulo(log.listings)], *setting, queries=split.test.take(slice(0, 0)))
+        rank_queries([Modulo(log.listings)], *setting, queries=split.test.take(slice(0, 0)))
     seen = replace(
         split.test, target=log.listing[split.test.start]
     )  # each has its first listing for a target
     with pytest.raises(ValueError, match="not among its candidates"):
-        evaluate([Modulo(log.listings)], *setting, queries=seen)
+        rank_queries([Modulo(log.listings)], *setting, queries=seen)
     with pytest.raises(VibesError, match="No scorer"):
-        evaluate([Modulo(log.listings)], *setting).queries_frame(None)
+        rank_queries([Modulo(log.listings)], *setting).queries_frame(None)
 
 
 @pytest.mark.parametrize("most, trivial", [(30, [30, 100]), (31, [100]), (101, [])])
 def test_a_recall_that_any_order_has_is_called_so(setting, most, trivial):
-    found = evaluate([Modulo(setting[0].listings)], *setting)
+    found = rank_queries([Modulo(setting[0].listings)], *setting)
     candidates = np.full(len(found.queries), most)
     headline = replace(found, candidates=candidates).headline
     assert [k for k in (10, 30, 100) if f"recall@{k} " in f"{headline} "] == trivial
@@ -122,8 +122,8 @@ def test_a_hidden_history_is_no_candidate_in_leave_one_out(crowded_market):
     log, catalogue = EventLog.from_market(market), Catalogue.of(market)
     split = make_split(log, catalogue, "leave-one-out")
     scorer = Modulo(log.listings)
-    shown = evaluate([scorer], log, split.with_history(False), catalogue)
-    hidden = evaluate([scorer], log, split.with_history(True), catalogue)
+    shown = rank_queries([scorer], log, split.with_history(False), catalogue)
+    hidden = rank_queries([scorer], log, split.with_history(True), catalogue)
     assert hidden.headline.startswith("leave-one-out, history hidden:") and hidden.to_dict()["history_hidden"]
     assert shown.headline.startswith("leave-one-out:") and not shown.to_dict()["history_hidden"]
     assert (shown.candidates == log.listings).all()
@@ -147,7 +147,7 @@ def test_the_document_has_the_shape_of_the_design(setting):
     log, split, _ = setting
     model = ItemKNN.fit(Interactions.of(log, split.train))
     named = Fixed(model.score(split.test), "default ranking")
-    found = evaluate(
+    found = rank_queries(
         [named, Popularity.fit(log, split.train), Modulo(log.listings)], *setting, batch_size=10_000
     )
     document = json.loads(json.dumps(found.to_dict()))
@@ -189,7 +189,7 @@ def test_one_user_has_no_interval_and_an_empty_slice_no_results(make_log, always
     log = make_log([0, 0], [0, 1], [1, 5], 3, 1)
     catalogue = always_live(log)
     split = make_split(log, catalogue, "temporal", 5, 5)
-    found = evaluate([Modulo(3), Popularity.fit(log, split.train)], log, split, catalogue)
+    found = rank_queries([Modulo(3), Popularity.fit(log, split.train)], log, split, catalogue)
     for estimate in found.results["modulo"].values():
         assert (estimate["low"], estimate["high"]) == (None, None)
     assert all(row["low"] is None for row in found.stability)

@@ -9,18 +9,17 @@ import pytest
 from helpers.copies import copied
 from helpers.newcomers import Shop
 from listing_vibes.errors import VibesError
-from listing_vibes.evaluation.protocol import evaluate as rank_queries
 from listing_vibes.evaluation.result import differences_frame, results_frame, slices_frames
-from listing_vibes.evaluation.run_evaluation import better_blend, evaluate, evaluate_run
+from listing_vibes.evaluation.run_evaluation import better_blend, evaluate, evaluate_run, rank_queries
 from listing_vibes.insight.comparison import compare
 from listing_vibes.insight.quality import describe_notes
 from listing_vibes.insight.rankings import load_rankings, rankers
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.progress import Notice
-from listing_vibes.run.fits import load_fits
+from listing_vibes.run.blends import load_fits
+from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import embed_market
 from listing_vibes.tables import WIDTH, render_table
 
 

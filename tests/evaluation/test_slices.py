@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from listing_vibes.evaluation.protocol import evaluate
 from listing_vibes.evaluation.result import slice_masks, week_after_training
+from listing_vibes.evaluation.run_evaluation import rank_queries
 from listing_vibes.market.splits import make_split
 from listing_vibes.scoring.baselines.itemknn import ItemKNN
 from listing_vibes.scoring.baselines.popularity import Popularity
@@ -20,7 +20,7 @@ def test_cold_is_what_training_has_not_seen(make_log, always_live):
     log = make_log([0, 0, 0, 1, 1], [0, 1, 2, 2, 0], np.array([1, 2, 20, 15, 21]) * DAY, 3, 2)
     split = make_split(log, always_live(log), "temporal", 10 * DAY, 19 * DAY)
     assert log.listing[split.test.event].tolist() == [2, 0]
-    evaluation = evaluate([Popularity.fit(log, split.train)], log, split, always_live(log))
+    evaluation = rank_queries([Popularity.fit(log, split.train)], log, split, always_live(log))
     assert evaluation.cold_listing.tolist() == [True, False]
     assert evaluation.cold_user.tolist() == [False, True]
 
@@ -59,7 +59,7 @@ LENGTHS = {**{str(n): (n, n) for n in range(1, 6)}, "6-10": (6, 10), "11-20": (1
 def test_groups_of_stability_are_those_of_a_loop(random_split, timed):
     log, split, catalogue = random_split(2, users=60, listings=50, events=900, timed=timed)
     scorers = [ItemKNN.fit(Interactions.of(log, split.train)), Popularity.fit(log, split.train)]
-    found = evaluate(scorers, log, split, catalogue)
+    found = rank_queries(scorers, log, split, catalogue)
     expected: dict[tuple[str, str], dict[int, list[bool]]] = {}
     counts = np.bincount(log.listing[split.train], minlength=log.listings)
     queries = split.test

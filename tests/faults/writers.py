@@ -26,10 +26,10 @@ from listing_vibes.market.documents import read_json
 from listing_vibes.market.io import read_table
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Settings
-from listing_vibes.run.fits import load_fits, parse_metrics, save_fits
+from listing_vibes.run.blends import load_fits, parse_metrics, save_fits
+from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import embed_market
 from listing_vibes.run.versions import RESULTS, reading, results_of
 from listing_vibes.serving.batch.job import prepare, score_here
 from listing_vibes.serving.forget import forget
@@ -37,7 +37,7 @@ from listing_vibes.serving.refresh.refresher import Refresher
 from listing_vibes.serving.refresh.sources import FileSource
 from listing_vibes.training.train import train
 
-NOTHING, GONE = "nothing", "user-0003"
+NO_BLEND, GONE = "nothing", "user-0003"
 
 
 @dataclass(frozen=True)
@@ -96,12 +96,12 @@ def copied(source: Path, folder: Path) -> None:
 
 
 def look_at_run(path: Path) -> Any:
-    """All that readers get of a run, as one text; NOTHING where it is none yet."""
+    """All that readers get of a run, as one text; NO_BLEND where it is none yet."""
     try:
         run = Run.open(path)
     except VibesError as error:
         assert "not a run folder" in str(error) or "--resume" in str(error), error
-        return NOTHING
+        return NO_BLEND
     found: dict[str, Any] = {"ids": run.listing_ids, "trained on": run.manifest.trained_on}
     found |= {space: _digest(run.vectors(space)) for space in run.spaces}
     found["recommended"] = run.recommend(run.log.users[0], 5).to_csv(float_format="%.4f")

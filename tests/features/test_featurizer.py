@@ -13,7 +13,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.features import reduce
 from listing_vibes.features.content_spaces import attribute_vectors, photo_space
 from listing_vibes.features.featurizer import FeatureConfig, Features, Featurizer
-from listing_vibes.features.photos.vectors import PhotoVectors
+from listing_vibes.features.photos.photo_vectors import PhotoVectors
 from listing_vibes.features.reduce import Reducer
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import EventLog

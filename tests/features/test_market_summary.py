@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from listing_vibes.features.market_summary import PhotoSpread, Spread, load_summaries, save_summaries
-from listing_vibes.features.photos.vectors import PhotoVectors
+from listing_vibes.features.market_summary import AttributeSpread, PhotoSpread, load_summaries, save_summaries
+from listing_vibes.features.photos.photo_vectors import PhotoVectors
 from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
 
 
@@ -29,7 +29,7 @@ def frame_of(kind: str, values: list[object]) -> pd.DataFrame:
 )
 def test_the_distance_is_the_share_that_would_have_to_move(kind, here, there, distance):
     frame = frame_of(kind, here)
-    seen = Spread.of("x", kind, frame, type_of(kind).fit(frame, "x", 10, 1))
+    seen = AttributeSpread.of("x", kind, frame, type_of(kind).fit(frame, "x", 10, 1))
     assert seen.distance(frame) == pytest.approx(0, abs=1e-5)
     assert seen.distance(frame_of(kind, there)) == pytest.approx(distance, abs=0.06)
 
@@ -37,7 +37,7 @@ def test_the_distance_is_the_share_that_would_have_to_move(kind, here, there, di
 def test_rare_values_and_those_that_the_model_does_not_know_are_not_stored(trained):
     frame = pd.DataFrame({"x": ["often"] * 90 + ["seller-7"] * 4 + ["unknown"] * 6})
     known = AttributeVocabulary(name="x", kind="category", values=["often", "seller-7"])
-    found = Spread.of("x", "category", frame, known)
+    found = AttributeSpread.of("x", "category", frame, known)
     assert found.entry.values == ["often"] and found.shares == [0.9]
     (seen,) = load_summaries(trained.path)
     name = next(one.name for one in trained.market.attributes if one.kind == "category")

@@ -8,7 +8,7 @@ import pytest
 
 from helpers.commands import vibes
 from listing_vibes.errors import VibesError
-from listing_vibes.features.config import FeatureConfig
+from listing_vibes.features.feature_config import FeatureConfig
 from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.market import Market

@@ -56,7 +56,7 @@ def market():
 
 
 def rows_of(tokens, start=0, end=None):
-    """Each token as a tuple, of `Tokens` or of `Sequences`."""
+    """Each token as a tuple, of `ListingTokens` or of `Sequences`."""
     columns = (tokens.key, tokens.value, tokens.bin, tokens.fraction, tokens.photo, tokens.text)
     return [
         (

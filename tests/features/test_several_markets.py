@@ -6,7 +6,7 @@ import pytest
 
 from helpers.tiny import random_photos
 from listing_vibes.errors import VibesError
-from listing_vibes.features.config import FeatureConfig
+from listing_vibes.features.feature_config import FeatureConfig
 from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.features.several_markets import (
     BUCKETS,

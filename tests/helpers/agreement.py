@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from listing_vibes.evaluation.protocol import evaluate
+from listing_vibes.evaluation.run_evaluation import rank_queries
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, Queries, Split, make_split
@@ -41,7 +41,7 @@ def assert_agrees(market: Market, others: Callable[[EventLog, Split], list], day
     if timed:
         recent = RecentPopularity(RecentEvents.over_days(log, days))
         pairs.append((recent, naive.recent_popularity(market.events, days)))
-    found = evaluate([scorer for scorer, _ in pairs], log, split, catalogue, batch_size=batch)
+    found = rank_queries([scorer for scorer, _ in pairs], log, split, catalogue, batch_size=batch)
     assert len(queries) > 80
     keys = ["user_id", "at", "target"]
     for scorer, score in pairs:

@@ -12,15 +12,15 @@ from helpers.copies import change_settings
 from helpers.tiny import tiny_events, tiny_listings, tiny_photos
 from listing_vibes.device import VARIABLE, device, device_of
 from listing_vibes.evaluation.run_evaluation import evaluate_run
-from listing_vibes.features.photos.vectors import PhotoVectors, load_photo_vectors
+from listing_vibes.features.photos.photo_vectors import PhotoVectors, load_photo_vectors
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
 from listing_vibes.model.settings import Resolved
-from listing_vibes.run.fits import NOTHING
+from listing_vibes.run.blends import NO_BLEND
+from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.newcomers import Newcomers
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import embed_market
 from listing_vibes.training.train import train
 
 #: Ways to train, each with what makes it differ.
@@ -109,7 +109,7 @@ def same_weights_same_answers(run: Path, there: str, tmp_path: Path, least: floa
                 "histories blend a table": engine.encode_histories(log, start, end, opened.vectors("model")),
                 "exact embedded": embedded.vectors("model"),
                 "newcomer": Newcomers(opened).encode(cells, [photo], ["model"]).vectors["model"][None],
-                "recommended": opened.recommend(log.users[0], 12, blend=NOTHING)
+                "recommended": opened.recommend(log.users[0], 12, blend=NO_BLEND)
                 .set_index("listing_id")["score"]
                 .sort_index(),
                 "similar": opened.similar(opened.listing_ids[0], 5)["listing_id"].tolist(),

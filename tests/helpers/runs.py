@@ -10,8 +10,8 @@ from helpers.small_market import generate
 from listing_vibes.features.featurizer import FeatureConfig
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Resolved, ResolvedTraining
+from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import embed_market
 from listing_vibes.training.train import train
 
 #: A training of seconds.

@@ -19,10 +19,10 @@ def second(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The device, which multiplies in float32 alone unless `Module.bf16` is set."""
     from helpers.second_device import NAME, Module, second_device
     from listing_vibes.device import VARIABLE
-    from listing_vibes.features.texts import encoder
+    from listing_vibes.features.texts import text_encoder
 
     monkeypatch.setenv(VARIABLE, NAME)
     monkeypatch.setattr(Module, "bf16", False)
-    encoder._minilm.cache_clear()  # opened once a process, where the process computed then
+    text_encoder._minilm.cache_clear()  # opened once a process, where the process computed then
     yield second_device()
-    encoder._minilm.cache_clear()
+    text_encoder._minilm.cache_clear()

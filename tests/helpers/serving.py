@@ -21,7 +21,7 @@ from fastapi.testclient import TestClient
 
 from helpers.waiting import PATIENCE_S
 from listing_vibes.serving.database import Database
-from listing_vibes.serving.events import EVENT, EventLog, read_events
+from listing_vibes.serving.events import EVENT, PostedEventLog, read_events
 from listing_vibes.serving.experiment.setup import Setup
 from listing_vibes.serving.impressions import ImpressionLog
 from listing_vibes.serving.service.access import Access
@@ -43,7 +43,7 @@ def app_of(
 ) -> FastAPI:
     """The application of a service over a run."""
     current = CurrentRun(run, blend)
-    log = None if events is None else EventLog(events, lambda: current.state.run)
+    log = None if events is None else PostedEventLog(events, lambda: current.state.run)
     recorder = None if impressions is None else ImpressionLog(impressions, hash_users)
     return make_app(Service(current, log, recorder, experiment), access, follow_s=follow_s)
 

@@ -11,11 +11,11 @@ from listing_vibes.features.featurizer import FeatureConfig, Featurizer
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, make_split
-from listing_vibes.model.build import build_model
+from listing_vibes.model.checkpoint import build_model
 from listing_vibes.model.settings import Resolved, ResolvedTraining
 from listing_vibes.run.engine import make_inputs
 from listing_vibes.training.checkpoints import TrainingState
-from listing_vibes.training.data import make_examples
+from listing_vibes.training.examples import make_examples
 from listing_vibes.training.step import StepData
 from listing_vibes.training.train import train
 

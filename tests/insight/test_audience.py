@@ -16,8 +16,8 @@ from listing_vibes.insight.personas import personas
 from listing_vibes.insight.probes import probe
 from listing_vibes.market.log import DAY
 from listing_vibes.market.market import Market
+from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import embed_market
 
 
 def test_lists_of_active_users_are_those_of_recommend_by_the_model_only(trained, tmp_path):

@@ -10,7 +10,7 @@ from PIL import Image
 from browser.painted import ColourEncoder, embed_run, paint_market
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.looks import Looks, save_looks
-from listing_vibes.features.texts.encoder import load_text_encoder
+from listing_vibes.features.texts.text_encoder import load_text_encoder
 from listing_vibes.insight.occlusion import listing_photos
 from listing_vibes.insight.photo_search import FILE, PhotoSearch, photos_of, search_photos
 from listing_vibes.market.market import Market

@@ -37,8 +37,8 @@ from listing_vibes.insight.rankings import (
     rankers,
 )
 from listing_vibes.market.market import Market
+from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import embed_market
 from listing_vibes.run.versions import results_of
 
 

@@ -15,10 +15,10 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import CACHE_FILE, EventLog, cached_log
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import ResolvedSplit
-from listing_vibes.run.spaces import embed_market
+from listing_vibes.run.embedding import embed_market
 from listing_vibes.serving.forget import forget
-from listing_vibes.training import data
-from listing_vibes.training.data import TrainingData
+from listing_vibes.training import examples
+from listing_vibes.training.examples import TrainingData
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +79,7 @@ def test_users_are_forgotten_in_the_cache_as_well(tiny_market, tmp_path):
 
 
 def test_a_training_frees_the_table_of_events_which_is_read_again_on_next_use(tiny_market, monkeypatch):
-    monkeypatch.setattr(data, "FEWEST", 1)
+    monkeypatch.setattr(examples, "FEWEST", 1)
     market = Market.open(tiny_market("market", photos=0))
     before, table = market.events.copy(), weakref.ref(market.events)
     TrainingData.of(market, ResolvedSplit())

@@ -13,8 +13,8 @@ from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.io import TABLES
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
+from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import embed_market
 
 TYPES = {"title": "text", "room_type": "category", "price": "number", "pets": "flag", "amenities": "multi", "place": "place"}  # fmt: skip
 

@@ -29,7 +29,7 @@ from listing_vibes.market.database import read_frames
 from listing_vibes.market.importers import import_market
 from listing_vibes.market.io import LIMIT_VARIABLE
 from listing_vibes.market.market import Market
-from listing_vibes.market.storage import Place, shown, storage_errors
+from listing_vibes.market.storage import StoragePath, shown, storage_errors
 from listing_vibes.serving.refresh.sources import FileSource
 
 CLICKS = "SELECT buyer AS user_id, listing_id, at AS timestamp FROM clicks WHERE at <> 'a:b';"
@@ -277,7 +277,7 @@ def test_what_is_missing_or_odd_is_one_sentence_and_nothing_is_written(memory, t
 def test_a_protocol_that_cannot_be_opened_is_named_without_secrets(protocol, monkeypatch):
     monkeypatch.setitem(sys.modules, "s3fs", None)
     with pytest.raises(VibesError, match=f"'{protocol}://', which cannot be opened") as caught:
-        Place.of(f"{protocol}://me:secret@bucket/shop?token=secret", "PATH")
+        StoragePath.of(f"{protocol}://me:secret@bucket/shop?token=secret", "PATH")
     assert "secret" not in str(caught.value)
 
 
@@ -289,7 +289,10 @@ def test_a_protocol_that_cannot_be_opened_is_named_without_secrets(protocol, mon
     ],
 )  # fmt: skip
 def test_what_storages_raise_is_one_sentence_without_secrets(error, says):
-    with pytest.raises(VibesError, match=says) as caught, storage_errors(Place(None, "b", "s3://b", "--out")):
+    with (
+        pytest.raises(VibesError, match=says) as caught,
+        storage_errors(StoragePath(None, "b", "s3://b", "--out")),
+    ):
         raise error
     assert "secret" not in str(caught.value) and shown("https://u:p@h/a?sig=1") == "https://h/a"
     assert storage.is_address("s3://b") and not storage.is_address("C://b")

@@ -5,7 +5,7 @@ import torch
 import transformers
 
 from listing_vibes.errors import VibesError
-from listing_vibes.model.config import EncoderConfig
+from listing_vibes.model.encoder_config import EncoderConfig
 from listing_vibes.model.model import ListingEncoder
 from listing_vibes.variants.conversion import from_transformers, load_pretrained, to_transformers
 

@@ -12,8 +12,7 @@ from helpers.trainings import model_inputs
 from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import FeatureConfig
 from listing_vibes.market.market import Market
-from listing_vibes.model.build import build_model
-from listing_vibes.model.checkpoint import load_state, load_weights, save_state, save_weights
+from listing_vibes.model.checkpoint import build_model, load_state, load_weights, save_state, save_weights
 from listing_vibes.model.encoder import batches_by_length, encode_histories, encode_listings
 from listing_vibes.model.inputs import VectorBatch
 from listing_vibes.model.losses import LOSSES

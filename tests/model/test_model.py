@@ -15,9 +15,10 @@ from listing_vibes.features.featurizer import FeatureConfig, Featurizer
 from listing_vibes.features.sequences import listing_sequences
 from listing_vibes.features.tokens.tabular import attribute_keys, bin_offsets, photo_key
 from listing_vibes.market.market import Market
-from listing_vibes.model.config import EncoderConfig
+from listing_vibes.model.attention import Attention, CLSAttention, Dropout, attend
+from listing_vibes.model.encoder_config import EncoderConfig
 from listing_vibes.model.inputs import TokenBatch
-from listing_vibes.model.model import Attention, CLSAttention, Dropout, ListingEncoder, TokenEmbedder, attend
+from listing_vibes.model.model import ListingEncoder, TokenEmbedder
 from listing_vibes.variants.sliding_window import SlidingWindowEncoder
 
 SHAPE = {"layers": 3, "width": 32, "heads": 2, "ffn": 64, "window": 8, "max_tokens": 512, "max_items": 6}

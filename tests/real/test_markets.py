@@ -13,10 +13,9 @@ import pytest
 
 from helpers.agreement import assert_agrees
 from listing_vibes.features.featurizer import Featurizer
-from listing_vibes.features.market_summary import coverage
-from listing_vibes.features.photos.encoder import PhotoEncoder, load_photo_encoder
-from listing_vibes.features.photos.vectors import PhotoVectors, embed_photos, load_photo_vectors
-from listing_vibes.features.transfer import TransferReport
+from listing_vibes.features.market_summary import TransferReport, coverage
+from listing_vibes.features.photos.photo_encoder import PhotoEncoder, load_photo_encoder
+from listing_vibes.features.photos.photo_vectors import PhotoVectors, embed_photos, load_photo_vectors
 from listing_vibes.market.attribute_types import infer_type
 from listing_vibes.market.caches import DEMO, MODELS
 from listing_vibes.market.importers import import_market
@@ -25,8 +24,8 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.profile import profile
 from listing_vibes.market.splits import Catalogue, Queries, Split, make_split
+from listing_vibes.run.embedding import default_space
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import default_space
 from listing_vibes.scoring.baselines.ease import Ease
 from listing_vibes.scoring.baselines.itemknn import ItemKNN
 from listing_vibes.scoring.interactions import Interactions

@@ -16,15 +16,15 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Queries
 from listing_vibes.model.settings import BlendWeights
+from listing_vibes.run.blends import save_fits
+from listing_vibes.run.candidates import BlendIndex, linear_parts
 from listing_vibes.run.conditions import fulfilling, great_circle, read_comparison
 from listing_vibes.run.describe import explain_empty
-from listing_vibes.run.fits import save_fits
+from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.histories import Event, of_histories
 from listing_vibes.run.newcomers import new_listings
-from listing_vibes.run.ranking import Candidates, linear_parts
 from listing_vibes.run.rules import Rules, declared
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import embed_market
 from listing_vibes.scoring.baselines.itemknn import ItemKNN
 from listing_vibes.scoring.blend import Blend, log_events
 from listing_vibes.scoring.interactions import Interactions
@@ -69,7 +69,7 @@ def blend(log, **scorers) -> Blend:
 def test_inner_products_are_the_scores_of_the_blend(log, monkeypatch):
     monkeypatch.setattr("listing_vibes.search.approximate.EXACT_TO", 100)
     batch, scorer = queries(log), blend(log)
-    candidates = Candidates(scorer, batch)
+    candidates = BlendIndex(scorer, batch)
     vectors = candidates.query_vectors(scorer, batch)
     table = np.hstack(candidates.index.parts)
     np.testing.assert_allclose(vectors @ table.T, scorer.score(batch), atol=2e-6)

@@ -16,19 +16,19 @@ from helpers.commands import vibes
 from helpers.copies import copied, resealed
 from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import Featurizer
+from listing_vibes.features.market_summary import TransferReport
 from listing_vibes.features.photos.encoders import market_photos
-from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.caches import MODELS
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import write_json
 from listing_vibes.market.durable import only_writer
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import make_split
+from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.engine import Engine
 from listing_vibes.run.manifest import Manifest, named_model
 from listing_vibes.run.newcomers import Newcomers
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import embed_market
 from listing_vibes.run.versions import RESULTS, building, publish_results
 from listing_vibes.variants import vae
 

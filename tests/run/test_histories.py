@@ -15,9 +15,9 @@ from listing_vibes.errors import VibesError
 from listing_vibes.insight.explain import explain
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
+from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.histories import Event, read_history
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import embed_market
 
 LISTINGS = ["home-0001", "home-0007", "home-0042"]
 values = st.one_of(

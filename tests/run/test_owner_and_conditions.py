@@ -11,9 +11,9 @@ from helpers.serving import app_of, serving
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
+from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import embed_market
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import pytest
 from helpers.blends import fixed_blend
 from helpers.copies import change_settings, copied
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import embed_market
 
 #: The weight of the model in the blend; the other features keep theirs.
 WEIGHTS = {"large": 1.0, "small": 0.001, "none": 0.0, "negative": -0.5}

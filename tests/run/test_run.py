@@ -26,13 +26,13 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.splits import make_split
 from listing_vibes.model.encoder import inference_dtype, precision_name
 from listing_vibes.model.settings import BlendWeights, Settings
-from listing_vibes.run.fits import FILE, copy_fits, load_fits, save_fits
+from listing_vibes.run.blends import FITTED_BLENDS, copy_fits, load_fits, save_fits
+from listing_vibes.run.embedding import default_space, embed_market
 from listing_vibes.run.manifest import Manifest
-from listing_vibes.run.market_state import MarketMismatch
+from listing_vibes.run.other_market import is_other_market
 from listing_vibes.run.run import Run
 from listing_vibes.run.scorers import run_blend
-from listing_vibes.run.spaces import default_space, embed_market
-from listing_vibes.run.transfer import is_other_market
+from listing_vibes.run.stored import MarketMismatch
 from listing_vibes.run.versions import results_of
 from listing_vibes.scoring.baselines.ease import Ease
 from listing_vibes.scoring.interactions import Interactions
@@ -285,7 +285,7 @@ def run(tmp_path_factory) -> Run:
 
 def test_nothing_is_kept_without_a_fit_and_a_damaged_file_is_named(tmp_path):
     assert load_fits(tmp_path) == []
-    (tmp_path / FILE).write_text('[{"name": "model + luck", "luck": 7}]')
+    (tmp_path / FITTED_BLENDS).write_text('[{"name": "model + luck", "luck": 7}]')
     with pytest.raises(VibesError, match=r"serving\.json is damaged \(.*\); evaluate the run again"):
         load_fits(tmp_path)
 
@@ -294,10 +294,10 @@ def test_what_was_not_fitted_is_said(run, tmp_path):
     with pytest.raises(VibesError, match=r"'luck'; .* has recency, neighbors, neighbors\+recency, ids"):
         run.recommend("u1", blend="luck")
     copy_fits(tmp_path / "nowhere", tmp_path)  # a run that was never evaluated has nothing to carry
-    assert not (tmp_path / FILE).exists()
+    assert not (tmp_path / FITTED_BLENDS).exists()
     copy_fits(run.path, tmp_path)
     assert load_fits(tmp_path) == load_fits(run.path)
-    place = results_of(run.path) / FILE
+    place = results_of(run.path) / FITTED_BLENDS
     place.rename(tmp_path / "away")
     try:
         with pytest.raises(VibesError, match="fit them with `vibes evaluate`"):

@@ -10,10 +10,10 @@ from listing_vibes.features.content_spaces import AttributeSpace, attribute_vect
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, make_split, next_listing
+from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.newcomers import encode_attributes
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import embed_market
 from listing_vibes.scoring.attribute_weights import (
     fit_attribute_weights,
     sampled_features,

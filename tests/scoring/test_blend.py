@@ -6,8 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from listing_vibes.evaluation.protocol import evaluate
-from listing_vibes.evaluation.run_evaluation import blends_of
+from listing_vibes.evaluation.run_evaluation import blends_of, rank_queries
 from listing_vibes.market.log import DAY
 from listing_vibes.market.splits import Queries, make_split
 from listing_vibes.model.settings import BlendWeights
@@ -200,10 +199,10 @@ def test_the_table_has_each_blend_with_its_weights(setting):
     rows = blends_of(model, first, near, log, split, catalogue)
     assert [row.weights.parts for row in rows] == ["recency", "neighbors", "neighbors+recency", "ids"]
     assert rows[3].weights.ids in {item.name for item in first[1:]} and rows[3].weights.id_settings
-    found = evaluate([model, *rows], log, split, catalogue)
+    found = rank_queries([model, *rows], log, split, catalogue)
     assert found.to_dict()["notes"][rows[0].name] == rows[0].note
     assert np.array_equal(
-        found.ranks["model only"], evaluate([model], log, split, catalogue).ranks["model only"]
+        found.ranks["model only"], rank_queries([model], log, split, catalogue).ranks["model only"]
     )
     assert [row.weights.parts for row in blends_of(model, first[:1], {}, log, split, catalogue)] == [
         "recency"

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from listing_vibes.evaluation.protocol import evaluate
+from listing_vibes.evaluation.run_evaluation import rank_queries
 from listing_vibes.features.reduce import unit_rows
 from listing_vibes.scoring import content_ease
 from listing_vibes.scoring.blend import COVISITS, fit_blend, moments_of
@@ -129,7 +129,7 @@ def test_settings_are_chosen_on_validation_and_never_on_the_test(setting):
     queries = split.valid
 
     def reached(scorer):
-        return evaluate([scorer], log, split, catalogue, queries).results["content EASE"]["mrr"]["value"]
+        return rank_queries([scorer], log, split, catalogue, queries).results["content EASE"]["mrr"]["value"]
 
     assert reached(blind) >= reached(reference) - 0.02
     none = split.valid.take(slice(0, 0))

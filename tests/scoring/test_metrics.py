@@ -91,7 +91,7 @@ def test_lists_are_those_of_a_stable_sort(k):
 
 
 def test_a_batch_of_a_large_catalogue_has_few_queries(monkeypatch, random_split, always_live):
-    monkeypatch.setattr(ranking, "HELD", 100)
+    monkeypatch.setattr(ranking, "MOST_SCORES", 100)
     log, split, _ = random_split(3, users=20, listings=30, events=200)
     queries = split.test
     rows = [rows for rows, *_ in batches(log, queries, always_live(log), 256)]

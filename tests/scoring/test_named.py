@@ -9,7 +9,8 @@ import pytest
 import listing_vibes.scoring.late_interaction as late_interaction
 from helpers.logs import build_log
 from listing_vibes.errors import VibesError
-from listing_vibes.evaluation.protocol import evaluate
+from listing_vibes.evaluation.run_evaluation import rank_queries
+from listing_vibes.features.content_spaces import text_vectors
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, make_split
@@ -20,7 +21,6 @@ from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.named import named_baseline
 from listing_vibes.scoring.neighbors import VectorNeighbors
 from listing_vibes.scoring.scores import CachedScorer
-from listing_vibes.scoring.text_space import text_vectors
 from listing_vibes.scoring.tuning import DECAYS, recall, validation_sample
 
 
@@ -152,7 +152,7 @@ def test_nearest_is_chosen_where_a_history_holds_several_things(make_log, always
     split = make_split(log, always_live(log), "leave-one-out")
     tuned = VectorNeighbors.tune(vectors, log, split, always_live(log))
     assert tuned.nearest
-    found = evaluate([CachedScorer(tuned)], log, split, always_live(log))
+    found = rank_queries([CachedScorer(tuned)], log, split, always_live(log))
     assert found.notes == {"neighbors": "by the nearest listing of a history"}
     assert recall(tuned, log, split.valid, always_live(log)) == 1
     assert recall(replace(tuned, nearest=False), log, split.valid, always_live(log)) == 0
@@ -187,7 +187,7 @@ def asked():
 
 @pytest.mark.parametrize("held", [16_000_000, 1])
 def test_scores_are_those_of_a_loop_over_queries_and_listings(asked, held, monkeypatch):
-    monkeypatch.setattr(late_interaction, "HELD", held)
+    monkeypatch.setattr(late_interaction, "MOST_COSINES", held)
     users, vectors, log, start, end = asked
     found = LateInteraction(0.5, newest=4).scores(users, vectors, vectors, log, start, end)
     assert found.dtype == np.float32

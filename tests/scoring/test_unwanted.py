@@ -5,16 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import listing_vibes.scoring.unwanted as unwanted_module
+import listing_vibes.scoring.deviations as unwanted_module
 from helpers.logs import build_log, build_random_log
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, Queries, make_split
 from listing_vibes.scoring.baselines.popularity import Popularity
+from listing_vibes.scoring.deviations import NOT, likeness, unwanted_penalty
 from listing_vibes.scoring.interactions import Interactions, history_matrix
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.neighbors import VectorNeighbors
 from listing_vibes.scoring.recency import RecentEvents
-from listing_vibes.scoring.unwanted import NOT, likeness, unwanted_penalty
 
 HIDES = st.sets(st.integers(0, 299), max_size=120)
 
@@ -81,7 +81,7 @@ def test_no_query_asks_for_one_and_none_is_listed_again(seed, hides, timed):
 
 @pytest.mark.parametrize("held", [1, 60, 10**6])
 def test_likeness_is_the_greatest_cosine_to_any_in_deviations_of_all(monkeypatch, held):
-    monkeypatch.setattr(unwanted_module, "HELD", held)
+    monkeypatch.setattr(unwanted_module, "MOST_COSINES", held)
     rng, rows = np.random.default_rng(0), np.array([4, 11, 7])
     vectors = rng.normal(size=(30, 5)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -15,11 +15,11 @@ from helpers.waiting import wait_until
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
+from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.histories import Event
 from listing_vibes.run.rules import Rules
-from listing_vibes.run.spaces import embed_market
 from listing_vibes.serving import events as module
-from listing_vibes.serving.events import AHEAD_S, EventLog, PostedEvent, event_rows, join_history
+from listing_vibes.serving.events import AHEAD_S, PostedEvent, PostedEventLog, event_rows, join_history
 from listing_vibes.serving.impressions import COLUMNS, ImpressionLog, Maker, impression_row, read_impressions
 from listing_vibes.serving.refresh.refresher import Refresher
 from listing_vibes.serving.refresh.sources import FileSource
@@ -137,7 +137,7 @@ def test_a_history_is_what_the_run_has_and_what_was_posted_before_the_moment_eac
 ):
     """Against a slow twin, of events in any order, some at one moment, some on listings that the run does not have."""
     rng = np.random.default_rng(seed)
-    log, user = EventLog(tmp_path, lambda: trained), trained.log.users[USER]
+    log, user = PostedEventLog(tmp_path, lambda: trained), trained.log.users[USER]
     stored = events_of_run(trained, None)
     moments = [at for at, _ in stored] + (stored[0][0] + rng.integers(-9, 900, 12) * HOUR).tolist()
     posted = [(stored[0][0], *stored[0][1])]  # one that the run has
@@ -167,7 +167,7 @@ def test_a_history_is_what_the_run_has_and_what_was_posted_before_the_moment_eac
 
 
 def test_events_without_a_time_get_times_of_their_own_and_the_newest_count(trained, tmp_path, monkeypatch):
-    log, event = EventLog(tmp_path, lambda: trained), {C.USER: "v", C.LISTING: trained.listing_ids[0]}
+    log, event = PostedEventLog(tmp_path, lambda: trained), {C.USER: "v", C.LISTING: trained.listing_ids[0]}
     now = time.time_ns()
     monkeypatch.setattr(module.time, "time_ns", lambda: now)  # a clock that stands still
     log.append([[event, event], [event | {"event_id": "e"}, event | {"event_id": "e"}]])

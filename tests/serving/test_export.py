@@ -18,8 +18,8 @@ from helpers.newcomers import new_listings
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
+from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import embed_market
 from listing_vibes.search.milvus_store import replace_listings
 from listing_vibes.serving.export import model as exported
 from listing_vibes.serving.export.model import (

@@ -25,9 +25,9 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.durable import only_writer, scratch_folder
 from listing_vibes.market.market import Market
 from listing_vibes.market.user_names import VARIABLE, UserNames, hashed_name
+from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import embed_market
 from listing_vibes.run.versions import lease_current, stamp_of
 from listing_vibes.serving import forget as module
 from listing_vibes.serving.events import append_events

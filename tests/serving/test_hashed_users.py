@@ -10,9 +10,9 @@ from helpers.copies import copied, traces
 from helpers.serving import app_of, serving
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
+from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import embed_market
 from listing_vibes.serving.impressions import read_impressions
 
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-import listing_vibes.run.ranking as candidates
+import listing_vibes.run.candidates as candidates
 import listing_vibes.run.recommender as recommender_module
 import listing_vibes.search.approximate as approximate
 from helpers.blends import KNN, fixed_blend
@@ -21,7 +21,7 @@ from helpers.serving import app_of, serving
 from listing_vibes.cli import app
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.run.fits import NOTHING, save_fits
+from listing_vibes.run.blends import NO_BLEND, save_fits
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 from listing_vibes.serving.batch.job import prepare, score_here
@@ -53,7 +53,7 @@ rules = st.builds(
     unlike=st.sampled_from([(), ("home-0031", "home-0008")]),
     fill=st.booleans(),
 ).flatmap(lambda made: st.sampled_from([made, made.model_copy(update={"at_most": 1, "seller": "building"})]))
-besides = st.sampled_from([None, NOTHING, *(fit.parts for fit in FITS)])
+besides = st.sampled_from([None, NO_BLEND, *(fit.parts for fit in FITS)])
 QUICK = settings().max_examples < 20
 few = settings(max_examples=6 if QUICK else 10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -210,7 +210,7 @@ def test_a_large_batch_gets_the_same_lists_from_an_index_where_scores_are_inner_
         monkeypatch.setattr(module, "EXACT_TO", 10)
     for module in (recommender_module, candidates):
         monkeypatch.setattr(module, "choose_index", lambda *given: built.append(given) or choose(*given))
-    for blend in (NOTHING, "recency", "neighbors+recency", "ids"):
+    for blend in (NO_BLEND, "recency", "neighbors+recency", "ids"):
         built.clear()
         out = tmp_path / blend
         score_here(prepare(run.path, out, "recommend", Rules(), chunk=30, blend=blend), 2)

@@ -10,16 +10,16 @@ import torch
 
 from helpers.trainings import model_inputs
 from listing_vibes.features.featurizer import FeatureConfig, Features
-from listing_vibes.features.tokens.tabular import TYPE_ATTRIBUTE, Tokens
+from listing_vibes.features.tokens.tabular import TYPE_ATTRIBUTE, ListingTokens
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, make_split
-from listing_vibes.model.build import build_model
+from listing_vibes.model.checkpoint import build_model
 from listing_vibes.model.inputs import Inputs, TokenBatch
 from listing_vibes.model.settings import Resolved, ResolvedTraining
 from listing_vibes.training.batches import Epoch, WindowBatches
-from listing_vibes.training.data import make_examples
 from listing_vibes.training.distributed import Processes
+from listing_vibes.training.examples import make_examples
 from listing_vibes.training.multi_market import Mix
 from listing_vibes.training.step import StepData
 from listing_vibes.variants.cls import HistoryBatches
@@ -143,7 +143,9 @@ def test_a_small_market_of_several_comes_up_as_often_as_was_set(always_live, mak
     split = make_split(log, always_live(log), "leave-one-out")
     examples, none = make_examples(log, split, 1), np.zeros(listings, np.int32)
     offsets = np.arange(listings + 1)
-    tokens = Tokens(offsets, none, none, none, none, none, none, np.zeros(listings + 1, np.int64), none[:0])
+    tokens = ListingTokens(
+        offsets, none, none, none, none, none, none, np.zeros(listings + 1, np.int64), none[:0]
+    )
     inputs = Inputs(Features(tokens, np.zeros((0, 2)), np.zeros((0, 2))), log.listing, None, 50, 100)
     mix = Mix.of(np.arange(listings) // 10, examples.positive[:, 0], power)
     drawn = []

@@ -18,10 +18,10 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, make_split
 from listing_vibes.model.settings import Settings
 from listing_vibes.progress import Stage, Trained, Update, Validated
-from listing_vibes.run.fits import choose_fit, load_fits
+from listing_vibes.run.blends import choose_fit, load_fits
+from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.manifest import Manifest
-from listing_vibes.run.spaces import embed_market
-from listing_vibes.run.transfer import TRANSFER_LATE_WEIGHT
+from listing_vibes.run.other_market import TRANSFER_LATE_WEIGHT
 from listing_vibes.training.multi_market import folder_names
 
 

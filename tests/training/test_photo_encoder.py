@@ -15,16 +15,16 @@ from helpers.killing import weights
 from helpers.tiny import tiny_events, tiny_listings, tiny_photos
 from listing_vibes.cli.model import embed
 from listing_vibes.errors import VibesError
+from listing_vibes.features.feature_config import PREFIX, is_trained
 from listing_vibes.features.featurizer import Featurizer
-from listing_vibes.features.photos.encoder import load_photo_encoder
 from listing_vibes.features.photos.encoders import market_photos
-from listing_vibes.features.photos.trainable import PREFIX, is_trained
-from listing_vibes.features.photos.vectors import embed_photos
+from listing_vibes.features.photos.photo_encoder import load_photo_encoder
+from listing_vibes.features.photos.photo_vectors import embed_photos
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
-from listing_vibes.model.build import build_model
+from listing_vibes.model.checkpoint import build_model
 from listing_vibes.model.encoder import encode_listings
 from listing_vibes.model.settings import Resolved, Settings
 from listing_vibes.progress import Trained
@@ -34,7 +34,7 @@ from listing_vibes.run.run import Run
 from listing_vibes.serving.refresh.refresher import Refresher
 from listing_vibes.serving.refresh.sources import FileSource
 from listing_vibes.training.distributed import Processes
-from listing_vibes.training.optimizer import make_optimizer, take_step
+from listing_vibes.training.optimize import make_optimizer, take_step
 from listing_vibes.training.train import train
 from listing_vibes.variants.photo_stages import photos_of, trained_photos
 

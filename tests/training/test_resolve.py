@@ -5,14 +5,14 @@ import pytest
 
 from listing_vibes.defaults import RECENT_DAYS
 from listing_vibes.errors import VibesError
-from listing_vibes.features.config import FeatureConfig
+from listing_vibes.features.feature_config import FeatureConfig
 from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import make_split
 from listing_vibes.model.settings import Resolved
 from listing_vibes.training import resolve as module
-from listing_vibes.training.data import TrainingData
+from listing_vibes.training.examples import TrainingData
 from listing_vibes.training.resolve import LARGE_STEPS, POSITIONS, VALUE_RATE, resolve, resolve_positions
 
 

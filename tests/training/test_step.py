@@ -12,7 +12,7 @@ from listing_vibes.market.splits import make_split
 from listing_vibes.model.encoder import encode_histories, encode_listings
 from listing_vibes.scoring.recency import RecentEvents
 from listing_vibes.training.batches import WindowBatches
-from listing_vibes.training.data import bank_candidates, fresh_candidates, make_examples
+from listing_vibes.training.examples import bank_candidates, fresh_candidates, make_examples
 from listing_vibes.training.multi_market import Mix
 from listing_vibes.training.step import greatest_so_far, step_loss
 from listing_vibes.variants import cls

@@ -19,23 +19,23 @@ from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.result import WITHIN
 from listing_vibes.evaluation.run_evaluation import evaluate_run
 from listing_vibes.evaluation.saved import save_metrics
-from listing_vibes.features.config import FeatureConfig
-from listing_vibes.features.transfer import TransferReport
+from listing_vibes.features.feature_config import FeatureConfig
+from listing_vibes.features.market_summary import TransferReport
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, make_split
 from listing_vibes.model.settings import Resolved, ResolvedSplit, ResolvedTraining
 from listing_vibes.progress import Trained, Validated, silent
-from listing_vibes.run.fits import copy_fits, load_fits
+from listing_vibes.run.blends import copy_fits, load_fits
+from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import embed_market
 from listing_vibes.scoring.ranking_names import NEAR_RECENT
 from listing_vibes.training import validation as module
 from listing_vibes.training.api import refit_settings
 from listing_vibes.training.checkpoints import Checkpoints
-from listing_vibes.training.data import TrainingData
-from listing_vibes.training.train import Job, fit_features, train
+from listing_vibes.training.examples import TrainingData
+from listing_vibes.training.train import TrainingJob, fit_features, train
 
 
 def lines_of(run):
@@ -102,7 +102,7 @@ def test_features_are_not_fitted_on_later_listings_and_durations(small_market, q
     duration[~data.split.train] *= 1000
     other = replace(data, log=replace(data.log, duration=duration))
     vocabularies = [
-        fit_features(Job([market], [None], tmp_path, False, silent, None, None), quick, [seen])[
+        fit_features(TrainingJob([market], [None], tmp_path, False, silent, None, None), quick, [seen])[
             1
         ].featurizer.vocabulary
         for market, seen in ((small_market, data), (replace(small_market, listings=listings), other))

@@ -15,7 +15,7 @@ from listing_vibes import train
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.model.build import build_model
+from listing_vibes.model.checkpoint import build_model
 from listing_vibes.model.settings import Settings, TrainingConfig
 from listing_vibes.progress import Notice
 from listing_vibes.run.manifest import Manifest

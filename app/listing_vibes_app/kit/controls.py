@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from listing_vibes.defaults import K
-from listing_vibes.insight.selection.pages import MOST
+from listing_vibes.insight.selection.page_lists import MOST
 from listing_vibes.words import count
 from listing_vibes_app.server.params import bind, link, set_params
 from listing_vibes_app.server.runs import OpenRun

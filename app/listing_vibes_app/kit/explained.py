@@ -7,10 +7,10 @@ import streamlit as st
 
 from listing_vibes.insight.explain import LEAST as LEAST_SAID
 from listing_vibes.insight.explain import Explanation, explain
-from listing_vibes.insight.selection.histories import as_rows
-from listing_vibes.insight.selection.selection import Selection
+from listing_vibes.insight.selection.page_lists import Selection
+from listing_vibes.insight.selection.url_parameters import as_rows
 from listing_vibes_app.kit.gallery import page_url
-from listing_vibes_app.kit.why import STYLE, Part, why_dialog, why_pairs, why_table
+from listing_vibes_app.kit.why import STYLE, WhyLine, why_dialog, why_pairs, why_table
 from listing_vibes_app.server.params import link
 from listing_vibes_app.server.photos import LARGE, SMALL, cover_url, photo_url
 from listing_vibes_app.server.runs import BY_RUN, OpenRun
@@ -111,7 +111,7 @@ def _show(opened: OpenRun, selection: Selection, listing: str) -> None:
             name = f"Its {ordinal(part['photo'] + 1)} photo"
             photo = photo_url(opened.name, view, row, max(part["photo"], 0), SMALL)
         cells = [f"{part['adds']:+.3f}", "" if without is None else ordinal(without)]
-        lines.append(Part(name, cells, part["adds"], photo))
+        lines.append(WhyLine(name, cells, part["adds"], photo))
     why_table(["", "Adds", "Rank without it"], lines, HELP)
     parts = " + ".join(f"{words(name).lower()} {value:.3f}" for name, value in result.parts.items())
     whole = f" = {parts.replace('+ -', '− ')}" if len(result.parts) > 1 else ""

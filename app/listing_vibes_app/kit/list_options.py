@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from listing_vibes.insight.selection import pages
-from listing_vibes.insight.selection.params import (
+from listing_vibes.insight.selection.page_lists import PAGES, Selection
+from listing_vibes.insight.selection.url_parameters import (
     DEFAULT,
     WIDEST,
     default_blend,
@@ -16,9 +16,8 @@ from listing_vibes.insight.selection.params import (
     groupings,
     read_rules,
 )
-from listing_vibes.insight.selection.selection import Selection
+from listing_vibes.run.blends import NO_BLEND
 from listing_vibes.run.conditions import explain_unmet
-from listing_vibes.run.fits import NOTHING
 from listing_vibes.run.rules import Rules, declared
 from listing_vibes.words import capitalize, enumerated
 from listing_vibes_app.kit.controls import switch
@@ -48,7 +47,7 @@ NOTES = {
 
 def read_selections(opened: OpenRun, page: str, **params: str) -> list[Selection]:
     """Return the lists that the URL of a page defines, read as in a notebook and a report; `params` replace some parameters."""
-    return pages.PAGES[page](opened.run, link(**params))
+    return PAGES[page](opened.run, link(**params))
 
 
 def blend_switch(opened: OpenRun) -> None:
@@ -57,8 +56,8 @@ def blend_switch(opened: OpenRun) -> None:
     if default is None and not additions:
         return
     options = {} if default is None else {DEFAULT: capitalize(enumerated(default.parts.split("+")))}
-    options |= {NOTHING: "Nothing", **{name: capitalize(enumerated(name.split("+"))) for name in additions}}
-    switch("Blend with", "with", options, NOTHING if default is None else DEFAULT, help=HELP)
+    options |= {NO_BLEND: "Nothing", **{name: capitalize(enumerated(name.split("+"))) for name in additions}}
+    switch("Blend with", "with", options, NO_BLEND if default is None else DEFAULT, help=HELP)
 
 
 def list_options(opened: OpenRun, users: bool, more: Callable[[], Any] = lambda: None) -> Rules:
@@ -133,7 +132,7 @@ def describe_score(opened: OpenRun, selection: Selection) -> tuple[str, str]:
     """Return the name and the help of a list's score."""
     run, added = opened.run, selection.blend
     if selection.kind == "recommend" and (
-        default_blend(run) is not None if added is None else added != NOTHING
+        default_blend(run) is not None if added is None else added != NO_BLEND
     ):
         return "Score", "The model's similarity blended with other scores; only the order has a meaning."
     if selection.kind == "recommend" and not run.has_model:

@@ -9,7 +9,7 @@ from listing_vibes.insight.map.cluster_names import FILE as NAMES
 from listing_vibes.insight.map.colors import Coloring
 from listing_vibes.insight.map.space_map import SpaceMap, coarse_map, drawable_spaces, with_street_map
 from listing_vibes.insight.map.vibe_map import FILE as MAP
-from listing_vibes.insight.selection.filters import has_place
+from listing_vibes.insight.selection.url_parameters import has_place
 from listing_vibes.market.caches import run_cache_file
 from listing_vibes_app.kit.palettes import coloring
 from listing_vibes_app.server.photos import base_path

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from listing_vibes.errors import VibesError
-from listing_vibes.run.market_state import changed_sentence
+from listing_vibes.run.stored import changed_sentence
 from listing_vibes.words import enumerated
 from listing_vibes_app.kit.spaces import label_of
 from listing_vibes_app.server.params import take_unused

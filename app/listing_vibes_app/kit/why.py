@@ -32,7 +32,7 @@ STYLE = """<style>
 
 
 @dataclass(frozen=True)
-class Part:
+class WhyLine:
     """A line of the table: its name, its cells, and its share of the sum (0 to 1)."""
 
     name: str
@@ -68,7 +68,7 @@ def why_pairs(titles: Sequence[str], pairs: Sequence[Sequence[str]], notes: Sequ
     st.html(f'{STYLE}<div class="why-pairs">{large}</div><div class="why-more">{more}</div>')
 
 
-def why_table(heads: Sequence[str], parts: Sequence[Part], help: str) -> None:
+def why_table(heads: Sequence[str], parts: Sequence[WhyLine], help: str) -> None:
     """Show a table of parts with a bar for the share of each; the longest fills its cell."""
     if not parts:
         return

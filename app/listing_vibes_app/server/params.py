@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from listing_vibes.insight.selection.params import Params
+from listing_vibes.insight.selection.url_parameters import Params
 
 _UNUSED = "unused-parameters"
 

@@ -16,8 +16,8 @@ import streamlit as st
 from listing_vibes import Run
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.market_view import MarketView
-from listing_vibes.insight.selection.selection import Selection
-from listing_vibes.run.market_state import MarketChanged
+from listing_vibes.insight.selection.page_lists import Selection
+from listing_vibes.run.stored import MarketChanged
 from listing_vibes.words import capitalize
 from listing_vibes_app.server.params import link
 from listing_vibes_app.view.formats import numbered

@@ -25,9 +25,9 @@ from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.result import Evaluation
 from listing_vibes.evaluation.run_evaluation import evaluate_run
 from listing_vibes.evaluation.saved import save_metrics
-from listing_vibes.features.photos.encoder import load_photo_encoder
-from listing_vibes.features.photos.trainable import LITE0
-from listing_vibes.features.photos.vectors import PhotoVectors, embed_photos, ship_vectors
+from listing_vibes.features.feature_config import LITE0
+from listing_vibes.features.photos.photo_encoder import load_photo_encoder
+from listing_vibes.features.photos.photo_vectors import PhotoVectors, embed_photos, ship_vectors
 from listing_vibes.insight.comparison import compare
 from listing_vibes.insight.disagreements import FILE as LISTS
 from listing_vibes.insight.disagreements import LISTED, SHOWN, first_lists, usual_baseline
@@ -47,9 +47,9 @@ from listing_vibes.model.settings import Settings
 from listing_vibes.progress import Report, Stage
 from listing_vibes.progress.bar import ProgressBar
 from listing_vibes.run.contents import seal
+from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import embed_market
 from listing_vibes.run.versions import RESULTS, results_of
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
 from listing_vibes.training.train import train

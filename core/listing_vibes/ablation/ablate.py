@@ -13,7 +13,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from listing_vibes.ablation.grid import Grid, Variant, available_inputs, left_out
-from listing_vibes.ablation.jobs import JOB, OUTCOME, RANKS, Job, JobSettings, run_jobs, save_ranks
+from listing_vibes.ablation.jobs import JOB, OUTCOME, RANKS, AblationJob, JobSettings, run_jobs, save_ranks
 from listing_vibes.ablation.table import (
     Measured,
     ablation_table,
@@ -22,8 +22,8 @@ from listing_vibes.ablation.table import (
 )
 from listing_vibes.cores import cores
 from listing_vibes.errors import VibesError, needs
-from listing_vibes.evaluation.protocol import evaluate
 from listing_vibes.evaluation.result import slice_masks, week_after_training
+from listing_vibes.evaluation.run_evaluation import rank_queries
 from listing_vibes.market.caches import user_cache
 from listing_vibes.market.documents import first_problem, read_json, write_json
 from listing_vibes.market.durable import atomic_path, only_writer
@@ -89,7 +89,7 @@ def ablate(
             other settings under the same names, or no variant could be evaluated.
     """
     with needs("Training"):
-        from listing_vibes.training.data import TrainingData
+        from listing_vibes.training.examples import TrainingData
 
     check_seeds(seeds)
     base = Resolved.of(Settings.of(grid.base))
@@ -116,7 +116,7 @@ def ablate(
             first = jobs[variant.name][0]
             if variant.baseline == ORACLE and oracle is not None and not first.is_finished:
                 report(Stage("oracle"))
-                save_ranks(first.folder, evaluate([oracle(log)], log, split, catalogue), market, "")
+                save_ranks(first.folder, rank_queries([oracle(log)], log, split, catalogue), market, "")
         run_jobs([job for group in jobs.values() for job in group], processes or cores(), report)
         result = _gather(grid, without, jobs, market, split)
         write_table(out / "ablation.parquet", result.table)
@@ -147,7 +147,7 @@ def folder_of(out: Path, name: str, seed: int) -> Path:
 
 def _make_job(
     variant: Variant, settings: Settings, seed: int, market: Market, out: Path, photo_encoder: str
-) -> Job:
+) -> AblationJob:
     folder = folder_of(out, variant.name, seed)
     settings = settings.model_copy(update={"seed": seed})
     job = JobSettings(
@@ -166,11 +166,11 @@ def _make_job(
             "now; choose another folder, or give the variant another name."
         )
     write_json(folder / JOB, job.model_dump())
-    return Job(variant.name, seed, folder)
+    return AblationJob(variant.name, seed, folder)
 
 
 def _gather(
-    grid: Grid, without: dict[str, str], jobs: dict[str, list[Job]], market: Market, split: Split
+    grid: Grid, without: dict[str, str], jobs: dict[str, list[AblationJob]], market: Market, split: Split
 ) -> Ablation:
     """Collect the saved ranks."""
     measured: dict[str, Measured] = {}

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.photos.vectors import PhotoVectors
+from listing_vibes.features.photos.photo_vectors import PhotoVectors
 from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import Forbidding, first_problem, read_toml

@@ -16,10 +16,10 @@ from typing import Any
 
 from listing_vibes.ablation.grid import CONTROLS
 from listing_vibes.errors import VibesError
-from listing_vibes.evaluation.protocol import evaluate
 from listing_vibes.evaluation.result import Evaluation
+from listing_vibes.evaluation.run_evaluation import rank_queries
 from listing_vibes.features.photos.encoders import market_photos
-from listing_vibes.features.photos.vectors import PhotoVectors, load_photo_vectors
+from listing_vibes.features.photos.photo_vectors import PhotoVectors, load_photo_vectors
 from listing_vibes.market.documents import Forbidding, read_json, write_json
 from listing_vibes.market.io import write_table
 from listing_vibes.market.log import EventLog
@@ -42,7 +42,7 @@ POLL_S = 0.1
 
 
 @dataclass(eq=False)
-class Job:
+class AblationJob:
     """One variant and seed; `folder` holds its `job.json`."""
 
     name: str
@@ -56,13 +56,13 @@ class Job:
         return (self.folder / OUTCOME).is_file()
 
 
-def run_jobs(jobs: Sequence[Job], processes: int, report: Report) -> None:
+def run_jobs(jobs: Sequence[AblationJob], processes: int, report: Report) -> None:
     """Run all unfinished jobs, `processes` at a time, in order; a failure is stored in `job.error`.
 
     On exit (including Ctrl-C) every process is ended; the same call later continues from their checkpoints.
     """
     waiting = [job for job in jobs if not job.is_finished]
-    running: dict[Job, tuple[subprocess.Popen[bytes], float]] = {}
+    running: dict[AblationJob, tuple[subprocess.Popen[bytes], float]] = {}
     done = len(jobs) - len(waiting)
     try:
         while waiting or running:
@@ -85,7 +85,7 @@ def run_jobs(jobs: Sequence[Job], processes: int, report: Report) -> None:
             process.wait()
 
 
-def _start(job: Job) -> subprocess.Popen[bytes]:
+def _start(job: AblationJob) -> subprocess.Popen[bytes]:
     with (job.folder / OUTPUT).open("wb") as output:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", MODULE, str(job.folder)],
@@ -93,7 +93,7 @@ def _start(job: Job) -> subprocess.Popen[bytes]:
         )  # fmt: skip
 
 
-def _describe_failure(job: Job, code: int) -> str:
+def _describe_failure(job: AblationJob, code: int) -> str:
     lines = (job.folder / OUTPUT).read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return lines[-1].strip() if lines else f"its process ended with code {code}; see {job.folder / OUTPUT}."
 
@@ -141,7 +141,7 @@ def measure_variant(folder: Path) -> None:
     else:
         scorer = named_baseline(job.baseline, market, log, split, catalogue, photos, settings.seed)
         note = f"It is {scorer.name}." if job.baseline == "best-id" else ""
-    save_ranks(folder, evaluate([scorer], log, split, catalogue, seed=settings.seed), market, note)
+    save_ranks(folder, rank_queries([scorer], log, split, catalogue, seed=settings.seed), market, note)
 
 
 def save_ranks(folder: Path, evaluation: Evaluation, market: Market, note: str) -> None:

@@ -82,12 +82,12 @@ def embed(
     workers: options.Workers = None,
 ) -> None:
     """Embed a market's listings without training, with a model that exists or in the untrained spaces."""
-    from listing_vibes.features.photos.trainable import trained_weights
-    from listing_vibes.features.photos.vectors import report_broken_photos
+    from listing_vibes.features.feature_config import trained_weights
+    from listing_vibes.features.photos.photo_vectors import report_broken_photos
     from listing_vibes.market.durable import only_writer
     from listing_vibes.market.market import Market
+    from listing_vibes.run.embedding import embed_market, model_to_embed
     from listing_vibes.run.manifest import Manifest
-    from listing_vibes.run.spaces import embed_market, model_to_embed
     from listing_vibes.run.versions import reading, undo_embedding
 
     if undo:

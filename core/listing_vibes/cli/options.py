@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-#: The choices of `listing_vibes.market.splits.Protocol` and `listing_vibes.model.config.PRESETS`, which would load numpy.
+#: The choices of `listing_vibes.market.splits.Protocol` and `listing_vibes.model.encoder_config.PRESETS`, which would load numpy.
 Protocol = Literal["temporal", "leave-one-out"]
 Baselines = Literal["all", "fast", "none"]
 Preset = Literal["tiny", "mini", "small", "base", "large"]

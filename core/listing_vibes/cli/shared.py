@@ -12,7 +12,7 @@ from listing_vibes import __version__
 from listing_vibes.errors import VibesError, needs
 
 if TYPE_CHECKING:
-    from listing_vibes.features.photos.vectors import PhotoVectors
+    from listing_vibes.features.photos.photo_vectors import PhotoVectors
     from listing_vibes.market.market import Market
     from listing_vibes.progress.bar import ProgressBar
     from listing_vibes.run.rules import Rules

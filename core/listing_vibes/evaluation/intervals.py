@@ -141,8 +141,8 @@ class RankedQueries:
         """Return the paired difference of each pair, the first minus the second, by `first - second` and metric."""
         if not pairs:
             return {}
-        deltas = [self.user_values(item, mask) - self.user_values(two, mask) for item, two in pairs]
-        names = [f"{item} - {two}" for item, two in pairs]
+        deltas = [self.user_values(first, mask) - self.user_values(second, mask) for first, second in pairs]
+        names = [f"{first} - {second}" for first, second in pairs]
         return self._by_metric(names, paired_estimates(np.hstack(deltas), self.seed))
 
     def _by_metric(self, names: Sequence[str], flat: Sequence[Estimate]) -> Results:

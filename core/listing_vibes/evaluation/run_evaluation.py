@@ -1,5 +1,7 @@
 """`vibes evaluate`: a run's model and the baselines, on the same queries and candidates."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -7,9 +9,9 @@ from typing import get_args
 
 import numpy as np
 
+from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.intervals import SIGNIFICANT, Results
-from listing_vibes.evaluation.protocol import evaluate as rank_queries
 from listing_vibes.evaluation.result import (
     DRAWN,
     FROZEN,
@@ -25,8 +27,8 @@ from listing_vibes.evaluation.saved import save_metrics, saved_request
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, Protocol, Queries, Split, choosing, make_split
 from listing_vibes.model.settings import BlendWeights, Resolved
-from listing_vibes.progress import Notice, Report, Stage, shown, silent
-from listing_vibes.run.fits import NOTHING
+from listing_vibes.progress import Counted, Notice, Report, Stage, shown, silent
+from listing_vibes.run.blends import NO_BLEND
 from listing_vibes.run.run import Run
 from listing_vibes.run.scorers import (
     default_ranking,
@@ -40,8 +42,8 @@ from listing_vibes.scoring.baselines import Baseline, first_level
 from listing_vibes.scoring.blend import COVISITS, Blend, Moment, fit_blend, moments_of
 from listing_vibes.scoring.content_ease import ContentEase
 from listing_vibes.scoring.interactions import IdModel
-from listing_vibes.scoring.metrics import METRIC
-from listing_vibes.scoring.ranking import Scorer
+from listing_vibes.scoring.metrics import METRIC, Coverage
+from listing_vibes.scoring.ranking import Scorer, batches, checked_scores, pessimistic_ranks, top
 from listing_vibes.scoring.ranking_names import (
     CONTENT_EASE,
     DEFAULT_RANKING,
@@ -102,8 +104,8 @@ def evaluate(
         raise VibesError(f"The baselines are '{baselines}'; use {', '.join(get_args(Baselines))}.")
     opened = run if isinstance(run, Run) else Run.open(run)
     with shown(progress) as report:
-        given = (hide_history, baselines, users, new_test)
-        result = evaluate_run(opened, protocol, report, also, *given)  # type: ignore[arg-type]
+        options = (hide_history, baselines, users, new_test)
+        result = evaluate_run(opened, protocol, report, also, *options)  # type: ignore[arg-type]
         if save and not save_metrics(opened, result):
             report(
                 Notice(
@@ -274,7 +276,7 @@ def better_blend(differences: Results, blends: Mapping[str, str]) -> str:
         blends: values of `--blend` by ranking.
     """
     behind = {}
-    for name, blend in {**blends, MODEL_ONLY: NOTHING}.items():
+    for name, blend in {**blends, MODEL_ONLY: NO_BLEND}.items():
         result = differences.get(f"{DEFAULT_RANKING} - {name}", {}).get(METRIC)
         if result and (result["value"] or 0) < 0 and (result["p_holm"] or 0) < SIGNIFICANT:
             behind[name] = (result["value"], blend)
@@ -309,8 +311,8 @@ def blends_of(
     if neighbors:
         features |= {"neighbors": (near, {}), "neighbors+recency": (near, moments)}
     blends = [
-        fit_blend(blend_name(*parts.split("+")), *given, log, split, catalogue, seed)
-        for parts, given in features.items()
+        fit_blend(blend_name(*parts.split("+")), *columns, log, split, catalogue, seed)
+        for parts, columns in features.items()
     ]
     ids = [scorer for scorer in first if isinstance(scorer, IdModel)]
     if ids:
@@ -322,3 +324,48 @@ def blends_of(
         scorers = {"model": model, COVISITS: covisits}
         blends.append(fit_blend(blend_name(COVISITS), scorers, {}, log, split, catalogue, seed))
     return blends
+
+
+def rank_queries(
+    scorers: Sequence[Scorer],
+    log: EventLog,
+    split: Split,
+    catalogue: Catalogue,
+    queries: Queries | None = None,
+    batch_size: int = 256,
+    seed: int = 0,
+    report: Report = silent,
+) -> Evaluation:
+    """Rank the target of every query (default: the test queries of `split`) by every scorer.
+
+    The other scorers are compared with the first one. Ranks are pessimistic: ties count against the
+    target. Memory is bounded by `batch_size` x L scores per scorer, and by 64 MiB for each of four.
+
+    Raises:
+        VibesError: there is no query.
+        ValueError: two scorers share a name, a score is NaN or of a wrong shape, a target is not a candidate.
+    """
+    queries = split.test if queries is None else queries
+    if len(queries) == 0:
+        raise VibesError(
+            "There is no query to evaluate: no event of the test period has an earlier event of the same user and a "
+            "listing that is active and new to them; choose an earlier end of training or another --protocol."
+        )
+    names = [scorer.name for scorer in scorers]
+    if len(set(names)) != len(names) or not names:
+        raise ValueError(f"scorers need distinct names, got {names}")
+    ranks = {name: np.zeros(len(queries), np.int64) for name in names}
+    coverage = {name: Coverage(log.listings) for name in names}
+    candidates = np.zeros(len(queries), np.int64)
+    for rows, batch, allowed in batches(log, queries, catalogue, batch_size, len(scorers)):
+        if split.protocol == "temporal" and not allowed[np.arange(len(batch)), batch.target].all():
+            raise ValueError("a query's target is not among its candidates")
+        candidates[rows] = [np.count_nonzero(row) for row in allowed]
+        for scorer in scorers:
+            scores = checked_scores(scorer, batch, log.listings)  # (B, L)
+            ranks[scorer.name][rows] = pessimistic_ranks(scores, allowed, batch.target)
+            query, listing = top(scores, allowed, K)
+            coverage[scorer.name].add(batch.user[query], listing, allowed)
+        report(Counted("evaluate", rows.stop, len(queries)))
+    notes = {scorer.name: note for scorer in scorers if (note := getattr(scorer, "note", ""))}
+    return Evaluation(log, split, queries, ranks, coverage, candidates, seed, notes)

@@ -4,7 +4,7 @@ from listing_vibes.evaluation.result import Evaluation, EvaluationRequest
 from listing_vibes.market.documents import read_json, write_json
 from listing_vibes.market.durable import only_writer
 from listing_vibes.market.io import write_table
-from listing_vibes.run.fits import copy_fits, save_fits
+from listing_vibes.run.blends import copy_fits, save_fits
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import RESULTS, building, publish_results, results_of, sweep
 
@@ -32,9 +32,6 @@ def save_metrics(run: Run, evaluation: Evaluation) -> bool:
         run.keep_evaluation(evaluation.to_dict(), evaluation.fits or run.fits)
         return True
     request = evaluation.request
-    if run.stored_run is None:
-        run.keep_evaluation(evaluation.to_dict(), evaluation.fits)
-        return True
     with only_writer(run.path, "vibes evaluate", ".measuring", wait=True):
         saved = saved_request(run)
         if request is not None and saved is not None and request.is_smaller_than(saved):

@@ -1,4 +1,4 @@
-"""The spaces that need no model: listings compared by their photos, and by their attributes.
+"""The spaces that need no model: listings compared by their photos, by their attributes, and by their texts.
 
 In the attributes space a value with bins, such as a number, is an angle on a quarter circle at its quantile, so that the cosine of two
 numbers falls smoothly with their distance in rank; a category, a set or words are one-hot or bag vectors with inverse document
@@ -6,6 +6,8 @@ frequencies; a text is its sentence vector. The cosine of each attribute has a w
 (`listing_vibes.scoring.attribute_weights`); without events all weights are equal. The sparse part is reduced by truncated SVD. Each
 part is centered, since what all listings share makes none of them similar (Mu and Viswanath 2018, arXiv 1702.01417, for word vectors);
 a missing attribute has no effect.
+
+The text space has whitened sentence vectors of texts, or TF-IDF vectors if the encoder does not know the script.
 """
 
 from __future__ import annotations
@@ -16,17 +18,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from listing_vibes.features.config import FeatureConfig
-from listing_vibes.features.featurizer import Features, Featurizer
-from listing_vibes.features.photos.vectors import PhotoVectors
-from listing_vibes.features.reduce import unit_rows
-from listing_vibes.features.tokens.tabular import Tokens, attribute_of_keys, bin_offsets
+from listing_vibes.features.feature_config import FeatureConfig
+from listing_vibes.features.featurizer import Features, Featurizer, text_cache
+from listing_vibes.features.photos.photo_vectors import PhotoVectors
+from listing_vibes.features.reduce import Reducer, unit_rows
+from listing_vibes.features.texts.sources.tfidf import Tfidf
+from listing_vibes.features.texts.text_encoder import embed_texts
+from listing_vibes.features.tokens.tabular import ListingTokens, attribute_of_keys, bin_offsets
+from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import ranges
 from listing_vibes.market.market import Market
 from listing_vibes.market.precomputed_vectors import precomputed_vectors
 from listing_vibes.market.values import sample_rows
 from listing_vibes.progress import Report, silent
+from listing_vibes.words import is_latin
 
 if TYPE_CHECKING:
     from scipy import sparse  # imported where a matrix is built: opening a run does not need it
@@ -125,10 +131,10 @@ def attribute_parts(
     parts: list[np.ndarray | sparse.csr_matrix] = []
     for entry, first in ((e, bin_offsets(vocabulary).get(e.name)) for e in vocabulary.attributes):
         if first is not None and entry.size:
-            mine = (tokens.bin >= first) & (tokens.bin < first + entry.size)
-            angle = (tokens.bin[mine] - first + tokens.fraction[mine]) / entry.size * (np.pi / 2)
+            binned = (tokens.bin >= first) & (tokens.bin < first + entry.size)
+            angle = (tokens.bin[binned] - first + tokens.fraction[binned]) / entry.size * (np.pi / 2)
             block = np.zeros((tokens.listings, 2), np.float32)
-            block[owner[mine]] = np.stack([np.cos(angle), np.sin(angle)], axis=1) * scale[mine, None]
+            block[owner[binned]] = np.stack([np.cos(angle), np.sin(angle)], axis=1) * scale[binned, None]
             parts.append(block)
     parts.append(_bags(tokens.value * (tokens.bin == 0), tokens, owner, vocabulary.size, fitted, scale))
     text = np.flatnonzero(tokens.text >= 0)
@@ -164,18 +170,18 @@ def _center(block: np.ndarray, fitted: int) -> np.ndarray:
 
     Returns (L,) bool, which rows are not zero.
     """
-    message: np.ndarray = np.any(block, axis=1)  # (L,)
-    if not message[:fitted].any():
-        return message
-    mean = block[:fitted].mean(axis=0, dtype=np.float64, where=message[:fitted, None])  # (d,)
-    np.subtract(block, mean.astype(np.float32), out=block, where=message[:, None])
+    is_nonzero: np.ndarray = np.any(block, axis=1)  # (L,)
+    if not is_nonzero[:fitted].any():
+        return is_nonzero
+    mean = block[:fitted].mean(axis=0, dtype=np.float64, where=is_nonzero[:fitted, None])  # (d,)
+    np.subtract(block, mean.astype(np.float32), out=block, where=is_nonzero[:, None])
     is_constant = np.maximum(block.max(axis=0), -block.min(axis=0)) < ROUNDING  # the same for all rows
     block[:, is_constant] = 0
-    return message
+    return is_nonzero
 
 
 def _bags(
-    value: np.ndarray, tokens: Tokens, owner: np.ndarray, size: int, fitted: int, scale: np.ndarray
+    value: np.ndarray, tokens: ListingTokens, owner: np.ndarray, size: int, fitted: int, scale: np.ndarray
 ) -> sparse.csr_matrix:
     """Return (L, V): each token has the weight `scale` (T,), spread over its members, times the square root of the idf."""
     sizes = np.diff(tokens.set_offset)
@@ -212,3 +218,55 @@ def photo_space(vectors: np.ndarray, owner: np.ndarray, ok: np.ndarray, listings
         return mean
     np.add.at(mean, owner[ok], unit_rows(usable - usable.mean(axis=0)))
     return unit_rows(mean)
+
+
+#: The width of TF-IDF vectors, the same as that of the sentence encoder.
+TEXT_WIDTH = 384
+
+
+def text_vectors(market: Market, fitting: np.ndarray, report: Report = silent) -> np.ndarray | None:
+    """Return the mean whitened text vector of each listing, (L, d) float32, L2-normalized; zero without text.
+
+    These are sentence vectors, or those of `Tfidf` for texts that are mostly not in Latin letters. The result is None if the market
+    has no free text.
+
+    Args:
+        fitting: (L,) bool, the listings on which whitening and terms are fitted; all if fewer than two have a text.
+
+    Raises:
+        VibesError: the text encoder is not available.
+    """
+    names = [attribute.name for attribute in market.attributes if type_of(attribute.kind).sentences]
+    total: np.ndarray | None = None
+    for name in names:
+        vectors, ok = _of_column(market, name, fitting, report)
+        fitted = vectors[_to_fit(ok, fitting)]
+        if not len(fitted):
+            continue
+        reducer = Reducer.fit(fitted, fitted.shape[1], whiten=True)
+        part = unit_rows(reducer.transform(vectors)) * ok[:, None]  # (L, d)
+        total = part if total is None else total + part
+    return None if total is None else unit_rows(total)
+
+
+def _of_column(
+    market: Market, name: str, available: np.ndarray, report: Report
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the vectors (L, TEXT_WIDTH) of a column's texts, and (L,) bool: which listings have a text."""
+    column = market.listings[name]
+    if is_latin(column.dropna()):
+        vectors = embed_texts(column, text_cache(market), report)
+        return vectors, np.any(vectors, axis=1)
+    texts = [cell.strip() if isinstance(cell, str) else "" for cell in column]
+    ok = np.array([bool(text) for text in texts], bool)
+    fitted = dict.fromkeys(texts[row] for row in np.flatnonzero(_to_fit(ok, available)))
+    reduced = Tfidf.fit(list(fitted), TEXT_WIDTH).vectors(texts)
+    vectors = np.zeros((len(texts), TEXT_WIDTH), np.float32)
+    vectors[:, : reduced.shape[1]] = unit_rows(reduced)
+    return vectors, ok
+
+
+def _to_fit(ok: np.ndarray, available: np.ndarray) -> np.ndarray:
+    """Return (L,) bool: the `available` listings with a text, or all with a text if these are fewer than two."""
+    both: np.ndarray = ok & available
+    return both if both.sum() > 1 else ok

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.config import FeatureConfig
+from listing_vibes.features.feature_config import FeatureConfig
 from listing_vibes.features.photos.photo_tokens import (
     VectorView,
     fit_photos,
@@ -22,7 +22,7 @@ from listing_vibes.features.photos.photo_tokens import (
     photo_view,
     precomputed_views,
 )
-from listing_vibes.features.photos.vectors import PhotoVectors
+from listing_vibes.features.photos.photo_vectors import PhotoVectors
 from listing_vibes.features.reduce import Reducer
 from listing_vibes.features.sequences import Meta
 from listing_vibes.features.several_markets import (
@@ -32,8 +32,8 @@ from listing_vibes.features.several_markets import (
     rank_attribute,
     sharing_sentence,
 )
-from listing_vibes.features.texts.vectors import TextVectors, distinct_texts
-from listing_vibes.features.tokens.tabular import Tokenizer, Tokens, tokenizer_of
+from listing_vibes.features.texts.text_columns import TextVectors, distinct_texts
+from listing_vibes.features.tokens.tabular import ListingTokens, Tokenizer, tokenizer_of
 from listing_vibes.features.tokens.vocabulary import Vocabulary, extend_vocabulary
 from listing_vibes.features.vector_cache import MEMORY
 from listing_vibes.market.attribute_types import Attribute, type_of
@@ -51,7 +51,7 @@ DIGEST_SIZE = 16  # bytes; the probability of a collision among 10^9 listings is
 class Features:
     """The tokens of listings, with the vectors of their photos and texts."""
 
-    tokens: Tokens
+    tokens: ListingTokens
     photo: np.ndarray  # (P, width) float32, reduced
     text: np.ndarray  # (T, width) float32, reduced
 
@@ -70,7 +70,7 @@ class Features:
             before, after = getattr(first, name), getattr(second, name)
             columns[name] = np.concatenate([before, before[-1] + after[1:]])
         photo, text = np.concatenate([self.photo, other.photo]), np.concatenate([self.text, other.text])
-        return Features(Tokens(**columns), photo, text)
+        return Features(ListingTokens(**columns), photo, text)
 
     def digests(self) -> np.ndarray:
         """Return (L,) of dtype S16: equal digests of listings mean equal vectors, so that no content is encoded twice."""
@@ -84,9 +84,9 @@ class Features:
                 digest.update(column[start:end].tobytes())
             digest.update(tokens.set_member[tokens.set_offset[start] : tokens.set_offset[end]].tobytes())
             for rows, vectors in ((tokens.photo, self.photo), (tokens.text, self.text)):
-                mine = rows[start:end]
-                digest.update((mine >= 0).tobytes())
-                digest.update(vectors[mine[mine >= 0]].tobytes())
+                content_rows = rows[start:end]
+                digest.update((content_rows >= 0).tobytes())
+                digest.update(vectors[content_rows[content_rows >= 0]].tobytes())
             result[row] = digest.digest()
         return result
 
@@ -147,7 +147,7 @@ class Featurizer:
             within = MarketRanks.unfitted(shared)
             attributes = comparable_attributes(shared, markets)
             frames = [_rank(market, shared, within) for market in markets]
-        parts = [frame.iloc[mine] for frame, mine in zip(frames, rows, strict=True)]
+        parts = [frame.iloc[fitted_rows] for frame, fitted_rows in zip(frames, rows, strict=True)]
         actions = list(dict.fromkeys(action for market in markets for action in market.actions))
         listings = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
         vocabulary = _fit_vocabulary(listings, attributes, actions, config, durations)
@@ -247,8 +247,8 @@ class Featurizer:
                     f"'{self.photo_encoder}'; run `vibes embed {market.path} NEW_RUN --encoder {self.photo_encoder}`."
                 )
             views.append((photo_view(market, self.config, photos), self.photo, self.config.photos))
-        given = precomputed_views(market, self.config, self.vectors)
-        return [*views, *((given.get(name), reducer, 1) for name, reducer in self.vectors.items())]
+        precomputed = precomputed_views(market, self.config, self.vectors)
+        return [*views, *((precomputed.get(name), reducer, 1) for name, reducer in self.vectors.items())]
 
     def _texts(
         self, listings: pd.DataFrame, cache: Path, report: Report

@@ -27,7 +27,7 @@ from listing_vibes.features.tokens.tabular import (
     TYPE_CLS,
     TYPE_CONTENT,
     TYPE_META,
-    Tokens,
+    ListingTokens,
     sizes_of,
 )
 from listing_vibes.features.tokens.vocabulary import Vocabulary
@@ -78,14 +78,14 @@ class Meta:
         )
 
 
-def listing_sequences(tokens: Tokens, rows: np.ndarray) -> Sequences:
+def listing_sequences(tokens: ListingTokens, rows: np.ndarray) -> Sequences:
     """Return sequences of the single listings `rows` (B,)."""
     sizes, none = sizes_of(tokens.offset, rows), np.zeros(len(rows), np.int32)
     return _assemble(tokens, len(rows), rows, np.arange(len(rows)), none, sizes, none, none)
 
 
 def history_sequences(
-    tokens: Tokens,
+    tokens: ListingTokens,
     listing: np.ndarray,
     start: np.ndarray,
     end: np.ndarray,
@@ -116,7 +116,7 @@ def history_sequences(
 
 
 def _assemble(
-    tokens: Tokens,
+    tokens: ListingTokens,
     count: int,
     rows: np.ndarray,
     owner: np.ndarray,

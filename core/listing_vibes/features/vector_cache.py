@@ -130,16 +130,16 @@ class VectorCache:
         rows: dict[bytes, list[int]] = {}
         for row in np.flatnonzero(available).tolist():
             rows.setdefault(keys[row] or b"", []).append(row)
-        requested = list(rows)
-        if not requested:
+        unique_keys = list(rows)
+        if not unique_keys:
             return vectors, available
         if self._kept is not None:
             for key, where in rows.items():
                 vectors[where] = self._kept[key]
             return vectors, available
         with self._connection() as database:
-            for first in range(0, len(requested), READ_ROWS):
-                part = requested[first : first + READ_ROWS]
+            for first in range(0, len(unique_keys), READ_ROWS):
+                part = unique_keys[first : first + READ_ROWS]
                 query = f"SELECT key, vector FROM vectors WHERE key IN ({','.join('?' * len(part))})"  # nosec B608
                 for key, vector in database.execute(query, part):
                     vectors[rows[key]] = np.frombuffer(vector, self.dtype)

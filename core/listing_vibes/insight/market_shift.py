@@ -12,13 +12,13 @@ from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.features.market_summary import (
     MarketSummary,
     PhotoSpread,
+    TransferReport,
     load_summaries,
     value_coverage,
     view_market,
 )
-from listing_vibes.features.photos.vectors import load_photo_vectors
+from listing_vibes.features.photos.photo_vectors import load_photo_vectors
 from listing_vibes.features.several_markets import rank_name
-from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.documents import Forbidding
 from listing_vibes.market.market import Market
 from listing_vibes.run.contents import check_loaded
@@ -42,7 +42,7 @@ class MarketShift(Forbidding):
 
     market: str
     run: str
-    sentence: str  # the coverage in words, see `listing_vibes.features.transfer`
+    sentence: str  # the coverage in words, see `listing_vibes.features.market_summary`
     nearest: str | None  # the nearest training market; None if the run has no record
     shift: float | None  # mean over attributes with a shift
     attributes_known: float

@@ -15,10 +15,10 @@ import numpy as np
 from listing_vibes.cache import Cache, cached_per_object
 from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import Featurizer
-from listing_vibes.features.photos.vectors import PhotoVectors, embed_photos, load_photo_vectors
+from listing_vibes.features.photos.photo_vectors import PhotoVectors, embed_photos, load_photo_vectors
 from listing_vibes.features.reduce import unit_rows
 from listing_vibes.features.several_markets import rank_name
-from listing_vibes.features.tokens.tabular import PHOTO, Tokens, attribute_keys, photo_key
+from listing_vibes.features.tokens.tabular import PHOTO, ListingTokens, attribute_keys, photo_key
 from listing_vibes.features.tokens.vocabulary import Vocabulary
 from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
@@ -141,7 +141,7 @@ def _replace(run: Run, space: str, row: int) -> ReplacedListing:
     return ReplacedListing(vectors[0], dict(zip(names, blocks, strict=True)))
 
 
-def _value_masks(featurizer: Featurizer, tokens: Tokens, row: int) -> dict[str, np.ndarray]:
+def _value_masks(featurizer: Featurizer, tokens: ListingTokens, row: int) -> dict[str, np.ndarray]:
     """Return a mask (n,) bool of the tokens of each attribute of a listing, and of all its photos (`PHOTOS`)."""
     masks: dict[str, np.ndarray] = {}
     for part, mask in token_parts(featurizer, tokens, row).items():
@@ -150,7 +150,7 @@ def _value_masks(featurizer: Featurizer, tokens: Tokens, row: int) -> dict[str, 
     return masks
 
 
-def token_parts(featurizer: Featurizer, tokens: Tokens, row: int) -> dict[Part, np.ndarray]:
+def token_parts(featurizer: Featurizer, tokens: ListingTokens, row: int) -> dict[Part, np.ndarray]:
     """Return a mask (n,) bool of the tokens of each part of the listing `row`; photos are numbered among the encoded ones.
 
     Word pieces do not say which attribute they are of, so that of a listing in word pieces only photos and vectors are parts.

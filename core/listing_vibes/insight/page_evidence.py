@@ -27,9 +27,8 @@ from listing_vibes.insight.map.space_map import map_of
 from listing_vibes.insight.probes import probe_market
 from listing_vibes.insight.quality import ablation_evidence, not_measured, quality_evidence, slices_evidence
 from listing_vibes.insight.rankings import distinct_examples, ranking_name
-from listing_vibes.insight.selection.pages import page_of, selections
-from listing_vibes.insight.selection.params import Params
-from listing_vibes.insight.selection.selection import Selection
+from listing_vibes.insight.selection.page_lists import Selection, page_of, selections
+from listing_vibes.insight.selection.url_parameters import Params
 from listing_vibes.market.amounts import display_unit, years_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.moments import moment_in_log

@@ -16,9 +16,9 @@ import pandas as pd
 
 from listing_vibes.cache import cached_per_object
 from listing_vibes.errors import VibesError, needs
+from listing_vibes.features.feature_config import LITE0
 from listing_vibes.features.photos.looks import COMMON, Looks, classify_photos, load_looks, save_looks
-from listing_vibes.features.photos.trainable import LITE0
-from listing_vibes.features.texts.encoder import load_text_encoder
+from listing_vibes.features.texts.text_encoder import load_text_encoder
 from listing_vibes.insight.map.tones import run_tones, tone_purity
 from listing_vibes.insight.map.vibe_map import drawn_tones
 from listing_vibes.market.caches import run_cache, run_cache_file
@@ -70,8 +70,8 @@ class PhotoSearch:
         if not len(market.photos):
             raise VibesError(f"{market.path} has no photos, so none can be searched.")
         with needs("Looking at photos"):
-            from listing_vibes.features.photos.encoder import load_photo_encoder
             from listing_vibes.features.photos.encoders import market_photos
+            from listing_vibes.features.photos.photo_encoder import load_photo_encoder
         photos = market_photos(market, ENCODER, report=report)
         assert photos is not None  # it has photos
         looks = classify_photos(photos.vectors, photos.ok, load_photo_encoder(ENCODER), load_text_encoder())

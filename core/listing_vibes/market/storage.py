@@ -24,7 +24,7 @@ def is_address(text: object) -> bool:
 
 
 @dataclass(frozen=True)
-class Place:
+class StoragePath:
     """A folder or file on object storage.
 
     Attributes:
@@ -40,7 +40,7 @@ class Place:
     label: str
 
     @classmethod
-    def of(cls, address: str, label: str) -> "Place":
+    def of(cls, address: str, label: str) -> "StoragePath":
         """Return the place of a URL, without any request to it.
 
         Raises:
@@ -62,7 +62,7 @@ class Place:
                 raise error
         return cls(files, path.rstrip("/") if path.strip("/") else path, shown(address).rstrip("/"), label)
 
-    def __truediv__(self, name: str) -> "Place":
+    def __truediv__(self, name: str) -> "StoragePath":
         return replace(self, path=f"{self.path.rstrip('/')}/{name}", shown=f"{self.shown}/{name}")
 
     @property
@@ -138,7 +138,7 @@ def shown(address: str) -> str:
 
 
 @contextmanager
-def storage_errors(place: Place, what: str = "read") -> Iterator[None]:
+def storage_errors(place: StoragePath, what: str = "read") -> Iterator[None]:
     """Raise the many types of storage errors as one sentence."""
     try:
         yield

@@ -9,9 +9,9 @@ import numpy as np
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.config import FeatureConfig
+from listing_vibes.features.feature_config import FeatureConfig
 from listing_vibes.market.documents import Forbidding, read_toml, validate
-from listing_vibes.model.config import PRESETS, EncoderConfig
+from listing_vibes.model.encoder_config import PRESETS, EncoderConfig
 from listing_vibes.model.losses import LOSSES
 from listing_vibes.model.user_encoders import USER_ENCODERS, History
 

@@ -24,7 +24,7 @@ from listing_vibes.insight.map.colors import VALUES
 from listing_vibes.insight.map.vibe_map import read_map
 from listing_vibes.insight.page_evidence import Runs, evidence_of
 from listing_vibes.insight.quality import measures_table, not_measured, quality_evidence
-from listing_vibes.insight.selection.pages import page_of
+from listing_vibes.insight.selection.page_lists import page_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import write_text
 from listing_vibes.progress import Counted, Report, silent

@@ -118,9 +118,9 @@ def read_comparison(
     return attribute, sign, values
 
 
-def _by_name(attributes: Iterable[Attribute], given: str) -> Attribute | None:
+def _by_name(attributes: Iterable[Attribute], name: str) -> Attribute | None:
     """Return the attribute with this name or label, in any case; None if there is none."""
-    key = given.strip().casefold()
+    key = name.strip().casefold()
     return next((a for a in attributes if key in (a.name.casefold(), a.label.casefold())), None)
 
 
@@ -221,7 +221,7 @@ class Groups:
         )
 
 
-def read_column(market: Market, given: str, rule: str) -> pd.Series:
+def read_column(market: Market, name: str, rule: str) -> pd.Series:
     """Return the values (L,) of the attribute with this name or label, or of any other column of the listings table, such as the
     seller's id, which the model does not use.
 
@@ -232,17 +232,17 @@ def read_column(market: Market, given: str, rule: str) -> pd.Series:
         VibesError: there is no such column, or it holds several values per listing.
     """
     single = [attribute for attribute in market.attributes if type_of(attribute.kind).single_valued]
-    if (attribute := _by_name(single, given)) is not None:
+    if (attribute := _by_name(single, name)) is not None:
         return market.listings[attribute.name]
     reserved = {C.LISTING, C.PUBLISHED, C.EXPIRES, C.LATITUDE, C.LONGITUDE}
     reserved |= {attribute.name for attribute in market.attributes}
     others = [name for name in market.raw_columns("listings") if name not in reserved]
-    raw = market.raw_table("listings") if given in others else None
+    raw = market.raw_table("listings") if name in others else None
     if raw is None:
         raise VibesError(
-            f"{rule} names '{given}', which is not an attribute with one value per listing; "
+            f"{rule} names '{name}', which is not an attribute with one value per listing; "
             f"give one of: {', '.join([*(item.name for item in single), *others])}."
         )
-    by_id = pd.Series(as_ids(raw[given]).to_numpy(), index=as_ids(raw[C.LISTING]))
+    by_id = pd.Series(as_ids(raw[name]).to_numpy(), index=as_ids(raw[C.LISTING]))
     by_id = by_id[~by_id.index.duplicated()]  # equal rows are one listing
     return by_id.reindex(market.listings[C.LISTING]).reset_index(drop=True)

@@ -15,8 +15,8 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.titles import is_code
 from listing_vibes.model.settings import Resolved
 from listing_vibes.run.conditions import explain_unmet
-from listing_vibes.run.market_state import MarketMismatch
 from listing_vibes.run.rules import Rules
+from listing_vibes.run.stored import MarketMismatch
 from listing_vibes.words import cut
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ def describe_listings(run: Run, ranked: pd.DataFrame) -> pd.DataFrame:
     rows = market.rows(ranked[C.LISTING])
     title = market.title
     short = [a for a in market.attributes if type_of(a.kind).short and a.name != title]
-    shown = sorted(short, key=lambda a: is_code(market.listings[a.name]))[:ATTRIBUTES]  # Codes come last.
-    columns = ([("title", title)] if title is not None else []) + [(a.label, a.name) for a in shown]
+    short = sorted(short, key=lambda a: is_code(market.listings[a.name]))[:ATTRIBUTES]  # Codes come last.
+    columns = ([("title", title)] if title is not None else []) + [(a.label, a.name) for a in short]
     if (cost := price(market)) is not None:
         unit = display_unit(market, cost)
         columns = [column for column in columns if column[1] != cost.name]

@@ -11,9 +11,9 @@ import numpy as np
 
 from listing_vibes.errors import VibesError, needs
 from listing_vibes.features.featurizer import Features, Featurizer
-from listing_vibes.features.photos.vectors import PhotoVectors, load_photo_vectors
-from listing_vibes.features.tokens.tabular import Tokens
-from listing_vibes.features.transfer import shared_attributes
+from listing_vibes.features.market_summary import shared_attributes
+from listing_vibes.features.photos.photo_vectors import PhotoVectors, load_photo_vectors
+from listing_vibes.features.tokens.tabular import ListingTokens
 from listing_vibes.market.fingerprint import file_sha256
 from listing_vibes.market.log import EventLog, ranges
 from listing_vibes.market.market import Market
@@ -73,8 +73,7 @@ class Engine:
             raise VibesError(f"{run} has no trained model; train one with `vibes train {market.path} RUN`.")
         with needs("This"):
             from listing_vibes.device import device
-            from listing_vibes.model.build import build_model
-            from listing_vibes.model.checkpoint import load_weights
+            from listing_vibes.model.checkpoint import build_model, load_weights
         check_loaded(run, "model.safetensors", "vocabulary.json", "features.safetensors")
         featurizer = Featurizer.load(run)
         if adapt:
@@ -131,11 +130,7 @@ class Engine:
         return encode_listings(self.model, inputs, rows, report=report, dtype=self._dtype)
 
     def encode_histories(
-        self,
-        log: EventLog,
-        start: np.ndarray,
-        end: np.ndarray,
-        listings: np.ndarray | None = None,
+        self, log: EventLog, start: np.ndarray, end: np.ndarray, listings: np.ndarray | None = None
     ) -> np.ndarray:
         """Return the L2-normalized vectors (Q, d) of the histories `start[q] : end[q]` of `log`.
 
@@ -227,7 +222,9 @@ def load_prepared(run: Path, fingerprint: str) -> Features | None:
         return None
     try:
         arrays = map_arrays(run / DERIVED)
-        tokens = Tokens(**{field.name: arrays[f"tokens.{field.name}"] for field in fields(Tokens)})
+        tokens = ListingTokens(
+            **{field.name: arrays[f"tokens.{field.name}"] for field in fields(ListingTokens)}
+        )
         return Features(tokens, arrays["photo"], arrays["text"])
     except Exception:  # The file is damaged or of another version, so features are computed again.
         return None

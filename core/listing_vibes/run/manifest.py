@@ -7,7 +7,7 @@ import tomli_w
 from pydantic import Field, ValidationError
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.transfer import TransferReport
+from listing_vibes.features.market_summary import TransferReport
 from listing_vibes.market.caches import DEMO, MODELS
 from listing_vibes.market.documents import Forbidding, first_problem, read_toml, write_text
 from listing_vibes.model.settings import Resolved, merged
@@ -34,7 +34,7 @@ class KnownMarket(Forbidding):
 
 
 class DefaultSpace(Forbidding):
-    """The default space in which listings are compared; see `listing_vibes.run.spaces`."""
+    """The default space in which listings are compared; see `listing_vibes.run.embedding`."""
 
     space: str
     reason: str

@@ -13,9 +13,9 @@ import pandas as pd
 from listing_vibes.cache import Cache, cached_per_object
 from listing_vibes.errors import VibesError, needs
 from listing_vibes.features.content_spaces import AttributeSpace, attribute_vectors
+from listing_vibes.features.feature_config import trained_weights
 from listing_vibes.features.featurizer import Features, text_cache
-from listing_vibes.features.photos.trainable import trained_weights
-from listing_vibes.features.photos.vectors import (
+from listing_vibes.features.photos.photo_vectors import (
     Encoder,
     PhotoVectors,
     cache_root,
@@ -23,7 +23,7 @@ from listing_vibes.features.photos.vectors import (
     load_photo_vectors,
 )
 from listing_vibes.features.reduce import unit_rows
-from listing_vibes.features.texts.encoder import text_key
+from listing_vibes.features.texts.text_encoder import text_key
 from listing_vibes.features.vector_cache import copy_vectors
 from listing_vibes.market.attribute_types import Attribute, type_of
 from listing_vibes.market.columns import Columns as C
@@ -70,14 +70,14 @@ class Newcomers:
         Args:
             cells: values by attribute name, parsed like those of a table; a location is `latitude` and `longitude`.
             photos: the contents of image files, the cover first.
-            spaces: the requested spaces; None for all spaces of the run.
+            spaces: the spaces to return; None for all spaces of the run.
 
         Raises:
             VibesError: an attribute is unknown, a value cannot be parsed, or an encoder is not available.
         """
-        run, requested = self.run, self.run.spaces if spaces is None else spaces
+        run, chosen_spaces = self.run, self.run.spaces if spaces is None else spaces
         newcomer = Newcomer({}, {}, [])
-        if "model" in requested and run.has_model:
+        if "model" in chosen_spaces and run.has_model:
             newcomer.vectors["model"] = self.encode_models([cells], photos)[0]
         encoder = run.manifest.photo_encoder
         if not encoder and "model" in newcomer.vectors:
@@ -85,15 +85,15 @@ class Newcomers:
         with TemporaryDirectory(prefix="vibes-") as folder:
             market = new_listings(run.market, [cells], photos, Path(folder))
             if photos and encoder:
-                shown, center = self._embed(market, photos, encoder), run.photo_center
-                newcomer.broken.extend((int(Path(path).name), reason) for path, reason in shown.broken)
-                if "photos" in requested and shown.ok.any() and center is not None:
-                    centered = np.asarray(shown.vectors[shown.ok], np.float32) - center
+                embedded, center = self._embed(market, photos, encoder), run.photo_center
+                newcomer.broken.extend((int(Path(path).name), reason) for path, reason in embedded.broken)
+                if "photos" in chosen_spaces and embedded.ok.any() and center is not None:
+                    centered = np.asarray(embedded.vectors[embedded.ok], np.float32) - center
                     newcomer.vectors["photos"] = unit_rows(unit_rows(centered).mean(axis=0, keepdims=True))[0]
             for space, vector in newcomer.vectors.items():
                 index = run.index(space)
                 newcomer.scores[space] = np.where(index.known, index.vectors @ vector, -np.inf)
-            if "attributes" in requested:
+            if "attributes" in chosen_spaces:
                 vectors = encode_attributes(run, market)  # with the new listing, so not those of the run
                 if vectors[-1].any():
                     newcomer.vectors["attributes"], has_vector = vectors[-1], vectors[:-1].any(axis=1)
@@ -127,7 +127,7 @@ class Newcomers:
             VibesError: the run has no model, an attribute is unknown, a value cannot be parsed, or an encoder is not available.
         """
         self.run.needs_model()
-        engine, shown = self.run.engine, None
+        engine, embedded = self.run.engine, None
         orders = [range(len(photos))] * len(drafts) if orders is None else orders
         with TemporaryDirectory(prefix="vibes-") as folder:
             market = new_listings(self.run.market, drafts, photos, Path(folder), orders)
@@ -137,9 +137,9 @@ class Newcomers:
             if photos and engine.featurizer.photo_encoder:
                 every = new_listings(self.run.market, [{}], photos, Path(folder) / "photographed")
                 rows = np.array([number for order in orders for number in order], int)
-                shown = self._embed(every, photos, engine.featurizer.photo_encoder)
-                shown = replace(shown, vectors=shown.vectors[rows], ok=shown.ok[rows])
-            features = engine.featurizer.transform(market, shown)
+                embedded = self._embed(every, photos, engine.featurizer.photo_encoder)
+                embedded = replace(embedded, vectors=embedded.vectors[rows], ok=embedded.ok[rows])
+            features = engine.featurizer.transform(market, embedded)
             return unit_rows(replace(engine, features=features).encode_listings())
 
     def _embed(self, market: Market, contents: Sequence[bytes], name: str) -> PhotoVectors:

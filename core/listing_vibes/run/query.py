@@ -15,6 +15,7 @@ import pandas as pd
 
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.moments import Moment
+from listing_vibes.run.candidates import Lists
 from listing_vibes.run.describe import with_titles
 from listing_vibes.run.histories import (
     History,
@@ -24,7 +25,6 @@ from listing_vibes.run.histories import (
     parse_listings,
     parse_queries,
 )
-from listing_vibes.run.ranking import Lists
 from listing_vibes.run.recommender import POPULAR, Recommender
 from listing_vibes.run.rules import RULED, Rules
 

@@ -17,17 +17,17 @@ from listing_vibes.market.log import EventLog, ranges
 from listing_vibes.market.splits import Queries
 from listing_vibes.market.values import sample_rows
 from listing_vibes.model.settings import BlendWeights
-from listing_vibes.run.conditions import Groups, fulfilling
-from listing_vibes.run.histories import history_ends, named_rows, split_pins
-from listing_vibes.run.ranking import (
+from listing_vibes.run.candidates import (
+    BlendIndex,
     CandidateRanker,
-    Candidates,
     Lists,
     Requests,
     Search,
     linear_parts,
     search_scores,
 )
+from listing_vibes.run.conditions import Groups, fulfilling
+from listing_vibes.run.histories import history_ends, named_rows, split_pins
 from listing_vibes.run.rules import PINNED, RULED, Rules
 from listing_vibes.run.score_moves import ScoreMoves
 from listing_vibes.run.scorers import MOMENTS, run_blend, space_scorer
@@ -65,12 +65,7 @@ class Recommender:
     """
 
     def __init__(
-        self,
-        run: Run,
-        space: str,
-        rules: Rules,
-        fit: BlendWeights = ALONE,
-        batch: bool = False,
+        self, run: Run, space: str, rules: Rules, fit: BlendWeights = ALONE, batch: bool = False
     ) -> None:
         self.run, self.space, self.rules, self.fit, self._batch = run, space, rules, fit, batch
         # Rules without attributes do not need the market's tables.
@@ -83,7 +78,7 @@ class Recommender:
         self._blocked = np.append(named_rows(run, rules.block, "block"), unlike)
         self.moves = ScoreMoves(run, space, rules, unlike)
         self._eligible: Cache[tuple[int | None, bool], np.ndarray] = Cache(MOMENTS)
-        self._candidates: Cache[int, Candidates | None] = Cache(1)
+        self._candidates: Cache[int, BlendIndex | None] = Cache(1)
 
     def similar(self, rows: np.ndarray, at: int | None = None, k: int | None = None) -> Lists:
         """Return the nearest listings of each of `rows` (B,), without itself.
@@ -126,13 +121,13 @@ class Recommender:
         if log.has_negatives:  # The penalty of listings similar to unwanted ones is no inner product.
             is_scored[log.negatives(start, end)[0]] = True
         if is_empty.any():
-            mine = _of_subset(*own, is_empty)
-            count = int(is_empty.sum()) if len(mine[0]) else 1
-            lists.put(is_empty, self._popular(at, lists.rows.shape[1], count, *mine))
+            bans = _of_subset(*own, is_empty)
+            count = int(is_empty.sum()) if len(bans[0]) else 1
+            lists.put(is_empty, self._popular(at, lists.rows.shape[1], count, *bans))
         for subset, by in ((~is_empty & is_scored, None), (~is_empty & ~is_scored, candidates)):
             if subset.any():
-                mine = _of_subset(*own, subset)
-                lists.put(subset, self._for_histories(log, start[subset], end[subset], at, k, by, *mine))
+                bans = _of_subset(*own, subset)
+                lists.put(subset, self._for_histories(log, start[subset], end[subset], at, k, by, *bans))
         return lists
 
     def _own_listings(
@@ -155,7 +150,7 @@ class Recommender:
         end: np.ndarray,
         at: int,
         k: int | None,
-        candidates: Candidates | None,
+        candidates: BlendIndex | None,
         own: np.ndarray,
         of: np.ndarray,
     ) -> Lists:
@@ -334,18 +329,18 @@ class Recommender:
         vectors = self.run.vectors(self.space)
         return choose_index([vectors], vectors[sample_rows(np.flatnonzero(self._has_vector), QUERIES)])
 
-    def _candidates_at(self, at: int) -> Candidates | None:
+    def _candidates_at(self, at: int) -> BlendIndex | None:
         """Return the candidates of lists for users at a moment; None where all listings are scored."""
         if not self._is_indexed:
             return None
 
-        def make() -> Candidates | None:
+        def make() -> BlendIndex | None:
             log, ends = self.run.log, history_ends(self.run, at)
             users = sample_rows(np.flatnonzero(ends > log.start[:-1]), QUERIES)
             start, end = log.start[users], ends[users]
             if linear_parts(self.blend) is None or not len(users):
                 return None
-            candidates = Candidates(self.blend, self._queries(start, end, at))
+            candidates = BlendIndex(self.blend, self._queries(start, end, at))
             return candidates if candidates.index is not None else None
 
         return self._candidates.get(self.run.counted_at(at), make)

@@ -16,7 +16,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.documents import validate
 from listing_vibes.market.market import Market
 
-#: The reasons why a listing is in a list, by the codes in `listing_vibes.run.ranking.Lists`; the first one is its score.
+#: The reasons why a listing is in a list, by the codes in `listing_vibes.run.candidates.Lists`; the first one is its score.
 RULED = ("", "pinned", "without at_most", "without same", "without where")
 PINNED = 1
 

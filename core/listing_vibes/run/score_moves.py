@@ -27,7 +27,7 @@ from listing_vibes.run.conditions import (
 )
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.scorers import MOMENTS
-from listing_vibes.scoring.unwanted import NOT, likeness
+from listing_vibes.scoring.deviations import NOT, likeness
 
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
@@ -39,7 +39,7 @@ BOOST = re.compile(
 NANOSECONDS = {"d": 86_400e9, "h": 3_600e9}
 SIDE, WEIGHT = re.compile(r"[+-]\S+"), re.compile(f"-?{NUMBER}")
 #: The largest weight of a boost or a dial.
-MOST = 10.0
+MOST_WEIGHT = 10.0
 #: Shrinkage of the covariance of a space toward a multiple of the identity: 1 leaves the difference of the two means. In the
 #: model's space a few directions have most of the variance (the price, the district), and 0.5 recovers a planted style
 #: best; photos have more dimensions than listings. See
@@ -118,14 +118,19 @@ def read_boost(market: Market, text: str) -> Boost:
     """
     rule, match = f"Rule boost is '{text}'", BOOST.fullmatch(text)
     condition, _, last = text.strip().rpartition(" ")
-    if match is None and SIGN.search(condition, 1) and re.fullmatch(NUMBER, last) and 0 < float(last) <= MOST:
+    if (
+        match is None
+        and SIGN.search(condition, 1)
+        and re.fullmatch(NUMBER, last)
+        and 0 < float(last) <= MOST_WEIGHT
+    ):
         return Boost(float(last), fulfilled=fulfilling(market, condition.strip(), "Rule boost"))
     weight = 0.0 if match is None else float(match["new"] or match["close"])
     half = 0.0 if match is None else float(match["age"] or match["way"])
-    if match is None or not 0 < weight <= MOST or not half:
+    if match is None or not 0 < weight <= MOST_WEIGHT or not half:
         raise VibesError(
             f"{rule}; write for example 'fresh 0.5 14d' (half of it left after 14 days), 'near 48.14,11.58 0.5 2km' or "
-            f"'building=villa 0.5', with a weight of up to {MOST:g}."
+            f"'building=villa 0.5', with a weight of up to {MOST_WEIGHT:g}."
         )
     if match["location"] is not None:
         return Boost(weight, half * KILOMETERS[match["unit"]], read_location(market, match["location"], rule))
@@ -186,10 +191,14 @@ def read_dial(text: str) -> Dial:
     listings = list(takewhile(SIDE.fullmatch, reversed(words)))[::-1]
     *named, weight, space = ["", "", *words[: len(words) - len(listings)]]
     name, is_number = " ".join(named).strip(), WEIGHT.fullmatch(weight) is not None
-    if not (listings and name and space in SHRUNK and is_number) or abs(float(weight)) > MOST or ";" in name:
+    if (
+        not (listings and name and space in SHRUNK and is_number)
+        or abs(float(weight)) > MOST_WEIGHT
+        or ";" in name
+    ):
         raise VibesError(
             f"Rule dial is '{text}'; write for example 'lighter 1.5 photos +MORE-LIKE-THIS -LESS-LIKE-THAT', with a weight from "
-            f"-{MOST:g} to {MOST:g}."
+            f"-{MOST_WEIGHT:g} to {MOST_WEIGHT:g}."
         )
     more, less = (
         tuple(dict.fromkeys(unquote(item[1:]) for item in listings if item[0] == sign)) for sign in "+-"

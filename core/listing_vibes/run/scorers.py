@@ -101,7 +101,9 @@ def _vectors(run: Run, space: str, train: np.ndarray) -> np.ndarray:
         return run.vectors(space)
     vectors = None
     if space == "text":
-        from listing_vibes.scoring.text_space import text_vectors  # It loads pillow and more, for few runs.
+        from listing_vibes.features.content_spaces import (
+            text_vectors,  # It loads pillow and more, for few runs.
+        )
 
         vectors = text_vectors(run.market, run.log.counts(train) > 0)
     if vectors is None:
@@ -193,8 +195,8 @@ def untrained_neighbors(
         report: called with the progress of embedding texts that are not cached.
         tune: tune them on validation; features of a blend do not need it, see `neighbor_features`.
     """
+    from listing_vibes.features.content_spaces import text_vectors
     from listing_vibes.scoring.attribute_weights import weights_in_words
-    from listing_vibes.scoring.text_space import text_vectors
 
     log, catalogue, seed = run.log, run.catalogue, run.manifest.settings.seed
     spaces = {space: run.vectors(space) for space in NEIGHBORS if space in run.spaces}

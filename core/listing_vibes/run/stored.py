@@ -1,22 +1,51 @@
-"""The folder of a run: one version of it, which stays the same while `vibes refresh` writes newer ones."""
+"""The folder of a run: one version of it, which stays the same while `vibes refresh` writes newer ones; its market, and how a run is
+written: into a new folder, or as a new version of the run that is there.
+"""
 
 from __future__ import annotations
 
 import os
+import warnings
 import weakref
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from listing_vibes.errors import VibesError
-from listing_vibes.market.documents import read_json
+from listing_vibes.errors import VibesError, VibesWarning
+from listing_vibes.features.market_summary import save_summaries
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.documents import read_json, write_json
+from listing_vibes.market.durable import copy_file, only_writer
 from listing_vibes.market.market import Market
-from listing_vibes.run.contents import LISTINGS, check_loaded, check_opened, read_spaces
-from listing_vibes.run.fits import parse_metrics
+from listing_vibes.run.blends import parse_metrics, save_fits
+from listing_vibes.run.contents import (
+    FILES,
+    LISTINGS,
+    check_loaded,
+    check_opened,
+    read_spaces,
+    save_spaces,
+    seal,
+)
 from listing_vibes.run.manifest import Manifest
-from listing_vibes.run.transfer import MARKETS
-from listing_vibes.run.versions import Lease, folder_of, lease_current, results_of, stamp_of
+from listing_vibes.run.other_market import MARKETS
+from listing_vibes.run.versions import (
+    Lease,
+    building,
+    folder_of,
+    forget,
+    lease_current,
+    publish,
+    results_of,
+    stamp_of,
+    sweep,
+)
+from listing_vibes.words import count
+
+if TYPE_CHECKING:
+    from listing_vibes.run.run_data import RunData
 
 
 class StoredRun:
@@ -111,3 +140,128 @@ class StoredRun:
         return read_json(
             results_of(self.path, self.stamp) / "metrics.json", "evaluate the run again", parse_metrics
         )
+
+
+class MarketMismatch(VibesError):
+    """The market no longer has the listings of a run."""
+
+
+class MarketChanged(VibesWarning):
+    """The market of a run changed since the run was written."""
+
+
+def changed_sentence(run: RunData) -> str:
+    """Return the warning for a run whose market changed."""
+    return (
+        f"The tables of {run.market_on_disk.path} changed since {run.path} was written, so its lists and figures may be out of "
+        f"date; update it with `{_embed_again(run)}`."
+    )
+
+
+def market_of_run(run: RunData) -> Market:
+    """Return the market of a run restricted to the run's listings, in the run's order; warn if it changed.
+
+    Raises:
+        MarketMismatch: a listing of the run is missing from the market.
+    """
+    market = run.market_on_disk
+    if not run.market_changed:
+        return market
+    ids = run.listing_ids
+    missing = [item for item in ids if item not in market.listing_row]
+    if missing:
+        raise MarketMismatch(
+            f"{market.path} no longer has {count(len(missing), 'listing')} of {run.path} (such as '{missing[0]}'); restore its "
+            f"tables, or update the run with `{_embed_again(run)}`."
+        )
+    warnings.warn(changed_sentence(run), MarketChanged, stacklevel=4)
+    if list(market.listing_row) == ids:
+        return market
+    tables = (market.photos, market.events)
+    photos, events = (table[table[C.LISTING].isin(ids)].reset_index(drop=True) for table in tables)
+    listings = market.listings.iloc[[market.listing_row[item] for item in ids]].reset_index(drop=True)
+    return replace(market, listings=listings, photos=photos, events=events)
+
+
+def _embed_again(run: RunData) -> str:
+    return f"vibes embed {run.market_on_disk.path} {run.path}"
+
+
+def save_run(run: RunData, folder: Path) -> None:
+    """Write a run to a folder; see `Run.save`.
+
+    Raises:
+        VibesError: the folder holds something else, cannot be written, or another process writes it.
+    """
+    if run.stored_run is not None and folder.resolve() == run.path.resolve():
+        raise VibesError(f"{folder} is the folder of this run; give another one.")
+    is_run = (folder / "run.toml").is_file()
+    if folder.is_dir() and any(folder.iterdir()) and not is_run:
+        raise VibesError(f"{folder} is not empty and holds no run; give a new folder, or that of a run.")
+    with only_writer(folder, "Run.save"):
+        if not is_run:
+            write_run(run, folder)
+            return
+        manifest = _manifest_in(run, folder)
+        sweep(folder)
+        with building(folder) as built:
+            _write_files(run, built, manifest)
+            publish(folder, built, manifest, embedded=True, other_model=True)
+        sweep(folder)
+
+
+def write_run(run: RunData, folder: Path) -> None:
+    """Write a run into a folder without one, `run.toml` last; needs the folder's `only_writer`."""
+    manifest = _manifest_in(run, folder)
+    forget(folder)
+    _write_files(run, folder, manifest)
+    seal(folder, manifest)
+
+
+def _manifest_in(run: RunData, folder: Path) -> Manifest:
+    """Return the manifest of a run in a folder, after writing a market in memory into the folder."""
+    manifest, market = run.manifest, run.market
+    before = market.fingerprint
+    if not market.is_stored:
+        market.save(folder / "market", overwrite=True)
+    update = {
+        "market": str(market.path.resolve()),
+        "market_from_run": os.path.relpath(market.path.resolve(), folder.resolve()),
+        "market_name": market.name,
+    }
+    if manifest.fingerprint == before:  # The digest of files differs from that of tables in memory.
+        update["fingerprint"] = market.fingerprint
+        if manifest.trained_on == before:
+            update["trained_on"] = market.fingerprint
+    manifest = manifest.model_copy(update=update)
+    if run.stored_run is None:  # Its market is that of the folder from now on.
+        run.manifest = manifest
+    return manifest
+
+
+def _write_files(run: RunData, out: Path, manifest: Manifest) -> None:
+    """Write all files of a run but `run.toml`; those of a stored run are copied."""
+    if run.stored_run is not None:
+        for name in FILES:
+            if (run.folder / name).is_file():
+                copy_file(run.folder / name, out / name)
+        vectors = {space: run.stored_vectors(space) for space in run.spaces}
+        if not (out / LISTINGS).is_file() or run.photo_center is not None:
+            save_spaces(out, np.array(run.listing_ids), vectors, run.photo_center)
+        return
+    if run.has_model:
+        from listing_vibes.model.checkpoint import save_weights
+        from listing_vibes.run.engine import save_prepared
+
+        save_weights(out / "model.safetensors", run.engine.model)
+        run.engine.featurizer.save(out)
+        save_summaries(out, run.summaries)
+    vectors = {space: run.stored_vectors(space) for space in run.spaces}
+    save_spaces(out, np.array(run.listing_ids), vectors, run.photo_center)
+    if run.has_model:
+        save_prepared(out, run.engine.features, manifest.fingerprint)
+    if run.metrics is not None:
+        write_json(out / "metrics.json", run.metrics, indent=1)
+    # A refit has the blends of the run that it repeats, and no figures.
+    if run.metrics is not None or run.fits:
+        save_fits(out, run.fits)

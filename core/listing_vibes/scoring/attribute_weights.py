@@ -19,8 +19,7 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, Queries, Split, next_listing
 from listing_vibes.progress import Report, silent
-from listing_vibes.scoring.blend import moments_of
-from listing_vibes.scoring.conditional_logit import fit_logit, overall_scale, user_shares
+from listing_vibes.scoring.blend import fit_logit, moments_of, overall_scale, user_shares
 from listing_vibes.scoring.interactions import history_matrix
 from listing_vibes.scoring.ranking import batches as batches_of
 from listing_vibes.scoring.tuning import DECAYS
@@ -117,16 +116,16 @@ def sampled_features(
         columns = np.column_stack([batch.target, np.tile(listing, (len(batch), 1))])  # (B, 1 + C)
         valid = np.column_stack([allowed[line, batch.target], allowed[:, listing]])
         valid[:, 1:] &= listing != batch.target[:, None]
-        shown, where = np.unique(columns, return_inverse=True)
-        place = np.searchsorted(rows, shown)
+        candidates, where = np.unique(columns, return_inverse=True)
+        place = np.searchsorted(rows, candidates)
         values = [
             sum(
                 (_matches(histories[number], part, place) for part in several),
-                np.zeros((len(batch), len(shown))),
+                np.zeros((len(batch), len(candidates))),
             )
             for several in parts.values()
         ]
-        values += [moment(batch.at)[:, shown] for moment in moments.values()]
+        values += [moment(batch.at)[:, candidates] for moment in moments.values()]
         stacked = np.stack(values, axis=2)  # (B, S, F)
         yield stacked[line[:, None], where.reshape(columns.shape)], valid
 

@@ -5,6 +5,8 @@ behavior"), fitted on validation queries with a Gaussian prior of weights from o
 the prior decides, with many the market. No library fits it with sampled candidates, weights of users and such a prior.
 """
 
+from __future__ import annotations
+
 import math
 import tomllib
 from collections.abc import Callable, Mapping
@@ -17,12 +19,75 @@ import numpy as np
 from listing_vibes.market.log import DAY, EventLog
 from listing_vibes.market.splits import Catalogue, Queries, Split, choosing
 from listing_vibes.model.settings import BlendWeights
-from listing_vibes.scoring.conditional_logit import fit_logit, overall_scale, user_shares
 from listing_vibes.scoring.ranking import Scorer, batches, checked_scores
 from listing_vibes.scoring.recency import RecentEvents, log_counts
 from listing_vibes.scoring.scores import Scores
 from listing_vibes.scoring.tuning import validation_sample
 from listing_vibes.search.index import best
+
+#: Queries per batch of the curvature, which limits the memory.
+CURVATURE_BATCH = 128
+#: The smallest overall scale of weights: a prior of weight zero would rank nothing.
+LEAST_SCALE = 0.1
+
+
+def user_shares(user: np.ndarray) -> np.ndarray:
+    """Return the weight (Q,) of each query of the users (Q,), so that each user counts once."""
+    _, number, count = np.unique(user, return_inverse=True, return_counts=True)
+    return np.asarray(1 / count[number])
+
+
+def overall_scale(features: np.ndarray, valid: np.ndarray, share: np.ndarray, mean: np.ndarray) -> float:
+    """Return the factor of the weights `mean` (F,) that fits best, at least `LEAST_SCALE`; the others are as in `fit_logit`."""
+    scale, _ = fit_logit((features @ mean)[..., None], valid, share, np.ones(1), np.full(1, LEAST_SCALE))
+    return max(float(scale[0]), LEAST_SCALE)
+
+
+def fit_logit(
+    features: np.ndarray,
+    valid: np.ndarray,
+    share: np.ndarray,
+    mean: np.ndarray,
+    precision: np.ndarray,
+    least: np.ndarray | float = -np.inf,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weights (F,) of the highest posterior and their standard errors (F,), by Laplace's approximation.
+
+    Args:
+        features: (Q, C, F), of the target first.
+        valid: (Q, C) bool, the candidates.
+        share: (Q,) the weight of each query.
+        mean: (F,) of the prior, with `precision` (F,).
+        least: (F,) the least weights.
+    """
+
+    def choice(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        scores = np.where(valid, features @ weights, -np.inf)
+        scores -= scores.max(axis=1, keepdims=True)
+        odds = np.exp(scores)
+        total = odds.sum(axis=1, keepdims=True)
+        return odds / total, np.log(total[:, 0]) - scores[:, 0]  # (Q, C) probabilities, (Q,) losses
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        chance, losses = choice(weights)
+        expected = np.einsum("qc,qcf->qf", chance, features)
+        gap = weights - mean
+        gradient = share @ (expected - features[:, 0]) + precision * gap
+        return float(share @ losses + 0.5 * precision @ gap**2), gradient
+
+    from scipy.optimize import minimize  # slow to import, and needed for a fit only
+
+    bounds = [(bound, None) for bound in np.broadcast_to(least, mean.shape)]
+    weights = minimize(loss, mean, jac=True, method="L-BFGS-B", bounds=bounds).x
+    chance, _ = choice(weights)
+    curvature = np.diag(precision)
+    for part in range(0, len(features), CURVATURE_BATCH):
+        rows = slice(part, part + CURVATURE_BATCH)
+        centered = features[rows] - np.einsum("qc,qcf->qf", chance[rows], features[rows])[:, None]
+        weighted = centered * (chance[rows] * share[rows, None])[..., None]
+        curvature = curvature + np.einsum("qcf,qcg->fg", weighted, centered)
+    return weights, np.sqrt(np.diag(np.linalg.inv(curvature)))
+
 
 #: Candidates per validation query, and queries per batch.
 CANDIDATES, BATCH = 512, 128
@@ -82,7 +147,7 @@ class Blend:
         """Return the name of the ranking."""
         return self.weights.name
 
-    def over(self, log: EventLog) -> "Blend":
+    def over(self, log: EventLog) -> Blend:
         """Return the same blend for the histories of another log over the same listings."""
         return replace(self, scorers={name: part.over(log) for name, part in self.scorers.items()})  # type: ignore[attr-defined]
 

@@ -9,12 +9,12 @@ import numpy as np
 
 from listing_vibes.market.log import EventLog, ranges
 from listing_vibes.model.settings import ResolvedTraining
-from listing_vibes.scoring.unwanted import unwanted_penalty
+from listing_vibes.scoring.deviations import unwanted_penalty
 
 #: Cosines of events and listings in memory at a time.
-HELD = 16_000_000
+MOST_COSINES = 16_000_000
 #: The lowest cosine, for listings that are not compared: a listing with itself where users seldom return.
-LEAST = -1.0
+LEAST_COSINE = -1.0
 #: The default number of events of a history that are compared.
 NEWEST = 50
 
@@ -36,11 +36,7 @@ class LateInteraction:
     def of(cls, config: ResolvedTraining) -> LateInteraction:
         """Return the late interaction that a model was trained with; weight 0 for "auto" and for older models."""
         weight = config.late_interaction
-        return cls(
-            0.0 if weight == "auto" else weight,
-            config.max_listings,
-            config.late_itself is not False,
-        )
+        return cls(0.0 if weight == "auto" else weight, config.max_listings, config.late_itself is not False)
 
     def scores(
         self,
@@ -110,7 +106,7 @@ def add_nearest(
 ) -> None:
     """Add to `scores` (B, C) `weight` x the greatest cosine of each candidate to a listing of the histories `start : end`.
 
-    If nothing is compared, as for an empty history, the cosine is `LEAST`.
+    If nothing is compared, as for an empty history, the cosine is `LEAST_COSINE`.
 
     Args:
         candidates: (C, d) the vectors to score, of length one.
@@ -120,21 +116,21 @@ def add_nearest(
         present: (L,) bool, the listings that are compared; None for all.
     """
     first = np.maximum(start, end - newest)
-    step = max(1, HELD // (max(len(candidates), 1) * newest))
-    given = np.flatnonzero(end > start)
-    for low in range(0, len(given), step):
-        subset = given[low : low + step]
+    step = max(1, MOST_COSINES // (max(len(candidates), 1) * newest))
+    nonempty = np.flatnonzero(end > start)
+    for low in range(0, len(nonempty), step):
+        subset = nonempty[low : low + step]
         count = end[subset] - first[subset]
         events = ranges(first[subset], count)  # (R,)
         # Histories of one user at several moments share most of their listings.
         listing, row = np.unique(log.listing[events], return_inverse=True)  # (U,), (R,)
         like = vectors[listing] @ candidates.T  # (U, C)
         if of is not None:
-            like[listing[:, None] == of] = LEAST
+            like[listing[:, None] == of] = LEAST_COSINE
         if present is not None:
-            like[~present[listing]] = LEAST
+            like[~present[listing]] = LEAST_COSINE
         bounds = np.append(0, np.cumsum(count)).tolist()
         # A loop, since `np.maximum.reduceat` is about 20 times as slow along this axis.
         for query, (begin, behind) in zip(subset.tolist(), pairwise(bounds), strict=True):
             scores[query] += weight * like[row[begin:behind]].max(axis=0)
-    scores[end == start] += weight * LEAST
+    scores[end == start] += weight * LEAST_COSINE

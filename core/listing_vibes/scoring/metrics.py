@@ -54,8 +54,8 @@ class Coverage:
 
     def add(self, user: np.ndarray, listing: np.ndarray, allowed: np.ndarray) -> None:
         """Count the `listing`s (n,) that were in lists of the users `user` (n,), chosen from the candidates `allowed` (B, L)."""
-        for mine in allowed:
-            self.candidate |= mine
+        for candidates in allowed:
+            self.candidate |= candidates
         np.minimum.at(self.low, listing, user)
         np.maximum.at(self.high, listing, user)
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.content_spaces import content_spaces
-from listing_vibes.features.photos.vectors import PhotoVectors
+from listing_vibes.features.content_spaces import content_spaces, text_vectors
+from listing_vibes.features.photos.photo_vectors import PhotoVectors
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, Split, choosing
@@ -14,7 +14,6 @@ from listing_vibes.scoring.content_ease import ContentEase
 from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.ranking_names import CONTENT_EASE
-from listing_vibes.scoring.text_space import text_vectors
 from listing_vibes.scoring.tuning import best, validation_sample
 
 #: The space of neighbors by their name in a grid.

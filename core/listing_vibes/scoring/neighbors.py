@@ -8,10 +8,10 @@ import numpy as np
 from listing_vibes.features.reduce import unit_rows
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, Queries, Split, choosing
+from listing_vibes.scoring.deviations import unwanted_penalty
 from listing_vibes.scoring.interactions import history_matrix
 from listing_vibes.scoring.late_interaction import add_nearest
 from listing_vibes.scoring.tuning import DECAYS, best, validation_sample
-from listing_vibes.scoring.unwanted import unwanted_penalty
 
 #: The name of the neighbors by each space.
 NEIGHBORS = {"attributes": "attribute neighbors", "photos": "photo neighbors", "text": "text neighbors"}
@@ -76,8 +76,8 @@ class VectorNeighbors:
         """Return scores (B, L) float32."""
         if self.nearest:
             scores = np.zeros((len(batch), len(self.vectors)), np.float32)
-            given = self.log.select_positive(batch.start, batch.end)
-            add_nearest(scores, 1.0, self.vectors, self.vectors, *given, present=self.present)
+            events = self.log.select_positive(batch.start, batch.end)
+            add_nearest(scores, 1.0, self.vectors, self.vectors, *events, present=self.present)
         else:
             scores = self.query_vectors(batch) @ self.vectors.T
         scores[:, ~self.present] = -np.inf

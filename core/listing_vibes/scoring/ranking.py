@@ -12,7 +12,7 @@ from listing_vibes.market.splits import Catalogue, Queries
 from listing_vibes.search.index import best
 
 #: The maximum number of scores (B, L) in a batch, 64 MiB of float32 per scorer.
-HELD = 16_000_000
+MOST_SCORES = 16_000_000
 #: The number of scorers whose scores are in memory together without smaller batches.
 SCORERS = 4
 #: The number of scores of a few queries that fit into a core's cache.
@@ -43,11 +43,11 @@ def batches(
 ) -> Iterator[tuple[slice, Queries, np.ndarray]]:
     """Yield (rows, queries of the batch, (B, L) bool candidates) for all queries.
 
-    A batch has at most `batch_size` queries, and so many that the scores of all `scorers` stay below `SCORERS` times `HELD`. Large
+    A batch has at most `batch_size` queries, and so many that the scores of all `scorers` stay below `SCORERS` times `MOST_SCORES`. Large
     batches are faster: with a million listings a product of many queries takes a third of the time per query.
     """
-    held = HELD * max(1, SCORERS // max(1, scorers))
-    batch_size = max(1, min(batch_size, held // max(1, log.listings)))
+    most_scores = MOST_SCORES * max(1, SCORERS // max(1, scorers))
+    batch_size = max(1, min(batch_size, most_scores // max(1, log.listings)))
     for low in range(0, len(queries), batch_size):
         rows = slice(low, min(low + batch_size, len(queries)))
         batch = queries.take(rows)
@@ -133,9 +133,9 @@ def top(scores: np.ndarray, allowed: np.ndarray, k: int) -> tuple[np.ndarray, np
     """
 
     def best_allowed(rows: slice) -> np.ndarray:
-        mine = scores[rows].flatten()  # a copy
-        mine[np.flatnonzero(~allowed[rows])] = -np.inf  # `np.where` takes three times as long.
-        return best(mine.reshape(-1, scores.shape[1]), k)[0]
+        masked = scores[rows].flatten()  # a copy
+        masked[np.flatnonzero(~allowed[rows])] = -np.inf  # `np.where` takes three times as long.
+        return best(masked.reshape(-1, scores.shape[1]), k)[0]
 
     listings = _by_pieces(best_allowed, *scores.shape)  # (B, k)
     listings.sort(axis=1)

@@ -122,7 +122,7 @@ class Accepted(BaseModel):
     )
 
 
-class EventLog:
+class PostedEventLog:
     """Log of posted events in a database that several services may share; `run` returns the state in use."""
 
     def __init__(self, place: str | Path, run: Callable[[], Run]) -> None:

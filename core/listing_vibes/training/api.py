@@ -5,16 +5,16 @@ from pathlib import Path
 from typing import Any, overload
 
 from listing_vibes.errors import VibesError
+from listing_vibes.features.feature_config import LITE0, is_trained
 from listing_vibes.features.photos.encoders import market_photos
-from listing_vibes.features.photos.trainable import LITE0, is_trained
-from listing_vibes.features.photos.vectors import report_broken_photos
+from listing_vibes.features.photos.photo_vectors import report_broken_photos
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Resolved, ResolvedSplit, Settings
 from listing_vibes.progress import Report, shown
 from listing_vibes.run.manifest import Manifest, named_model
+from listing_vibes.run.other_market import MARKETS, is_other_market
 from listing_vibes.run.run import Run
-from listing_vibes.run.transfer import MARKETS, is_other_market
 from listing_vibes.run.versions import reading
 from listing_vibes.training.distributed import launched
 from listing_vibes.training.multi_market import folder_names
@@ -83,8 +83,8 @@ def train(
         VibesError: there are no training events, a setting is invalid, `run` has a finished run, or nothing to resume.
     """
     path, several = None if run is None else Path(run), not isinstance(market, Market | Path | str)
-    given = [market] if isinstance(market, Market | Path | str) else list(market)
-    markets = [item if isinstance(item, Market) else Market.open(item) for item in given]
+    sources = [market] if isinstance(market, Market | Path | str) else list(market)
+    markets = [item if isinstance(item, Market) else Market.open(item) for item in sources]
     source, named = (None if item is None else _path(item) for item in (refit, start))
     if not markets:
         raise VibesError("There is no market to train on; name one or several.")

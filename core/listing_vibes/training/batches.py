@@ -13,7 +13,7 @@ import numpy as np
 
 from listing_vibes.market.log import ranges
 from listing_vibes.model.inputs import Inputs
-from listing_vibes.training.data import Examples
+from listing_vibes.training.examples import Examples
 
 #: Samples some of the rows (n,), which belong to the listings (n,), for an epoch; see `listing_vibes.training.multi_market.Mix`.
 Draw = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]

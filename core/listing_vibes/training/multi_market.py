@@ -23,11 +23,7 @@ class Mix:
 
     @classmethod
     def of(
-        cls,
-        market: np.ndarray,
-        listings: np.ndarray,
-        power: float,
-        buckets: Sequence[tuple[int, int]] = (),
+        cls, market: np.ndarray, listings: np.ndarray, power: float, buckets: Sequence[tuple[int, int]] = ()
     ) -> "Mix":
         """Weight markets by size ** `power`, where size is the number of examples; `listings` (n,) are those of all examples."""
         size = np.bincount(market[listings], minlength=int(market.max(initial=0)) + 1).astype(float)

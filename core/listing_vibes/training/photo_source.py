@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from listing_vibes.features.featurizer import Featurizer
-from listing_vibes.features.photos.vectors import PhotoVectors
+from listing_vibes.features.photos.photo_vectors import PhotoVectors
 from listing_vibes.market.market import Market
 from listing_vibes.model.inputs import Inputs
 from listing_vibes.model.model import ListingModel

@@ -12,7 +12,7 @@ from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Resolved, ResolvedSplit
 from listing_vibes.model.user_encoders import USER_ENCODERS
-from listing_vibes.training.data import TrainingData, simultaneous_share
+from listing_vibes.training.examples import TrainingData, simultaneous_share
 
 #: The number of training events of users with two or more below which a market is small: a model learns nothing from other users.
 SMALL_MARKET = 32_768

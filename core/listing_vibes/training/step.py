@@ -25,10 +25,11 @@ from listing_vibes.model.inputs import Inputs, Tables, TokenBatch
 from listing_vibes.model.losses import LOSSES
 from listing_vibes.model.model import ListingModel
 from listing_vibes.model.settings import ResolvedTraining
-from listing_vibes.scoring.late_interaction import LEAST, LateInteraction
+from listing_vibes.scoring.late_interaction import LEAST_COSINE, LateInteraction
 from listing_vibes.scoring.recency import RecentEvents, log_counts
 from listing_vibes.training.batches import Batch
-from listing_vibes.training.data import (
+from listing_vibes.training.distributed import Processes
+from listing_vibes.training.examples import (
     Candidates,
     Examples,
     bank_candidates,
@@ -38,7 +39,6 @@ from listing_vibes.training.data import (
     make_examples,
     shuffled_baskets,
 )
-from listing_vibes.training.distributed import Processes
 from listing_vibes.training.multi_market import Mix
 from listing_vibes.training.photo_source import FrozenPhotos
 
@@ -212,8 +212,8 @@ def contrast(
     """
     local, vectors, late, history = users.batch, users.vectors, LateInteraction.of(config), None
     if late.weight:
-        shown = users.place[data.inputs.listing[ranges(local.first, local.end - local.first)]]
-        history = vectors[torch.from_numpy(shown.astype(np.int64)).to(vectors.device)]  # (R, d)
+        event_places = users.place[data.inputs.listing[ranges(local.first, local.end - local.first)]]
+        history = vectors[torch.from_numpy(event_places.astype(np.int64)).to(vectors.device)]  # (R, d)
     slots = int((data.examples.positive[batch.rows] >= 0).sum())
     parts = []
     for candidates in sets:
@@ -258,7 +258,7 @@ def _scores(
     like = history @ item.T  # (R, C)
     if not late.itself:
         is_itself = torch.from_numpy(data.log.listing[events][:, None] == candidates.listing)
-        like = like.masked_fill(is_itself.to(like.device), LEAST)
+        like = like.masked_fill(is_itself.to(like.device), LEAST_COSINE)
     event = greatest_so_far(like.detach(), batch.end - batch.first)  # (R, C)
     return scores + late.weight * like.gather(0, event[torch.from_numpy(batch.place).to(event.device)])
 

@@ -12,29 +12,29 @@ import torch
 from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.features.market_summary import MarketSummary, save_summaries
-from listing_vibes.features.photos.vectors import PhotoVectors, photo_center
+from listing_vibes.features.photos.photo_vectors import PhotoVectors, photo_center
 from listing_vibes.market.durable import copy_file, only_writer, sweep_left
 from listing_vibes.market.market import Market
-from listing_vibes.model.build import build_model, recipe_of
+from listing_vibes.model.checkpoint import build_model, recipe_of
 from listing_vibes.model.model import ListingModel
 from listing_vibes.model.settings import Resolved, Settings, compare_settings
 from listing_vibes.progress import Notice, Report, Stage, silent
 from listing_vibes.registry import load
+from listing_vibes.run.blends import load_fits
 from listing_vibes.run.contents import seal
+from listing_vibes.run.embedding import MODEL, embed_market, library_versions, spaces_of
 from listing_vibes.run.engine import Engine, make_inputs
-from listing_vibes.run.fits import load_fits
 from listing_vibes.run.manifest import KnownMarket, Manifest
+from listing_vibes.run.other_market import MARKETS
 from listing_vibes.run.run import Run
 from listing_vibes.run.scorers import default_weights
-from listing_vibes.run.spaces import MODEL, embed_market, library_versions, spaces_of
-from listing_vibes.run.transfer import MARKETS
+from listing_vibes.run.stored import write_run
 from listing_vibes.run.versions import forget
-from listing_vibes.run.writer import write_run
 from listing_vibes.scoring.attribute_weights import weighted_attributes
 from listing_vibes.scoring.recency import RecentEvents
 from listing_vibes.training.checkpoints import TrainingState
-from listing_vibes.training.data import TrainingData, make_examples
 from listing_vibes.training.distributed import launched, reproducible
+from listing_vibes.training.examples import TrainingData, make_examples
 from listing_vibes.training.multi_market import Mix, buckets_of, check_markets, fingerprint_of, folder_names
 from listing_vibes.training.optimize import Optimization, check_finite
 from listing_vibes.training.photo_source import FrozenPhotos
@@ -45,7 +45,7 @@ from listing_vibes.training.warm_start import SHORTER, WarmStart, transfer_weigh
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
+class TrainingJob:
     """The inputs and the folder of a training."""
 
     markets: list[Market]
@@ -103,7 +103,7 @@ def train(
     """
     markets = [market] if isinstance(market, Market) else list(market)
     vectors = list(photos) if isinstance(photos, Sequence) else [photos]
-    job = Job(markets, vectors, run, resume, report, refit_of, start)
+    job = TrainingJob(markets, vectors, run, resume, report, refit_of, start)
     with reproducible():
         # Under `accelerate launch` every process runs this: all check, one writes.
         if not launched().is_main_process:
@@ -129,14 +129,14 @@ def train_in_memory(
     Raises:
         VibesError: there are no training events.
     """
-    job = Job([market], [photos], None, False, report, refit_of, start)
+    job = TrainingJob([market], [photos], None, False, report, refit_of, start)
     with reproducible():
         run = _train(job, Resolved.unresolved(settings))[1]
     assert run is not None
     return run
 
 
-def _train(job: Job, settings: Resolved) -> tuple[TrainingState, Run | None]:
+def _train(job: TrainingJob, settings: Resolved) -> tuple[TrainingState, Run | None]:
     """Return the final state, and the run over the market if there is one market."""
     settings = _initial_settings(job, settings)
     parts = [TrainingData.of(market, settings.split) for market in job.markets]
@@ -166,7 +166,7 @@ def _train(job: Job, settings: Resolved) -> tuple[TrainingState, Run | None]:
 
 
 def _optimize(
-    job: Job,
+    job: TrainingJob,
     manifest: Manifest,
     data: TrainingData,
     parts: list[TrainingData],
@@ -191,7 +191,7 @@ def _optimize(
     return state, steps.load_best()
 
 
-def _initial_settings(job: Job, settings: Resolved) -> Resolved:
+def _initial_settings(job: TrainingJob, settings: Resolved) -> Resolved:
     """Return the given settings, or those of an interrupted training, with which given ones must agree unless automatic."""
     if job.run is not None and (job.run / "run.toml").exists():
         raise VibesError(f"{job.run} already holds a finished run; choose another folder or remove it first.")
@@ -223,7 +223,7 @@ def _initial_settings(job: Job, settings: Resolved) -> Resolved:
     return manifest.settings
 
 
-def fit_features(job: Job, settings: Resolved, parts: list[TrainingData]) -> tuple[Resolved, Fitted]:
+def fit_features(job: TrainingJob, settings: Resolved, parts: list[TrainingData]) -> tuple[Resolved, Fitted]:
     """Return the features of each market, and `settings` with the number of token positions."""
     job.report(Stage("features"))
     width, config, market = settings.encoder_config().width, settings.features, job.markets[0]
@@ -246,7 +246,7 @@ def fit_features(job: Job, settings: Resolved, parts: list[TrainingData]) -> tup
     return settings, fitted
 
 
-def _manifest(job: Job, settings: Resolved, parts: list[TrainingData]) -> Manifest:
+def _manifest(job: TrainingJob, settings: Resolved, parts: list[TrainingData]) -> Manifest:
     transfer = None
     if job.start is not None:
         transfer = job.start.transfer(job.markets[0])
@@ -275,7 +275,7 @@ def _manifest(job: Job, settings: Resolved, parts: list[TrainingData]) -> Manife
     )
 
 
-def start_model(job: Job, settings: Resolved, fitted: Fitted) -> ListingModel:
+def start_model(job: TrainingJob, settings: Resolved, fitted: Fitted) -> ListingModel:
     """Return the model before the first step."""
     torch.manual_seed(settings.seed)
     featurizer = fitted.featurizer
@@ -290,7 +290,7 @@ def start_model(job: Job, settings: Resolved, fitted: Fitted) -> ListingModel:
     return model
 
 
-def make_step_data(job: Job, settings: Resolved, data: TrainingData, fitted: Fitted) -> StepData:
+def make_step_data(job: TrainingJob, settings: Resolved, data: TrainingData, fitted: Fitted) -> StepData:
     """Return the data of the steps."""
     training, log = settings.training, data.log.positives  # Histories are encoded as in serving.
     split = replace(data.split, train=data.split.train[data.log.is_positive])
@@ -318,7 +318,9 @@ def make_step_data(job: Job, settings: Resolved, data: TrainingData, fitted: Fit
     )
 
 
-def build_run(job: Job, manifest: Manifest, data: TrainingData, fitted: Fitted, model: ListingModel) -> Run:
+def build_run(
+    job: TrainingJob, manifest: Manifest, data: TrainingData, fitted: Fitted, model: ListingModel
+) -> Run:
     """Embed the listings by a trained `model`, fit the default blend, and return the run in memory."""
     market, photos, report = job.markets[0], job.photos[0], job.report
     settings, featurizer, features = manifest.settings, fitted.featurizer, fitted.features
@@ -350,7 +352,7 @@ def build_run(job: Job, manifest: Manifest, data: TrainingData, fitted: Fitted, 
     return run
 
 
-def write_runs(job: Job, manifest: Manifest, parts: list[TrainingData], fitted: Fitted) -> None:
+def write_runs(job: TrainingJob, manifest: Manifest, parts: list[TrainingData], fitted: Fitted) -> None:
     """Write a run over each of several markets, and `run.toml` last, into the folder with the weights."""
     pairs = zip(job.markets, parts, job.photos, strict=True)
     seen = [MarketSummary.of(market, item.known, fitted.featurizer, of) for market, item, of in pairs]
@@ -375,6 +377,6 @@ def write_runs(job: Job, manifest: Manifest, parts: list[TrainingData], fitted: 
     seal(out, manifest.model_copy(update={"attribute_weights": mean}))
 
 
-def _is_started(job: Job) -> bool:
+def _is_started(job: TrainingJob) -> bool:
     """Return whether the training loop has written a checkpoint."""
     return job.run is not None and (job.work / "state.safetensors").is_file()

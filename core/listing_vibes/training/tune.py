@@ -17,7 +17,7 @@ from listing_vibes.errors import VibesError, needs
 from listing_vibes.market.documents import write_json, write_text
 from listing_vibes.market.durable import only_writer
 from listing_vibes.market.market import Market
-from listing_vibes.model.config import PRESETS
+from listing_vibes.model.encoder_config import PRESETS
 from listing_vibes.model.settings import Settings
 from listing_vibes.progress import Notice, Report, Stage, shown
 from listing_vibes.tables import render_table

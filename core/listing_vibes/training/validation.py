@@ -17,8 +17,8 @@ from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.metrics import smooth_recall, user_means
 from listing_vibes.scoring.ranking import batches, pessimistic_ranks
 from listing_vibes.scoring.recency import RecentEvents, log_counts
-from listing_vibes.training.data import TrainingData
 from listing_vibes.training.distributed import Processes
+from listing_vibes.training.examples import TrainingData
 from listing_vibes.training.optimize import Validate
 from listing_vibes.training.photo_source import FrozenPhotos
 
@@ -53,11 +53,7 @@ def validation(
 
 
 def _validation(
-    data: TrainingData,
-    inputs: Inputs,
-    settings: Resolved,
-    photos: FrozenPhotos,
-    recent: RecentEvents | None,
+    data: TrainingData, inputs: Inputs, settings: Resolved, photos: FrozenPhotos, recent: RecentEvents | None
 ) -> Validate:
     """Return the function for one market, over at most `QUERIES` validation queries."""
     queries = data.split.valid.sample(QUERIES, np.random.default_rng([settings.seed, 2]))
@@ -74,11 +70,11 @@ def _validation(
         part = encode_listings(model, now, needed[processes.mine(len(needed))], dtype=training.dtype)
         listings = np.zeros((log.listings, model.width), np.float32)  # (L, d); the others are not candidates
         listings[needed] = gather(part, len(needed))
-        mine = queries.take(processes.mine(len(queries)))  # Each process ranks a part.
-        start, end = log.positives_before(mine.start), log.positives_before(mine.end)
+        own_queries = queries.take(processes.mine(len(queries)))  # Each process ranks a part.
+        start, end = log.positives_before(own_queries.start), log.positives_before(own_queries.end)
         users = encode_histories(model, now, start, end, listings=listings, dtype=training.dtype)
-        ranks = np.zeros(len(mine), np.int64)
-        for rows, batch, allowed in batches(log, mine, data.catalogue, 256):
+        ranks = np.zeros(len(own_queries), np.int64)
+        for rows, batch, allowed in batches(log, own_queries, data.catalogue, 256):
             scores = late.scores(users[rows], listings, listings, log, batch.start, batch.end)  # (B, L)
             if recent is not None:
                 scores += log_counts(recent.counts(batch.at)) * np.float32(

@@ -13,21 +13,20 @@ import torch
 from safetensors.torch import load_file
 
 from listing_vibes.errors import VibesError
+from listing_vibes.features.feature_config import is_trained
 from listing_vibes.features.featurizer import Featurizer
-from listing_vibes.features.market_summary import MarketSummary, load_summaries
-from listing_vibes.features.photos.trainable import is_trained
+from listing_vibes.features.market_summary import MarketSummary, TransferReport, load_summaries
 from listing_vibes.features.tokens.tabular import bin_offsets, photo_key
 from listing_vibes.features.tokens.vocabulary import Vocabulary
-from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
 from listing_vibes.market.market import Market
 from listing_vibes.model.model import ListingModel
 from listing_vibes.model.settings import Resolved, Settings, compare_settings
 from listing_vibes.run.contents import check_loaded
+from listing_vibes.run.embedding import MODEL
 from listing_vibes.run.engine import check_model, weights_digest
 from listing_vibes.run.manifest import Manifest
-from listing_vibes.run.spaces import MODEL
-from listing_vibes.run.transfer import transfer_settings
+from listing_vibes.run.other_market import transfer_settings
 from listing_vibes.run.versions import reading
 
 #: The settings of a model that a warm start cannot change.
@@ -112,14 +111,14 @@ class WarmStart:
         Raises:
             VibesError: they do.
         """
-        settings, requested = self.manifest.settings, given.model_dump(exclude_unset=True, include=set(SHAPE))
+        settings, changes = self.manifest.settings, given.model_dump(exclude_unset=True, include=set(SHAPE))
         sizes = settings.encoder_config().model_dump() | settings.encoder
         if "max_listings" in given.training.model_fields_set:
             training = {"max_listings": given.training.max_listings}
             changed = Resolved.of(settings, training=training)
             if changed.encoder_config() != settings.encoder_config():  # Item positions have weights.
-                requested["training"] = training
-        for name, value, stored in compare_settings(requested, settings.model_dump() | {"encoder": sizes}):
+                changes["training"] = training
+        for name, value, stored in compare_settings(changes, settings.model_dump() | {"encoder": sizes}):
             raise VibesError(
                 f"Option --init-from starts from the model of {self.run}, of which {name} is {stored!r}, not {value!r}; leave it out, "
                 "or train without --init-from."
@@ -187,12 +186,12 @@ def _fill_table(
     ours: torch.Tensor,
     theirs: torch.Tensor,
     was: list[Meaning],
-    requested: list[Meaning],
+    meanings: list[Meaning],
     before: Vocabulary,
     now: Vocabulary,
     rng: np.random.Generator,
 ) -> None:
-    place = places(requested, was)
+    place = places(meanings, was)
     available = np.flatnonzero(place >= 0)
     trained, table = theirs.float().numpy(), ours.float().numpy().copy()
     table[available] = trained[place[available]]
@@ -200,14 +199,14 @@ def _fill_table(
         old = before.attribute(entry.name)
         if old is None or not type_of(entry.kind).binned or entry.edges == old.edges or not entry.size:
             continue
-        into = places([("bin", entry.name, str(number)) for number in range(entry.size)], requested)
+        into = places([("bin", entry.name, str(number)) for number in range(entry.size)], meanings)
         at = ((np.arange(entry.size) + 0.5) / entry.size * old.size).astype(int)
         rows = places([("bin", entry.name, str(number)) for number in at], was)
         if (into >= 0).all():
-            table[into] = trained[rows] * (old.size / entry.size if requested[0] == () else 1.0)
+            table[into] = trained[rows] * (old.size / entry.size if meanings[0] == () else 1.0)
     for kind in ("key", "value", "action", "piece"):
-        new = [row for row in np.flatnonzero(place < 0) if requested[row][:1] == (kind,)]
-        like = table[[row for row in available if requested[row][:1] == (kind,)]]
+        new = [row for row in np.flatnonzero(place < 0) if meanings[row][:1] == (kind,)]
+        like = table[[row for row in available if meanings[row][:1] == (kind,)]]
         if new and len(like) > 1:
             middle = like.mean(axis=0)
             table[new] = rng.normal(middle, (like - middle).std(), (len(new), len(middle)))

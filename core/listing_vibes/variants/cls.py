@@ -9,13 +9,13 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from listing_vibes.features.tokens.vocabulary import Vocabulary
-from listing_vibes.model.config import EncoderConfig
+from listing_vibes.model.encoder_config import EncoderConfig
 from listing_vibes.model.inputs import Inputs, Tables, TokenBatch
 from listing_vibes.model.model import ListingModel
 from listing_vibes.model.settings import Settings
 from listing_vibes.model.user_encoders import HistoryEncoding
 from listing_vibes.training.batches import Batch, Draw, Epoch, group_rows
-from listing_vibes.training.data import Examples
+from listing_vibes.training.examples import Examples
 from listing_vibes.variants.sliding_window import SlidingWindowEncoder
 
 #: The maximum number of examples per user in an epoch.

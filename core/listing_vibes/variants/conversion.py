@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from listing_vibes.errors import VibesError, needs
-from listing_vibes.model.config import EncoderConfig
+from listing_vibes.model.encoder_config import EncoderConfig
 from listing_vibes.model.model import ListingEncoder
 from listing_vibes.variants.sliding_window import SlidingWindowEncoder
 

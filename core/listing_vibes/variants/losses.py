@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from listing_vibes.model.losses import Loss
-from listing_vibes.model.losses._masked import logsumexp_where
+from listing_vibes.model.losses.next import logsumexp_where
 
 
 class LogIn(Loss):

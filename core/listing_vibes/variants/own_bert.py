@@ -15,8 +15,13 @@ from typing import Any
 import numpy as np
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.texts.encoder import TextEncoder, embed_texts, load_text_encoder, minilm_folder
 from listing_vibes.features.texts.sources import TextSource
+from listing_vibes.features.texts.text_encoder import (
+    TextEncoder,
+    embed_texts,
+    load_text_encoder,
+    minilm_folder,
+)
 from listing_vibes.features.vector_cache import MEMORY
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.progress import Counted, Report, silent

@@ -20,11 +20,11 @@ from torch import Tensor, nn
 
 from listing_vibes.device import mixed_precision
 from listing_vibes.errors import VibesError
+from listing_vibes.features.feature_config import LITE0, PREFIX, STORED
 from listing_vibes.features.featurizer import Features, Featurizer
-from listing_vibes.features.photos.encoder import LITE0_SIZE, PhotoEncoder, load_frozen
+from listing_vibes.features.photos.photo_encoder import LITE0_SIZE, PhotoEncoder, load_frozen
 from listing_vibes.features.photos.photo_tokens import photos_used
-from listing_vibes.features.photos.trainable import LITE0, PREFIX, STORED
-from listing_vibes.features.photos.vectors import (
+from listing_vibes.features.photos.photo_vectors import (
     PhotoPass,
     PhotoVectors,
     cache_root,
@@ -210,8 +210,8 @@ class TrainedPhotos(FrozenPhotos):
     @torch.no_grad()
     def encode_all(self, model: ListingModel, processes: Processes) -> Tensor:
         """Return all vectors (P, d) by the model's current stages; each process computes a part."""
-        tail, mine = tail_of(model), processes.mine(len(self.maps))
-        parts = [self.vectors(tail, mine[first : first + CHUNK]) for first in range(0, len(mine), CHUNK)]
+        tail, rows = tail_of(model), processes.mine(len(self.maps))
+        parts = [self.vectors(tail, rows[first : first + CHUNK]) for first in range(0, len(rows), CHUNK)]
         vectors = torch.cat(parts) if parts else self.matrix.new_zeros((0, self.matrix.shape[1]))
         return processes.gather(vectors.to(processes.device), len(self.maps))
 
@@ -233,13 +233,13 @@ class TrainedPhotos(FrozenPhotos):
     ) -> Tensor:
         """Return the vectors (P, d) of a step, with gradient for some photos of `listings` (n,)."""
         assert self.table is not None
-        shown = photos_of(inputs.features, listings)
-        if len(shown) > self.per_step:
-            shown = np.sort(np.random.default_rng(seed).choice(shown, self.per_step, replace=False))
-        if not len(shown):
+        photos = photos_of(inputs.features, listings)
+        if len(photos) > self.per_step:
+            photos = np.sort(np.random.default_rng(seed).choice(photos, self.per_step, replace=False))
+        if not len(photos):
             return self.table
-        rows = torch.from_numpy(shown.astype(np.int64)).to(self.table.device)
-        return self.table.index_copy(0, rows, self.vectors(tail_of(model), shown))
+        rows = torch.from_numpy(photos.astype(np.int64)).to(self.table.device)
+        return self.table.index_copy(0, rows, self.vectors(tail_of(model), photos))
 
     def state(self) -> dict[str, Tensor]:
         encoded_at = torch.tensor(self.encoded_at)

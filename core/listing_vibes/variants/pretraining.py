@@ -21,7 +21,7 @@ from listing_vibes.model.settings import Resolved
 from listing_vibes.progress import Notice, Report, Trained
 from listing_vibes.training.checkpoints import Checkpoints
 from listing_vibes.training.distributed import Processes, launched
-from listing_vibes.training.optimizer import learning_rate, make_optimizer, take_step
+from listing_vibes.training.optimize import learning_rate, make_optimizer, take_step
 from listing_vibes.training.step import StepData, encode_with_gradient
 
 MASKED = 0.15  # share of the attribute values, as in BERT
@@ -89,12 +89,12 @@ def pretraining_loss(
         )
     more = rng.choice(pool, min(config.fresh, len(pool)), replace=False)
     listings = np.concatenate([before, more])
-    mine = processes.mine(len(listings))
-    pairs = mine[mine < len(rows)]  # pairs of this process, which come first
+    own_rows = processes.mine(len(listings))
+    pairs = own_rows[own_rows < len(rows)]  # pairs of this process, which come first
     length = data.inputs.listing_lengths(listings)  # Every process samples for all tokens and takes its part.
-    tokens = ranges((np.cumsum(length) - length)[mine], length[mine])
+    tokens = ranges((np.cumsum(length) - length)[own_rows], length[own_rows])
     chance = rng.random(int(length.sum()))[tokens]
-    sequences = data.inputs.listings(listings[mine])
+    sequences = data.inputs.listings(listings[own_rows])
     masked, token = mask_values(sequences, MASKED, chance)
     with mixed_precision(config.dtype, device):
         logits, first = pretraining.predict_masked(TokenBatch(masked, device), token, tables)

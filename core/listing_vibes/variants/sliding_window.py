@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from listing_vibes.model.model import CLSAttention, ListingEncoder, attend
+from listing_vibes.model.attention import CLSAttention, attend
+from listing_vibes.model.model import ListingEncoder
 
 
 class SlidingWindowAttention(CLSAttention):

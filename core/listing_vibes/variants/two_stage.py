@@ -12,12 +12,12 @@ from torch import Tensor
 
 from listing_vibes.device import mixed_precision
 from listing_vibes.features.tokens.vocabulary import Vocabulary
-from listing_vibes.model.build import Recipe
+from listing_vibes.model.checkpoint import Recipe
 from listing_vibes.model.inputs import TokenBatch
 from listing_vibes.model.model import ListingEncoder, ListingModel, UserEncoder
 from listing_vibes.training.batches import Batch
-from listing_vibes.training.data import bank_candidates
 from listing_vibes.training.distributed import launched
+from listing_vibes.training.examples import bank_candidates
 from listing_vibes.training.optimize import Optimization
 from listing_vibes.training.step import contrast, encode_users
 

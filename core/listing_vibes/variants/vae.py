@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from listing_vibes.device import device, device_of, place, seeded
 from listing_vibes.errors import VibesError, needs
-from listing_vibes.features.photos.vectors import Encoder, resize_photo
+from listing_vibes.features.photos.photo_vectors import Encoder, resize_photo
 from listing_vibes.market import photo_files
 from listing_vibes.market.caches import market_cache
 from listing_vibes.market.columns import Columns as C

@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import needs
-from listing_vibes.features.texts.encoder import minilm_folder
+from listing_vibes.features.texts.text_encoder import minilm_folder
 from listing_vibes.features.tokens.tabular import (
+    ListingTokens,
     TokenColumns,
     Tokenizer,
-    Tokens,
     ViewRows,
     attribute_keys,
     piece_keys,
@@ -75,7 +75,7 @@ class WordPieces(Tokenizer):
         photo_rows: Sequence[ViewRows],
         text_rows: Mapping[str, np.ndarray],
         use_words: bool = True,
-    ) -> Tokens:
+    ) -> ListingTokens:
         """Return the tokens of all `listings`: the words of each known attribute, then the text vectors, then the photos."""
         tokenizer = _tokenizer()
         ours = np.ones(len(tokenizer), np.int32)  # by the tokenizer's number; 1 = unknown

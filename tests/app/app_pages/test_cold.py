@@ -24,7 +24,7 @@ from listing_vibes.insight.map.region import grid_places
 from listing_vibes.insight.map.vibe_map import place_among
 from listing_vibes.insight.market_view import MarketView
 from listing_vibes.insight.page_evidence import evidence_of
-from listing_vibes.insight.selection.params import Params
+from listing_vibes.insight.selection.url_parameters import Params
 from listing_vibes.market.market import Market
 from listing_vibes.market.thumbnails import preview
 from listing_vibes.market.writer import write_market

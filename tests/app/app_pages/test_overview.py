@@ -20,9 +20,9 @@ from listing_vibes.insight.quality import compare_methods, quality_evidence
 from listing_vibes.market.config import AttributeConfig
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
+from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import embed_market
 from listing_vibes.scoring.ranking_names import uses_model
 from listing_vibes.serving.monitor.checks import Check, Monitored, Thresholds, model_of
 

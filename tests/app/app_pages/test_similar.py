@@ -13,8 +13,7 @@ from browser.painted import embed_run, paint_market
 from listing_vibes import Run, search_photos
 from listing_vibes.demo.shipped import bundled_run
 from listing_vibes.insight.market_view import MarketView
-from listing_vibes.insight.selection.filters import Filters
-from listing_vibes.insight.selection.params import Params
+from listing_vibes.insight.selection.url_parameters import Filters, Params
 from listing_vibes.insight.similarity import Match, explain_similarity, match, same_and_different
 from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.market import Market

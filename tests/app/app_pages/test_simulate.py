@@ -8,7 +8,7 @@ from looking import click, components, links, texts
 
 from listing_vibes import Run
 from listing_vibes.insight.personas import personas
-from listing_vibes.insight.selection.histories import MOST, as_text, document, parse
+from listing_vibes.insight.selection.url_parameters import MOST_EVENTS, as_text, document, parse
 from listing_vibes.market.market import Market
 from listing_vibes.run.histories import Event, read_history, to_events
 from listing_vibes_app.app_pages.simulate.history import Moves, moves
@@ -148,7 +148,7 @@ def test_what_a_history_cannot_have_is_said(show, trained):
     strip = cards(page, "The history, oldest first")["cards"]
     assert [(card["at"], card["token"]) for card in strip] == [(1, "l04*dance*9"), (2, "l05")]
     assert "1 event on listings that this market does not have" in texts(page)
-    full = ["l04"] * (MOST - 1)
+    full = ["l04"] * (MOST_EVENTS - 1)
     assert "replaces the oldest" not in texts(show("simulate", trained, h=",".join(full)))
     assert "replaces the oldest" in texts(show("simulate", trained, h=",".join([*full, "l07"])))
     page = show("simulate", trained, h=",".join(f"l{row:02d}" for row in range(12)))

@@ -14,10 +14,10 @@ from helpers.blends import KNN, fixed_blend
 from helpers.copies import change_settings
 from listing_vibes import Run
 from listing_vibes.insight.explain import explain
-from listing_vibes.insight.selection.pages import as_of
+from listing_vibes.insight.selection.page_lists import as_of
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
-from listing_vibes.run.fits import save_fits
+from listing_vibes.run.blends import save_fits
 from listing_vibes_app.app_pages.users.history import later_listings
 from listing_vibes_app.app_pages.users.picker import checkable_users, find_users
 

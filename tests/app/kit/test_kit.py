@@ -11,9 +11,9 @@ from looking import click, labelled, links, texts
 import listing_vibes_app
 from helpers.blends import fixed_blend
 from listing_vibes import Run, selection
-from listing_vibes.insight.selection.selection import Selection
+from listing_vibes.insight.selection.page_lists import Selection
 from listing_vibes.model.settings import Resolved
-from listing_vibes.run.fits import NOTHING
+from listing_vibes.run.blends import NO_BLEND
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.list_options import describe_score
@@ -82,7 +82,7 @@ def test_a_score_is_called_a_cosine_only_where_it_is_one():
     assert "greatest cosine to one listing of it, weighted 1.5" in described(of(1.5))[1]
     assert described(of(1.5), "recency")[0] == "Score"
     blended = of(0.0, fixed_blend(recent=0.05))
-    assert described(blended)[0] == "Score" and described(blended, NOTHING)[0] == "Similarity"
+    assert described(blended)[0] == "Score" and described(blended, NO_BLEND)[0] == "Similarity"
 
 
 def recommended(page):

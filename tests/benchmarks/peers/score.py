@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from export import open_split
 
-from listing_vibes.evaluation.protocol import evaluate
 from listing_vibes.evaluation.result import Evaluation
+from listing_vibes.evaluation.run_evaluation import rank_queries
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Queries, Split
 from listing_vibes.scoring.baselines.ease import Ease
@@ -58,7 +58,7 @@ def score(market: Market, log, catalogue, split: Split, out: Path, alone: bool =
     files = [path for path in sorted(out.glob("*.parquet")) if path.stem not in INPUTS]
     peers = [FileScorer.read(path, market, split.test) for path in files]
     beside = [] if alone else [Ease.tune(log, split, catalogue)]
-    return evaluate([*peers, *beside], log, split, catalogue)
+    return rank_queries([*peers, *beside], log, split, catalogue)
 
 
 if __name__ == "__main__":

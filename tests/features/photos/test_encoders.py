@@ -8,7 +8,7 @@ import pytest
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.encoders import market_photos
-from listing_vibes.features.photos.vectors import load_photo_vectors
+from listing_vibes.features.photos.photo_vectors import load_photo_vectors
 from listing_vibes.market.market import Market
 from listing_vibes.variants import vae
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.photos.vectors import embed_photos
+from listing_vibes.features.photos.photo_vectors import embed_photos
 from listing_vibes.variants import vae
 from listing_vibes.variants.vae import SIZE, market_vae
 

@@ -10,7 +10,7 @@ from transformers import AutoTokenizer
 from helpers.tiny import random_photos
 from listing_vibes.features.featurizer import FeatureConfig, Featurizer
 from listing_vibes.features.sequences import history_sequences, listing_sequences
-from listing_vibes.features.texts.encoder import minilm_folder
+from listing_vibes.features.texts.text_encoder import minilm_folder
 from listing_vibes.features.tokens.tabular import (
     TYPE_ATTRIBUTE,
     TYPE_CONTENT,

@@ -27,9 +27,7 @@ from helpers.pictures import encoded, png, text_bomb
 from listing_vibes import Run
 from listing_vibes.insight.map.region import read_outline
 from listing_vibes.insight.market_view import MarketView
-from listing_vibes.insight.selection.filters import Filters
-from listing_vibes.insight.selection.histories import document
-from listing_vibes.insight.selection.params import Params
+from listing_vibes.insight.selection.url_parameters import Filters, Params, document
 from listing_vibes.market.thumbnails import preview
 from listing_vibes.run.newcomers import new_listings
 from listing_vibes_app.app_pages.cold.draft import draft_of, read_draft
@@ -175,7 +173,7 @@ def history_of_an_address(folder: Path) -> Callable[[bytes], object]:
     def feed(content: bytes) -> object:
         found = history.parse_history(opened, content.decode(errors="replace"))
         document(found.known).encode()
-        assert len(found.known) == len(found) <= history.MOST
+        assert len(found.known) == len(found) <= history.MOST_EVENTS
         return found
 
     return feed

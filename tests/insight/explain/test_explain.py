@@ -24,8 +24,8 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Queries
 from listing_vibes.market.values import sample_rows
+from listing_vibes.run.blends import NO_BLEND, save_fits
 from listing_vibes.run.engine import Engine
-from listing_vibes.run.fits import NOTHING, save_fits
 from listing_vibes.run.histories import of_histories
 from listing_vibes.run.run import Run
 from listing_vibes.scoring.content_ease import ContentEase
@@ -119,7 +119,7 @@ def test_ranks_are_those_of_lists_with_a_blend_a_boost_and_refused_listings(trai
     chosen = [listings[0], listings[2], listings[20]]
     found = explain(run, user, chosen)
     assert [item.rank for item in found] == [1, 3, 21]
-    assert [item.rank for item in explain(run, user, chosen, blend=NOTHING)] != [1, 3, 21]
+    assert [item.rank for item in explain(run, user, chosen, blend=NO_BLEND)] != [1, 3, 21]
     # Without its newest event the history is that of another user, whose list is made as any other.
     newest = run.listing_ids[run.log.listing[events[-1]]]
     others = run.recommend(history_of(run, events[:-1]), 120)[C.LISTING].tolist()
@@ -134,7 +134,7 @@ def test_ranks_are_those_of_lists_with_a_blend_a_boost_and_refused_listings(trai
         assert sum(item.parts.values()) == pytest.approx(item.score, abs=1e-6)
         assert item.score == pytest.approx(scores[item.listing], abs=1e-3)
     assert [item.score for item in found] == sorted((item.score for item in found), reverse=True)
-    assert list(explain(run, user, chosen[0], blend=NOTHING)[0].parts) == ["model"]
+    assert list(explain(run, user, chosen[0], blend=NO_BLEND)[0].parts) == ["model"]
     for part in found[2].attributes:
         lower = scores[chosen[2]] - part["adds"]
         rank = 1 + int((scores.drop(chosen[2]) > lower).sum())
@@ -196,7 +196,7 @@ def test_what_has_no_explanation_says_so(trained):
     user, listing, other = trained.log.users[5], *trained.listing_ids[:2]
     (late,) = explain(trained, user, listing, budget=0)
     assert late.events and late.attributes is None and late.photos is None
-    (single,) = explain(trained, [listing], [other], blend=NOTHING)
+    (single,) = explain(trained, [listing], [other], blend=NO_BLEND)
     assert [event["rank_without"] for event in single.events] == [None] and other in single.to_text()
     for query in ([user, trained.log.users[6]], "nobody"):
         with pytest.raises(VibesError):

@@ -11,7 +11,7 @@ from helpers.tiny import random_photos
 from helpers.trainings import model_inputs
 from listing_vibes.errors import VibesError
 from listing_vibes.market.market import Market
-from listing_vibes.model.build import build_model
+from listing_vibes.model.checkpoint import build_model
 from listing_vibes.model.encoder import encode_histories, encode_listings
 from listing_vibes.model.export.formats import FORMATS
 from listing_vibes.model.export.graph import (

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from listing_vibes.evaluation.protocol import evaluate
+from listing_vibes.evaluation.run_evaluation import rank_queries
 from listing_vibes.market.splits import make_split
 from listing_vibes.scoring.baselines import LeftOut, ease, first_level, itemknn, sparse_ease
 from listing_vibes.scoring.baselines.als import Als
@@ -203,7 +203,7 @@ def test_it_stands_in_for_ease_in_a_large_catalogue_and_says_so(random_split, mo
     scorers = first_level(log, split, catalogue, left_out=left_out)
     names = [scorer.name for scorer in scorers]
     assert "sparse EASE" in names and "EASE" not in names and left_out == {"EASE": "too many listings"}
-    found = evaluate(scorers, log, split, catalogue)
+    found = rank_queries(scorers, log, split, catalogue)
     assert "not by all" in found.notes["sparse EASE"]
     monkeypatch.setattr(sparse_ease, "MOST_PAIRS", 10)
     names = [scorer.name for scorer in first_level(log, split, catalogue, left_out=left_out)]

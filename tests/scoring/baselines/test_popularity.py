@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from listing_vibes.errors import VibesError
-from listing_vibes.evaluation.protocol import evaluate
-from listing_vibes.evaluation.run_evaluation import blends_of
+from listing_vibes.evaluation.run_evaluation import blends_of, rank_queries
 from listing_vibes.market.log import DAY, EventLog
 from listing_vibes.market.splits import Queries, choosing, make_split
 from listing_vibes.progress import Counted
@@ -80,7 +79,7 @@ def test_all_are_tuned_and_scored(random_split, timed):
     for scorer in scorers:
         scores = scorer.score(split.test)
         assert scores.shape == (len(split.test), log.listings) and scores.dtype == np.float32
-    found = evaluate(scorers, log, split, catalogue).results
+    found = rank_queries(scorers, log, split, catalogue).results
     # tastes were planted, so whoever looks at the history beats popularity
     best = max(found[name]["recall@10"]["value"] for name in names[2:])
     assert best > 1.5 * found["popularity"]["recall@10"]["value"]

@@ -17,10 +17,10 @@ from helpers.copies import change_settings, resealed
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.run.fits import save_fits
+from listing_vibes.run.blends import save_fits
+from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import embed_market
 from listing_vibes.serving.batch.job import (
     MANIFEST,
     Job,

@@ -19,7 +19,7 @@ from helpers.copies import copied
 from helpers.serving import app_of, serving
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.run.fits import save_fits
+from listing_vibes.run.blends import save_fits
 from listing_vibes.run.rules import Rules
 from listing_vibes.serving.database import Database
 from listing_vibes.serving.events import append_events

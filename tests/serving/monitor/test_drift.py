@@ -19,19 +19,19 @@ from helpers.runs import QUICK
 from helpers.small_market import generate
 from listing_vibes.evaluation.run_evaluation import evaluate_run
 from listing_vibes.evaluation.saved import save_metrics
-from listing_vibes.features.market_summary import MarketSummary, PhotoSpread, Spread
+from listing_vibes.features.market_summary import AttributeSpread, MarketSummary, PhotoSpread
 from listing_vibes.features.photos.encoders import market_photos
 from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue
 from listing_vibes.market.writer import write_market
+from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import embed_market
 from listing_vibes.run.versions import stamp_of
 from listing_vibes.scoring.metrics import METRICS
 from listing_vibes.serving.monitor.checks import Check, Monitored, Thresholds, model_of
-from listing_vibes.serving.monitor.drift import Group, attribute_checks, photo_check
+from listing_vibes.serving.monitor.drift import ListingGroup, attribute_checks, photo_check
 from listing_vibes.serving.monitor.monitor import (
     METRIC,
     NewestQueries,
@@ -63,7 +63,9 @@ def seen_of(market, rows):
     def vocabulary(one) -> AttributeVocabulary:
         return type_of(one.kind).fit(known, one.name, 10, 1)
 
-    spreads = {one.name: Spread.of(one.name, one.kind, known, vocabulary(one)) for one in market.attributes}
+    spreads = {
+        one.name: AttributeSpread.of(one.name, one.kind, known, vocabulary(one)) for one in market.attributes
+    }
     return MarketSummary(name="then", listings=len(rows), attributes=spreads)
 
 
@@ -73,7 +75,7 @@ def checked(market, change=lambda rows: rows, seed=0, number=60, limits=LIMITS):
     listings = market.listings.copy()
     listings.iloc[new] = change(listings.iloc[new].copy())
     moved = replace(market, listings=listings)
-    groups = [Group("new", "the new listings", new)]
+    groups = [ListingGroup("new", "the new listings", new)]
     return attribute_checks(seen_of(market, old), moved, groups, {"price": "Price"}, limits)
 
 
@@ -104,7 +106,7 @@ def test_the_shift_is_the_total_variation_with_a_chi_square_test(tmp_path):
     seen = seen_of(market, np.arange(300))
 
     def check(rows, limits=LIMITS):
-        (found,) = attribute_checks(seen, market, [Group("new", "new listings", rows)], {}, limits)
+        (found,) = attribute_checks(seen, market, [ListingGroup("new", "new listings", rows)], {}, limits)
         return found
 
     counts = np.stack([np.bincount(then, minlength=4), np.bincount(now, minlength=4)])
@@ -119,12 +121,12 @@ def test_photos_are_named_when_they_moved_and_not_when_they_did_not():
     rng = np.random.default_rng(1)
     vectors, listing = rng.normal(size=(600, 16)), np.repeat(np.arange(200), 3)
     seen = MarketSummary(name="then", listings=150, photos=PhotoSpread.by(vectors[:450]))
-    group = [Group("new", "the new listings", np.arange(150, 200))]
+    group = [ListingGroup("new", "the new listings", np.arange(150, 200))]
     same = photo_check(seen, vectors, listing, group, LIMITS)
     assert not same.crossed and same.value < 0.1
     other = np.where(listing[:, None] >= 150, vectors * 0.4, vectors)
     assert photo_check(seen, other, listing, group, LIMITS).crossed
-    assert photo_check(seen, vectors, listing, [Group("few", "few", np.arange(5))], LIMITS) is None
+    assert photo_check(seen, vectors, listing, [ListingGroup("few", "few", np.arange(5))], LIMITS) is None
 
 
 def test_the_text_says_what_crossed_first():

@@ -19,8 +19,8 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.download.limits import Limits
 from listing_vibes.market.io import read_table
 from listing_vibes.market.market import Market
+from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import embed_market
 from listing_vibes.serving.refresh.market_tables import pinned_config, raw_table
 from listing_vibes.serving.refresh.merge import Changes, merge_events, merge_listings
 from listing_vibes.serving.refresh.photos import append_photos
@@ -264,7 +264,7 @@ def run(embedded_run, tmp_path) -> Run:
 @pytest.fixture
 def embedded(monkeypatch) -> list[int]:
     """How many photos each call of a photo encoder gets."""
-    from listing_vibes.features.photos.encoder import PhotoEncoder
+    from listing_vibes.features.photos.photo_encoder import PhotoEncoder
 
     calls: list[int] = []
     encode = PhotoEncoder.encode

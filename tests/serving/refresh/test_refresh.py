@@ -18,11 +18,11 @@ from listing_vibes.market.durable import copy_file, only_writer
 from listing_vibes.market.market import Market
 from listing_vibes.market.values import no_garbage_collection
 from listing_vibes.progress import Counted
+from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import embed_market
 from listing_vibes.run.versions import stamp_of
 from listing_vibes.serving.refresh import market_tables
-from listing_vibes.serving.refresh.refresher import Stopped, keep_fresh
+from listing_vibes.serving.refresh.refresher import RefreshCanceled, keep_fresh
 from listing_vibes.serving.refresh.sources import FileSource
 
 
@@ -120,10 +120,10 @@ def test_a_refresh_that_is_stopped_leaves_nothing_and_the_next_one_does_it_all(s
     def stop() -> None:
         calls.append(1)
         if len(calls) == moment:
-            raise Stopped
+            raise RefreshCanceled
 
     refresher = shop.refresher(tick=stop)
-    with pytest.raises(Stopped):
+    with pytest.raises(RefreshCanceled):
         refresher.refresh()
     assert stamp_of(shop.run).version == 0 and not list((shop.run / "versions").iterdir())
     assert Market.open(shop.market.path).fingerprint == before

@@ -19,8 +19,8 @@ from helpers.waiting import PATIENCE_S
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
+from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import embed_market
 from listing_vibes.serving.refresh.refresher import Refresher, seconds_of
 from listing_vibes.serving.refresh.sources import FileSource, SqlSource, source_of
 

@@ -16,8 +16,8 @@ from helpers.serving import app_of, listening, serving
 from helpers.waiting import wait_until
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
+from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import embed_market
 from listing_vibes.run.versions import STATES
 from listing_vibes.serving.forget import forget
 from listing_vibes.serving.impressions import read_impressions

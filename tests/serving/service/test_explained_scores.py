@@ -6,7 +6,7 @@ import pytest
 from helpers.blends import KNN, fixed_blend
 from helpers.copies import change_settings, copied
 from helpers.serving import app_of, serving
-from listing_vibes.run.fits import save_fits
+from listing_vibes.run.blends import save_fits
 
 #: Rules that move scores, reorder a list, or only leave listings out.
 RULES: list[dict[str, object]] = [

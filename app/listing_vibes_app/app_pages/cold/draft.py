@@ -8,7 +8,7 @@ import streamlit as st
 
 from listing_vibes.cache import cached_per_object
 from listing_vibes.errors import printable, sentence_of
-from listing_vibes.insight.selection.params import Params
+from listing_vibes.insight.selection.url_parameters import Params
 from listing_vibes.market.attribute_types import Attribute, type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market

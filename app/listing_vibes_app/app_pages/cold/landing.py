@@ -12,7 +12,7 @@ import streamlit as st
 from listing_vibes.defaults import K
 from listing_vibes.insight.audience import Population, audience_share, recent_lists
 from listing_vibes.insight.map.space_map import SpaceMap
-from listing_vibes.insight.selection.selection import Selection
+from listing_vibes.insight.selection.page_lists import Selection
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.values import sample_rows
 from listing_vibes_app.kit import charts

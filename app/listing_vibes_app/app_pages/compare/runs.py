@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from listing_vibes.insight.selection.selection import Selection
+from listing_vibes.insight.selection.page_lists import Selection
 from listing_vibes_app.kit.as_code import as_code
 from listing_vibes_app.kit.controls import any_listing, any_user, beside, search_box, select, switch
 from listing_vibes_app.kit.days import event_slider

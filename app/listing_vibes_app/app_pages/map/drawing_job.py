@@ -45,7 +45,7 @@ except Exception as error:
 
 
 @dataclass
-class Job:
+class DrawingJob:
     """A running or ended drawing."""
 
     process: subprocess.Popen[bytes]
@@ -79,11 +79,11 @@ class Job:
 
 
 @st.cache_resource(show_spinner=False)
-def _jobs() -> tuple[dict[str, Job], threading.Lock]:
+def _jobs() -> tuple[dict[str, DrawingJob], threading.Lock]:
     return {}, threading.Lock()
 
 
-def job_of(run: Path) -> Job | None:
+def job_of(run: Path) -> DrawingJob | None:
     """Return the drawing of a run's map, if one was started and not removed."""
     return _jobs()[0].get(str(run.resolve()))
 
@@ -96,7 +96,7 @@ def start(run: Path) -> None:
         if key not in jobs or not jobs[key].is_running:
             log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the job
             arguments = [sys.executable, "-P", "-c", _SCRIPT, key, str(os.getpid())]
-            jobs[key] = Job(subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=log), log)
+            jobs[key] = DrawingJob(subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=log), log)
 
 
 def forget(run: Path) -> None:

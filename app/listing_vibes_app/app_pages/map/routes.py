@@ -11,7 +11,7 @@ from starlette.routing import Route
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.map.parts import map_part, read_numbers
 from listing_vibes.insight.map.space_map import SpaceMap
-from listing_vibes.insight.selection.histories import token
+from listing_vibes.insight.selection.url_parameters import token
 from listing_vibes.run.histories import Event
 from listing_vibes.serving.service.access import JSON
 from listing_vibes_app.app_pages.map.unmet import end_of_day, unmet_layer

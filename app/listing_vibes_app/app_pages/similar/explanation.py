@@ -4,7 +4,7 @@ import streamlit as st
 
 from listing_vibes.insight.occlusion import PHOTOS
 from listing_vibes.insight.similarity import LINES, SIGNS, SimilarityExplanation, explain_similarity
-from listing_vibes_app.kit.why import Part, why_dialog, why_pairs, why_table
+from listing_vibes_app.kit.why import WhyLine, why_dialog, why_pairs, why_table
 from listing_vibes_app.server.params import link
 from listing_vibes_app.server.photos import LARGE, SMALL, photo_url
 from listing_vibes_app.server.runs import BY_RUN, OpenRun
@@ -53,7 +53,7 @@ def _show(opened: OpenRun, rows: tuple[int, int], space: str) -> None:
     total = sum(abs(line.adds) for line in result.attributes)
     lines = [line for line in result.attributes if line.match != "unknown" and line.name != PHOTOS][:LINES]
     parts = [
-        Part(
+        WhyLine(
             line.label,
             [line.this, line.that, f"{SIGNS[line.match]} {line.difference}".strip()],
             abs(line.adds) / total,

@@ -10,7 +10,14 @@ import streamlit as st
 
 from listing_vibes.cache import cached_per_object
 from listing_vibes.insight.market_view import MarketView
-from listing_vibes.insight.selection.filters import NAMES, Filters, choices, has_dates, has_place, values
+from listing_vibes.insight.selection.url_parameters import (
+    NAMES,
+    Filters,
+    choices,
+    has_dates,
+    has_place,
+    values,
+)
 from listing_vibes.market.amounts import price
 from listing_vibes.market.attribute_types import Attribute
 from listing_vibes_app.server.params import hold, link, set_params

@@ -9,8 +9,8 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from listing_vibes.insight.selection.filters import NAMES
-from listing_vibes.insight.selection.selection import Selection
+from listing_vibes.insight.selection.page_lists import Selection
+from listing_vibes.insight.selection.url_parameters import NAMES
 from listing_vibes.insight.similarity import SIGNS, match, same_and_different
 from listing_vibes.run.rules import Rules
 from listing_vibes_app.app_pages.similar.explanation import why_similar

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from listing_vibes.insight.photo_search import search_photos
-from listing_vibes.insight.selection.filters import NAMES
+from listing_vibes.insight.selection.url_parameters import NAMES
 from listing_vibes.market.thumbnails import data_address, preview
 from listing_vibes_app.app_pages.similar.filters import (
     clear_filters,

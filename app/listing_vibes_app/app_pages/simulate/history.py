@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from listing_vibes.insight.selection.histories import EVENT, MOST, known_events
+from listing_vibes.insight.selection.url_parameters import EVENT, MOST_EVENTS, known_events
 from listing_vibes.run.histories import Event
 from listing_vibes_app.server.params import set_params
 from listing_vibes_app.server.runs import OpenRun
@@ -32,7 +32,7 @@ class Simulated:
 
 def parse_history(opened: OpenRun, text: str) -> Simulated:
     """Return the history in a URL, without actions that the market does not have."""
-    tokens, available = text.split(EVENT)[:MOST] if text else [], known_events(opened.run, text)
+    tokens, available = text.split(EVENT)[:MOST_EVENTS] if text else [], known_events(opened.run, text)
     return Simulated(text, available, len(tokens) - len(available))
 
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from listing_vibes.insight.selection.histories import MOST, token
+from listing_vibes.insight.selection.url_parameters import MOST_EVENTS, token
 from listing_vibes.run.histories import Event
 from listing_vibes.widgets.scripts import GALLERY, GALLERY_HTML
 from listing_vibes_app.app_pages.simulate.history import Simulated
@@ -49,7 +49,7 @@ def history_strip(opened: OpenRun, name: str, history: Simulated, label: str, sp
         "durations": opened.view.has_events and bool(np.isfinite(opened.view.log.duration).any()),
         "cards": cards,
         "name": name,
-        "most": MOST,
+        "most": MOST_EVENTS,
         "spoken": spoken,
     }
     _component(key=f"history-{name}", data=data, height="content")
@@ -101,6 +101,6 @@ def choice(
         least=150 if BOXES[opened.box] < 1 else 170,
         score_help=score_help,
         examples=examples,
-        history={"name": name, "target": target, "most": MOST},
+        history={"name": name, "target": target, "most": MOST_EVENTS},
         spoken=spoken,
     )

@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from listing_vibes.insight.selection.histories import MOST
-from listing_vibes.insight.selection.selection import Selection
+from listing_vibes.insight.selection.page_lists import Selection
+from listing_vibes.insight.selection.url_parameters import MOST_EVENTS
 from listing_vibes.words import capitalize
 from listing_vibes_app.app_pages.simulate.history import (
     Simulated,
@@ -114,8 +114,8 @@ def show_history(opened: OpenRun, name: str, history: Simulated, target: str) ->
         help = f"The model uses the newest {most} at most. Change, move or remove them on the cards."
         st.markdown(f"**{label}**: {events}, oldest first", help=help)
         history_strip(opened, name, history, f"{label}, oldest first", spoken=f"{label} has {events}")
-    if len(history) + history.unknown >= MOST:
-        st.caption(f"A history here has {MOST} events at most: another one replaces the oldest.")
+    if len(history) + history.unknown >= MOST_EVENTS:
+        st.caption(f"A history here has {MOST_EVENTS} events at most: another one replaces the oldest.")
     if history.unknown:
         unknown = count(history.unknown, "event")
         st.caption(f"Left out of this link: {unknown} on listings that this market does not have.")

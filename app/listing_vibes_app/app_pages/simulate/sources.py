@@ -8,8 +8,8 @@ import numpy as np
 import streamlit as st
 
 from listing_vibes.insight.personas import Persona, personas
-from listing_vibes.insight.selection.histories import as_text, document
-from listing_vibes.insight.selection.selection import FILE
+from listing_vibes.insight.selection.page_lists import HISTORY_FILE
+from listing_vibes.insight.selection.url_parameters import as_text, document
 from listing_vibes.run.histories import events_at, read_history, to_events
 from listing_vibes.words import capitalize
 from listing_vibes_app.app_pages.simulate.history import Simulated
@@ -149,6 +149,6 @@ def save_history(histories: dict[str, Simulated]) -> None:
         st.code(f"{st.context.url or ''}?{query}", language=None, wrap_lines=True)
         st.markdown("**A file**, which `vibes recommend --history` reads")
         for target, history in filled.items():
-            name = FILE if len(histories) == 1 else f"history-{target[-1].lower()}.json"
+            name = HISTORY_FILE if len(histories) == 1 else f"history-{target[-1].lower()}.json"
             label, content = f"{capitalize(target)} as JSON", document(history.known)
             download(label, content, name, f"save-{target}", "application/json")

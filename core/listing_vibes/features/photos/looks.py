@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from listing_vibes.features.texts.encoder import TextEncoder
+from listing_vibes.features.texts.text_encoder import TextEncoder
 from listing_vibes.market.durable import atomic_path
 
 if TYPE_CHECKING:
-    from listing_vibes.features.photos.encoder import PhotoEncoder
+    from listing_vibes.features.photos.photo_encoder import PhotoEncoder
 
 TOP = 10  # classes stored for each photo, as in the paper
 CHUNK = 4096  # photos classified at a time

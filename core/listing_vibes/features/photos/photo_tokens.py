@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.config import FeatureConfig
-from listing_vibes.features.photos.vectors import PhotoVectors
+from listing_vibes.features.feature_config import FeatureConfig
+from listing_vibes.features.photos.photo_vectors import PhotoVectors
 from listing_vibes.features.reduce import Reducer
 from listing_vibes.features.tokens.tabular import ViewRows
 from listing_vibes.market.columns import Columns as C

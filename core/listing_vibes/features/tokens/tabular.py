@@ -28,7 +28,7 @@ ViewRows = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
-class Tokens:
+class ListingTokens:
     """T tokens of L listings, concatenated; `offset[l] : offset[l + 1]` are those of listing l.
 
     `set_offset` and `set_member` list the members of every token's set (multi, place, words), concatenated.
@@ -49,10 +49,10 @@ class Tokens:
         """L, the number of listings."""
         return len(self.offset) - 1
 
-    def taken(self, source: np.ndarray, count: np.ndarray) -> "Tokens":
+    def taken(self, source: np.ndarray, count: np.ndarray) -> "ListingTokens":
         """Return listings of `count` (B,) int64 tokens each: the tokens `source` (T,) of these, concatenated."""
         sizes = sizes_of(self.set_offset, source)
-        return Tokens(
+        return ListingTokens(
             offset=np.append(0, np.cumsum(count)),
             set_offset=np.append(0, np.cumsum(sizes)),
             set_member=self.set_member[ranges(self.set_offset[source], sizes)],
@@ -117,7 +117,7 @@ class TokenColumns:
         for view, (listing, rows) in enumerate(views):
             self.add(listing, photo_key(vocabulary, view), photo=rows)
 
-    def tokens(self, listings: int) -> Tokens:
+    def tokens(self, listings: int) -> ListingTokens:
         """Return all tokens, sorted by listing and then by the order of adding."""
         full = {
             name: np.concatenate([part[name] for part in self.parts]) if self.parts else np.empty(0, np.int64)
@@ -127,7 +127,7 @@ class TokenColumns:
         ends = np.cumsum(full["members"])
         first, sizes = (ends - full["members"])[order], full["members"][order]
         members = np.concatenate([*self.members, np.empty(0, np.int32)])
-        return Tokens(
+        return ListingTokens(
             offset=np.searchsorted(full["listing"][order], np.arange(listings + 1)),
             **{name: full[name][order].astype(np.int32) for name in ("key", "value", "bin", "photo", "text")},
             fraction=full["fraction"][order].astype(np.float32),
@@ -220,7 +220,7 @@ class Tokenizer:
         photo_rows: Sequence[ViewRows],
         text_rows: Mapping[str, np.ndarray],
         use_words: bool = True,
-    ) -> Tokens:
+    ) -> ListingTokens:
         """Return the tokens of all `listings`; missing values have no token.
 
         Args:

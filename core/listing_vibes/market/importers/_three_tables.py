@@ -16,7 +16,7 @@ from listing_vibes.market.frames import as_table
 from listing_vibes.market.importers import Importer
 from listing_vibes.market.io import TableBudget
 from listing_vibes.market.photo_files import is_url, may_be_photo
-from listing_vibes.market.storage import Place, storage_errors
+from listing_vibes.market.storage import StoragePath, storage_errors
 from listing_vibes.market.tables import NEEDED, require
 from listing_vibes.market.writer import write_market
 
@@ -59,9 +59,9 @@ class ThreeTables(Importer):
         """Return the source's `market.toml`; None where it has none."""
         return None
 
-    def find_photos(self, path: str) -> Place:
+    def find_photos(self, path: str) -> StoragePath:
         """Return the folder that paths of photos are relative to."""
-        return Place.of(self.photo_root or ".", "--photo-root")
+        return StoragePath.of(self.photo_root or ".", "--photo-root")
 
     def write(self, path: Path | str, target: Path) -> None:
         """Read the tables, then write them and copy the photos."""
@@ -88,7 +88,7 @@ def _read(name: str, shown: str, parts: Iterator[pd.DataFrame]) -> pd.DataFrame:
     return table
 
 
-def _copy_photos(photos: pd.DataFrame, root: Place, market: Path, target: Path) -> None:
+def _copy_photos(photos: pd.DataFrame, root: StoragePath, market: Path, target: Path) -> None:
     """Copy the files of paths relative to `root` into `target`, except those that the market has with the same size."""
     if C.PATH not in photos:
         return

@@ -12,7 +12,7 @@ from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.durable import scratch_folder
 from listing_vibes.market.importers._three_tables import SourceTable, ThreeTables
 from listing_vibes.market.io import TABLE_SUFFIXES, TABLES
-from listing_vibes.market.storage import Place, is_address, plain, storage_errors
+from listing_vibes.market.storage import StoragePath, is_address, plain, storage_errors
 
 
 class Tables(ThreeTables):
@@ -28,7 +28,7 @@ class Tables(ThreeTables):
     """
 
     def open_tables(self, path: str) -> Iterator[SourceTable]:
-        folder = Place.of(path, "PATH")
+        folder = StoragePath.of(path, "PATH")
         for name in TABLES:
             place, files = self._find(folder, name)
             if files:
@@ -43,7 +43,7 @@ class Tables(ThreeTables):
                 )
 
     def load_config(self, path: str) -> MarketConfig | None:
-        source = Place.of(path, "PATH") / "market.toml"
+        source = StoragePath.of(path, "PATH") / "market.toml"
         with storage_errors(source):
             if not source.files.isfile(source.path):
                 return None
@@ -51,24 +51,24 @@ class Tables(ThreeTables):
             source.fetch(scratch / "market.toml")
             return MarketConfig.load(scratch / "market.toml")
 
-    def find_photos(self, path: str) -> Place:
-        return super().find_photos(path) if self.photo_root else Place.of(path, "PATH")
+    def find_photos(self, path: str) -> StoragePath:
+        return super().find_photos(path) if self.photo_root else StoragePath.of(path, "PATH")
 
-    def _find(self, folder: Place, name: str) -> tuple[Place, list[str]]:
+    def _find(self, folder: StoragePath, name: str) -> tuple[StoragePath, list[str]]:
         """Return the place of a table and its files; no files where it is not named and does not exist."""
         given = self.names[name]
         if given is None:
             places = [folder / f"{name}{ending}" for ending in (*TABLE_SUFFIXES, "")]
             return next(((place, files) for place in places if (files := _list_files(place))), (folder, []))
         is_elsewhere = is_address(given) or Path(given).is_absolute()
-        place = Place.of(given, f"--{name}") if is_elsewhere else folder / given
+        place = StoragePath.of(given, f"--{name}") if is_elsewhere else folder / given
         files = _list_files(place)
         if not files:
             raise VibesError(f"--{name}: there is no table {place.shown}; check the address.")
         return place, files
 
 
-def _list_files(place: Place) -> list[str]:
+def _list_files(place: StoragePath) -> list[str]:
     """Return the files of a table: the file, or the Parquet files of a folder except those that begin with `_` or `.`."""
     with storage_errors(place):
         if _has_wildcards(place):
@@ -80,11 +80,11 @@ def _list_files(place: Place) -> list[str]:
     return sorted(place.find((".parquet",))) if is_folder else []
 
 
-def _has_wildcards(place: Place) -> bool:
+def _has_wildcards(place: StoragePath) -> bool:
     return "*" in place.path or "[" in place.path  # `?` starts the query of a signed URL
 
 
-def _read_parts(place: Place, files: list[str]) -> Iterator[pd.DataFrame]:
+def _read_parts(place: StoragePath, files: list[str]) -> Iterator[pd.DataFrame]:
     """Yield the rows of each file, with the partitions that its folders name (`day=2024-05-01/`) as columns."""
     base = re.split(r"[*\[]", place.path)[0].rpartition("/")[0] if _has_wildcards(place) else place.path
     for name in files:

@@ -11,7 +11,7 @@ from listing_vibes.registry import Registry
 
 if TYPE_CHECKING:  # Pages describe user encoders without loading torch.
     from listing_vibes.features.tokens.vocabulary import Vocabulary
-    from listing_vibes.model.config import EncoderConfig
+    from listing_vibes.model.encoder_config import EncoderConfig
     from listing_vibes.model.model import ListingModel
     from listing_vibes.model.settings import Settings
 

@@ -8,7 +8,7 @@ from listing_vibes.model.user_encoders import HistoryEncoding
 
 if TYPE_CHECKING:
     from listing_vibes.features.tokens.vocabulary import Vocabulary
-    from listing_vibes.model.config import EncoderConfig
+    from listing_vibes.model.encoder_config import EncoderConfig
     from listing_vibes.model.model import ListingModel
 
 

@@ -24,12 +24,12 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import Forbidding, read_json, write_text
 from listing_vibes.market.durable import atomic_path, scratch_folder, sweep_left
 from listing_vibes.market.moments import moment_in_log
-from listing_vibes.market.storage import Place, is_address, storage_errors
+from listing_vibes.market.storage import StoragePath, is_address, storage_errors
 from listing_vibes.model.settings import BlendWeights
 from listing_vibes.progress import Counted, Report, silent
-from listing_vibes.run.fits import choose_fit
+from listing_vibes.run.blends import choose_fit
+from listing_vibes.run.candidates import Lists
 from listing_vibes.run.histories import history_ends
-from listing_vibes.run.ranking import Lists
 from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import RULED, Rules
 from listing_vibes.run.run import Run
@@ -313,7 +313,7 @@ def delivered(out: str) -> Iterator[Path]:
     if not is_address(out):
         yield Path(out)
         return
-    place = Place.of(out, "OUT")
+    place = StoragePath.of(out, "OUT")
     with storage_errors(place):
         place.files.invalidate_cache()
         names = {place.inside(str(path)) for path in place.files.find(place.path)}

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy import stats
 
 from listing_vibes.errors import printable
-from listing_vibes.features.market_summary import MarketSummary, PhotoSpread, Spread
+from listing_vibes.features.market_summary import AttributeSpread, MarketSummary, PhotoSpread
 from listing_vibes.market.market import Market
 from listing_vibes.serving.monitor.checks import ALPHA, FEWEST, Check, Thresholds
 
@@ -19,7 +19,7 @@ TRAIN = "train the run again"
 
 
 @dataclass(frozen=True)
-class Group:
+class ListingGroup:
     """Listings to compare with those in training; `words` names them in a sentence."""
 
     name: str
@@ -42,7 +42,7 @@ def permutation_p(statistic: Callable[[np.ndarray], float], chosen: np.ndarray, 
 def attribute_checks(
     seen: MarketSummary,
     market: Market,
-    groups: Sequence[Group],
+    groups: Sequence[ListingGroup],
     labels: Mapping[str, str],
     limits: Thresholds,
     advice: str = TRAIN,
@@ -58,9 +58,9 @@ def attribute_checks(
     groups = [group for group in groups if len(group.rows) >= FEWEST]
     level, limit = ALPHA / max(1, len(available) * len(groups)), limits.attribute_shift
 
-    def check(spread: Spread, group: Group) -> Check:
+    def check(spread: AttributeSpread, group: ListingGroup) -> Check:
         rows, label = market.listings.iloc[group.rows], labels.get(spread.entry.name, spread.entry.name)
-        now = Spread.by(spread.entry, rows.reset_index(drop=True))
+        now = AttributeSpread.by(spread.entry, rows.reset_index(drop=True))
         before, after = spread.distribution, now.distribution
         value, p = (
             float(0.5 * np.abs(before - after).sum()),
@@ -88,7 +88,7 @@ def _chi_square_p(before: np.ndarray, after: np.ndarray) -> float:
     return float(stats.chi2_contingency(table).pvalue) if table.shape[1] > 1 else 1.0
 
 
-def _describe_change(spread: Spread, now: Spread, rows: pd.DataFrame) -> str:
+def _describe_change(spread: AttributeSpread, now: AttributeSpread, rows: pd.DataFrame) -> str:
     """Describe the largest change in words."""
     entry, change = spread.entry, now.distribution - spread.distribution
     if abs(change[-1]) >= np.abs(change[:-1]).max(initial=0):
@@ -103,7 +103,11 @@ def _describe_change(spread: Spread, now: Spread, rows: pd.DataFrame) -> str:
 
 
 def photo_check(
-    seen: MarketSummary, vectors: np.ndarray, listing: np.ndarray, groups: Sequence[Group], limits: Thresholds
+    seen: MarketSummary,
+    vectors: np.ndarray,
+    listing: np.ndarray,
+    groups: Sequence[ListingGroup],
+    limits: Thresholds,
 ) -> Check | None:
     """Return the distance of a group's photos from those in training, tested by permutation; of the groups, the smallest p-value.
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from listing_vibes.defaults import K
 from listing_vibes.evaluation.intervals import estimates
-from listing_vibes.evaluation.protocol import evaluate
 from listing_vibes.evaluation.result import Evaluation
+from listing_vibes.evaluation.run_evaluation import rank_queries
 from listing_vibes.evaluation.saved import RANK
 from listing_vibes.features.market_summary import MarketSummary, PhotoSpread, load_summaries, view_market
-from listing_vibes.features.photos.vectors import PhotoVectors, load_photo_vectors
+from listing_vibes.features.photos.photo_vectors import PhotoVectors, load_photo_vectors
 from listing_vibes.features.several_markets import rank_name
 from listing_vibes.insight.market_shift import nearest_market
 from listing_vibes.insight.rankings import load_rankings, query_moments
@@ -22,8 +22,8 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.splits import Queries, Split
 from listing_vibes.model.settings import BlendWeights
 from listing_vibes.progress import Report, shown, silent
+from listing_vibes.run.blends import choose_fit
 from listing_vibes.run.contents import read_spaces
-from listing_vibes.run.fits import choose_fit
 from listing_vibes.run.histories import last_active
 from listing_vibes.run.run import Run
 from listing_vibes.run.scorers import model_scorer, run_blend
@@ -34,7 +34,7 @@ from listing_vibes.serving.monitor.checks import ALPHA, FEWEST, Check, Monitored
 from listing_vibes.serving.monitor.drift import (
     MOST,
     TRAIN,
-    Group,
+    ListingGroup,
     attribute_checks,
     permutation_p,
     photo_check,
@@ -154,7 +154,7 @@ def evaluate_newest(run: Run, newest: NewestQueries, report: Report = silent) ->
     if newest.split is None or newest.queries is None:
         return None
     scorer = run_blend(run, newest.fit, model_scorer(run), newest.split.train)
-    return evaluate([scorer], run.log, newest.split, run.catalogue, newest.queries, report=report)
+    return rank_queries([scorer], run.log, newest.split, run.catalogue, newest.queries, report=report)
 
 
 def recall_check(newest: NewestQueries, evaluation: Evaluation | None, run: Run, limits: Thresholds) -> Check:
@@ -264,7 +264,7 @@ def coverage_check(now: SampledLists, then: SampledLists | None, limits: Thresho
     )  # fmt: skip
 
 
-def groups_of(run: Run, split: Split | None) -> list[Group]:
+def groups_of(run: Run, split: Split | None) -> list[ListingGroup]:
     """Return the groups of listings to compare with training: the newest, all since training, and all active ones.
 
     New since training are listings published after it, and those added by refreshes, whose rows are last.
@@ -283,14 +283,14 @@ def groups_of(run: Run, split: Split | None) -> list[Group]:
         is_dated = since > np.iinfo(np.int64).min
         # Listings with neither an event nor a date took no part in training and differed from the rest from the start.
         active &= new | has_events | (is_dated & (split.t1 is None or since < split.t1))
-    groups = [Group("live", "the active listings", np.flatnonzero(active))]
+    groups = [ListingGroup("live", "the active listings", np.flatnonzero(active))]
     if new.any() and not new.all():
         rows = np.flatnonzero(new)
         words = f"the listings since {'the run was made' if split is None else 'training'}"
-        groups.insert(0, Group("new", words, rows))
+        groups.insert(0, ListingGroup("new", words, rows))
         if len(rows) > 2 * NEWEST:
             last = rows[np.lexsort((rows, since[rows]))][-NEWEST:]
-            groups.insert(0, Group("newest", f"the newest {NEWEST} listings", np.sort(last)))
+            groups.insert(0, ListingGroup("newest", f"the newest {NEWEST} listings", np.sort(last)))
     return groups
 
 

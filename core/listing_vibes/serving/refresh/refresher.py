@@ -15,17 +15,20 @@ import pandas as pd
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.content_spaces import AttributeSpace
-from listing_vibes.features.photos.trainable import trained_weights
-from listing_vibes.features.photos.vectors import NOT_EMBEDDED, PhotoVectors, load_photo_vectors, photo_center
+from listing_vibes.features.feature_config import trained_weights
+from listing_vibes.features.photos.photo_vectors import (
+    NOT_EMBEDDED,
+    PhotoVectors,
+    load_photo_vectors,
+)
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.download.limits import Limits
 from listing_vibes.market.durable import only_writer, sweep_left
 from listing_vibes.market.market import Market
 from listing_vibes.progress import Report, Update, silent
-from listing_vibes.run.contents import save_spaces
-from listing_vibes.run.engine import Engine, save_prepared
+from listing_vibes.run.embedding import spaces_of, stored_vectors, write_spaces
+from listing_vibes.run.engine import Engine
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import spaces_of, stored_vectors
 from listing_vibes.run.versions import stamp_of, sweep
 from listing_vibes.serving.refresh.market_tables import (
     changed_market,
@@ -42,7 +45,7 @@ from listing_vibes.words import count
 ORDER = ("events", "photos", "listings")
 
 
-class Stopped(Exception):
+class RefreshCanceled(Exception):
     """The refresh was canceled; nothing of it is published."""
 
 
@@ -80,7 +83,7 @@ class Refresher:
     """Refreshes one run. It holds no state of the run between two refreshes, so other commands may publish one in between.
 
     Args:
-        tick: called regularly during a refresh; may raise `Stopped`.
+        tick: called regularly during a refresh; may raise `RefreshCanceled`.
         report: called with the progress of long steps.
         limits: limits for fetching new photos by URL; None: they are not fetched.
     """
@@ -105,7 +108,7 @@ class Refresher:
         Raises:
             VibesError: a source cannot be read, a disk is full, the market's tables were changed by something else, or another command
                 writes the run.
-            Stopped: by `tick`.
+            RefreshCanceled: by `tick`.
         """
         with only_writer(self.path, "vibes refresh", wait=wait):
             started = time.time()
@@ -184,7 +187,6 @@ class Refresher:
         if run.has_model:
             engine = Engine.load(run.folder, market, run.manifest.settings, photos)
             available = stored_vectors(run.folder, run.folder, engine)
-            save_prepared(built, engine.features, market.fingerprint)
         self.tick()
         attributes = AttributeSpace.of(market, run.manifest.attribute_weights) if market.attributes else None
         spaces = spaces_of(market, photos, engine, self._progress, available, False, attributes)
@@ -192,8 +194,8 @@ class Refresher:
             vectors = np.zeros((len(market.listings), run.stored_vectors(space).shape[1]), np.float32)
             vectors[: len(run.listing_ids)] = run.stored_vectors(space)
             spaces[space] = vectors
-        ids = market.listings[C.LISTING].to_numpy(str)
-        save_spaces(built, ids, {name: spaces[name] for name in (*run.spaces, *spaces)}, photo_center(photos))
+        spaces = {name: spaces[name] for name in (*run.spaces, *spaces)}
+        write_spaces(built, market, spaces, photos, engine)
         self.tick()
 
     def _photo_vectors(self, run: Run, market: Market) -> PhotoVectors | None:
@@ -239,13 +241,13 @@ def keep_fresh(
 
     def tick() -> None:
         if stop.is_set():
-            raise Stopped
+            raise RefreshCanceled
         with suppress(OSError):
             os.utime(path / REFRESHING)
 
     refresher = Refresher(path, sources, tick, limits, report)
     is_first = True
-    with only_writer(path, "vibes refresh", name=REFRESHING), suppress(Stopped):  # one loop per run
+    with only_writer(path, "vibes refresh", name=REFRESHING), suppress(RefreshCanceled):  # one loop per run
         while True:
             started = time.monotonic()
             try:

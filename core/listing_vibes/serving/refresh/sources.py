@@ -25,7 +25,7 @@ from listing_vibes.market.database import (
     statement_of,
 )
 from listing_vibes.market.io import TABLE_SUFFIXES
-from listing_vibes.market.storage import Place, is_address
+from listing_vibes.market.storage import StoragePath, is_address
 from listing_vibes.serving.places import FILE, is_database, shown_place
 
 Marks = dict[str, Any]  # JSON
@@ -77,7 +77,7 @@ class FileSource:
     """
 
     def __init__(self, folder: Path | str, option: str = "the folder of new tables") -> None:
-        self._folder = Place.of(str(folder), option)
+        self._folder = StoragePath.of(str(folder), option)
         self.place = self._folder.shown if self._folder.local is None else str(self._folder.local.resolve())
 
     def poll(self, marks: Marks) -> Poll:
@@ -102,7 +102,7 @@ class FileSource:
             result.frames, result.marks = result.frames + posted.frames, result.marks | posted.marks
         return result
 
-    def _files(self) -> Iterator[tuple[str, str, Place, list[Any]]]:
+    def _files(self) -> Iterator[tuple[str, str, StoragePath, list[Any]]]:
         """Yield modification time, name, place and mark of each file that is not empty."""
         for path, entry in self._folder.find(TABLE_SUFFIXES).items():
             name = self._folder.inside(path)
@@ -121,7 +121,7 @@ class FileSource:
                 yield written, name, file, [size, digest or written]
 
 
-def _refuse_unfinished(file: Place) -> None:
+def _refuse_unfinished(file: StoragePath) -> None:
     """Refuse a CSV file that is still being written."""
     path = file.local
     if path is None or path.suffix != ".csv" or time.time() - path.stat().st_mtime > SETTLED_S:

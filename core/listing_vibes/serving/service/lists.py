@@ -14,11 +14,11 @@ from listing_vibes.errors import VibesError
 from listing_vibes.insight.explain import explain_ranked
 from listing_vibes.insight.similarity import explain_similarity
 from listing_vibes.market.values import id_text
+from listing_vibes.run.blends import NO_BLEND
+from listing_vibes.run.candidates import Lists
 from listing_vibes.run.describe import explain_empty
-from listing_vibes.run.fits import NOTHING
 from listing_vibes.run.newcomers import Newcomers
 from listing_vibes.run.query import CompiledQuery, Query, rank_together
-from listing_vibes.run.ranking import Lists
 from listing_vibes.run.rules import RULED
 from listing_vibes.run.run import Run
 from listing_vibes.scoring.ranking_names import blend_name
@@ -47,7 +47,7 @@ class ListRequest:
     Attributes:
         subject: id of the query listing, or of the user; for a posted history of its user, if given; as the tables have ids.
         request_id: id of the recorded impression; empty: the list is not recorded.
-        posted: the user's posted events, see `listing_vibes.serving.events.EventLog.read_users`.
+        posted: the user's posted events, see `listing_vibes.serving.events.PostedEventLog.read_users`.
     """
 
     query: SimilarQuery | RecommendQuery
@@ -147,7 +147,7 @@ class RunState:
             return Query(listings=[subject], space=query.space or None, **options).compile(run)
         if query.explain:
             run.needs_model()
-        blend = self.blend if query.blend is None else query.blend or NOTHING
+        blend = self.blend if query.blend is None else query.blend or NO_BLEND
         histories = None
         if isinstance(query, PostedHistory):
             histories = [[event for event in query.events if event.listing in run.listing_row]]

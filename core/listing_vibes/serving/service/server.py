@@ -22,11 +22,11 @@ from uvicorn.supervisors import Multiprocess
 from listing_vibes.cores import cores
 from listing_vibes.errors import VibesError, sentence_of
 from listing_vibes.market.durable import scratch_folder
+from listing_vibes.run.other_market import is_other_market
 from listing_vibes.run.run import Run
-from listing_vibes.run.transfer import is_other_market
 from listing_vibes.search.index import Shared
 from listing_vibes.serving.database import Database
-from listing_vibes.serving.events import EventLog
+from listing_vibes.serving.events import PostedEventLog
 from listing_vibes.serving.experiment.setup import Arm, Setup, begin_experiment
 from listing_vibes.serving.impressions import ImpressionLog
 from listing_vibes.serving.places import resolve_place
@@ -159,7 +159,7 @@ def _open(settings: ServiceSettings, setup: Setup | None, folder: Path | None) -
             f"Events can be posted to markets with timestamps only, but those of {run.market.path} have positions; leave out --events."
         )
     if settings.events is not None:
-        events = EventLog(settings.events, lambda: current.state.run)
+        events = PostedEventLog(settings.events, lambda: current.state.run)
     if settings.impressions is not None:
         impressions = ImpressionLog(settings.impressions, settings.hash_users)
     if setup is not None and settings.other is not None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from listing_vibes.errors import VibesError, sentence_of
 from listing_vibes.serving.database import Busy
-from listing_vibes.serving.events import Accepted, EventLog, PostedEvent, event_rows
+from listing_vibes.serving.events import Accepted, PostedEvent, PostedEventLog, event_rows
 from listing_vibes.serving.experiment.interleaving import answer_by_both
 from listing_vibes.serving.experiment.setup import Setup
 from listing_vibes.serving.impressions import ImpressionLog, impression_row
@@ -49,7 +49,7 @@ class Service:
     def __init__(
         self,
         current: CurrentRun,
-        events: EventLog | None = None,
+        events: PostedEventLog | None = None,
         impressions: ImpressionLog | None = None,
         experiment: tuple[Setup, CurrentRun] | None = None,
     ) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Self
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.photos.vectors import Encoder, PhotoVectors, embed_photos
+from listing_vibes.features.photos.photo_vectors import Encoder, PhotoVectors, embed_photos
 from listing_vibes.market.market import Market
 from listing_vibes.progress import Report, silent
 from listing_vibes.registry import Registry, load
@@ -80,6 +80,6 @@ def open_encoder(name: str, weights: Path | None = None) -> Encoder:
         custom.check_name(name, custom.name.partition(VERSION)[0])
         return custom
     # Importing timm is avoided for markets without photos.
-    from listing_vibes.features.photos.encoder import load_photo_encoder
+    from listing_vibes.features.photos.photo_encoder import load_photo_encoder
 
     return load_photo_encoder(name, weights)

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from listing_vibes.features.texts.encoder import embed_texts
+from listing_vibes.features.texts.text_encoder import embed_texts
 from listing_vibes.progress import Report, silent
 from listing_vibes.registry import Registry
 

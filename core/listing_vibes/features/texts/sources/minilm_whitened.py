@@ -1,12 +1,12 @@
-"""The packaged sentence encoder; see `listing_vibes.features.texts.encoder`."""
+"""The packaged sentence encoder; see `listing_vibes.features.texts.text_encoder`."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from listing_vibes.features.texts.encoder import embed_texts
 from listing_vibes.features.texts.sources import TextSource
+from listing_vibes.features.texts.text_encoder import embed_texts
 from listing_vibes.progress import Report, silent
 
 

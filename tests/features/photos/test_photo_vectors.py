@@ -13,9 +13,14 @@ import pytest
 from PIL import Image
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.photos import vectors as module
+from listing_vibes.features.photos import photo_vectors as module
 from listing_vibes.features.photos.looks import Looks, class_names, load_looks, save_looks
-from listing_vibes.features.photos.vectors import NOT_EMBEDDED, embed_photos, load_photo_vectors, ship_vectors
+from listing_vibes.features.photos.photo_vectors import (
+    NOT_EMBEDDED,
+    embed_photos,
+    load_photo_vectors,
+    ship_vectors,
+)
 from listing_vibes.market import photo_files
 from listing_vibes.market.caches import market_cache
 from listing_vibes.progress import Counted

@@ -13,9 +13,8 @@ import numpy as np
 from listing_vibes.errors import VibesError
 from listing_vibes.features.content_spaces import AttributeSpace, content_spaces
 from listing_vibes.features.featurizer import Featurizer
-from listing_vibes.features.market_summary import coverage
-from listing_vibes.features.photos.vectors import PhotoVectors, photo_center
-from listing_vibes.features.transfer import TransferReport
+from listing_vibes.features.market_summary import TransferReport, coverage
+from listing_vibes.features.photos.photo_vectors import PhotoVectors, photo_center
 from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.durable import copy_file, only_writer
@@ -27,13 +26,8 @@ from listing_vibes.progress import Notice, Report, silent
 from listing_vibes.run.contents import LISTINGS, is_sound, read_spaces, save_spaces, seal
 from listing_vibes.run.engine import Engine, embedded_with, load_prepared, save_prepared, weights_digest
 from listing_vibes.run.manifest import DefaultSpace, Manifest, named_model
+from listing_vibes.run.other_market import shares_listings, split_of_model, training_market, transfer_settings
 from listing_vibes.run.scorers import default_weights
-from listing_vibes.run.transfer import (
-    shares_listings,
-    split_of_model,
-    training_market,
-    transfer_settings,
-)
 from listing_vibes.run.versions import building, forget, publish, reading, sweep
 from listing_vibes.scoring.attribute_weights import weighted_attributes
 
@@ -104,18 +98,14 @@ def stored_vectors(run: Path, model_run: Path, engine: Engine) -> dict[bytes, np
 def write_spaces(
     run: Path,
     market: Market,
+    spaces: Mapping[str, np.ndarray],
     photos: PhotoVectors | None,
     engine: Engine | None,
-    attributes: AttributeSpace | None,
-    report: Report = silent,
-    stored: dict[bytes, np.ndarray] | None = None,
-) -> dict[str, np.ndarray]:
-    """Write the embeddings of a market and the features of its model into a run folder, and return what `spaces_of` returns."""
-    spaces = spaces_of(market, photos, engine, report, stored, attributes=attributes)
+) -> None:
+    """Write the vectors of a market's listings in each space, and the features of its model, into a run folder."""
     save_spaces(run, market.listings[C.LISTING].to_numpy(str), spaces, photo_center(photos))
     if engine is not None:
         save_prepared(run, engine.features, market.fingerprint)
-    return spaces
 
 
 def library_versions() -> dict[str, str]:
@@ -160,11 +150,11 @@ def embed_market(
     Raises:
         VibesError: `model_run` has no model or another photo encoder than the market, or another process writes `run`.
     """
-    with only_writer(run, "vibes embed"), ExitStack() as held:
+    with only_writer(run, "vibes embed"), ExitStack() as leases:
         sweep(run)
         model_run = model_to_embed(run, model_run, drop_model)
-        source = None if model_run is None else held.enter_context(reading(model_run))
-        before = held.enter_context(reading(run))
+        source = None if model_run is None else leases.enter_context(reading(model_run))
+        before = leases.enter_context(reading(run))
         if not (run / "run.toml").is_file():
             forget(run)
             return seal(run, _embed(market, run, run, photos, source, before, report, model_run))
@@ -222,7 +212,8 @@ def _embed(
         with suppress(NoTrainingEvents):  # such as a log of one moment: no weights can be fitted
             split = split_of_model(log, catalogue, settings.split, transfer)
     attributes = weighted_attributes(market, log, split, catalogue, prior, settings.seed, report)
-    spaces = write_spaces(out, market, photos, engine, attributes, report, stored)
+    spaces = spaces_of(market, photos, engine, report, stored, attributes=attributes)
+    write_spaces(out, market, spaces, photos, engine)
     if transfer is not None or settings.blend is None:
         blend = None if split is None else default_weights(engine, settings, spaces, log, split, catalogue)
         settings = settings.model_copy(update={"blend": blend})
@@ -310,12 +301,12 @@ def default_space(
         unknown = f"the model knows only {share}, and "
     missing = [type_of(item.kind).missing(market.listings, item.name) for item in market.attributes]
     filled = float(sum(1 - part.mean() for part in missing))
-    shown = float(np.any(spaces["photos"], axis=1).mean()) if "photos" in spaces else 0.0
-    if "attributes" in spaces and (filled >= ATTRIBUTES or shown < PHOTOS):
+    photos = float(np.any(spaces["photos"], axis=1).mean()) if "photos" in spaces else 0.0
+    if "attributes" in spaces and (filled >= ATTRIBUTES or photos < PHOTOS):
         return DefaultSpace(
             space="attributes", reason=f"{unknown}a listing has {filled:.1f} attributes on average"
         )
-    if shown:
+    if photos:
         few = f", and only {filled:.1f} attributes" if "attributes" in spaces else ""
-        return DefaultSpace(space="photos", reason=f"{unknown}{shown:.0%} of the listings have a photo{few}")
+        return DefaultSpace(space="photos", reason=f"{unknown}{photos:.0%} of the listings have a photo{few}")
     return DefaultSpace(space=next(iter(spaces)), reason="it is the only space of the run")

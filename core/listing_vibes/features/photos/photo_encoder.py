@@ -28,8 +28,8 @@ from torch import nn
 
 from listing_vibes.device import device as chosen_device
 from listing_vibes.errors import VibesError
-from listing_vibes.features.photos.trainable import LITE0, is_trained
-from listing_vibes.features.photos.vectors import Encoder
+from listing_vibes.features.feature_config import LITE0, is_trained
+from listing_vibes.features.photos.photo_vectors import Encoder
 from listing_vibes.market.fingerprint import file_sha256
 from listing_vibes.registry import load
 

@@ -22,7 +22,7 @@ from listing_vibes.scoring.blend import Blend, log_events
 from listing_vibes.scoring.ranking import batches, pessimistic_ranks
 from listing_vibes.scoring.recency import RecentEvents
 from listing_vibes.scoring.tuning import recall
-from listing_vibes.training.data import (
+from listing_vibes.training.examples import (
     TrainingData,
     bank_candidates,
     fresh_candidates,

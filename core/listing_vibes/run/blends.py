@@ -19,9 +19,9 @@ from listing_vibes.scoring.ranking_names import blend_parts
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
 
-FILE = "serving.json"
+FITTED_BLENDS = "serving.json"
 #: The value of `--blend` for the model only.
-NOTHING = "nothing"
+NO_BLEND = "nothing"
 
 
 def choose_fit(run: Run, blend: str | None) -> BlendWeights:
@@ -33,7 +33,7 @@ def choose_fit(run: Run, blend: str | None) -> BlendWeights:
     """
     if blend is None:
         return run.manifest.settings.blend or ALONE
-    if blend == NOTHING:
+    if blend == NO_BLEND:
         return ALONE
     if not run.has_model:
         raise VibesError(
@@ -55,7 +55,7 @@ def choose_fit(run: Run, blend: str | None) -> BlendWeights:
 
 def save_fits(run: Path, fits: Sequence[BlendWeights]) -> None:
     """Write `serving.json` into a run folder."""
-    write_json(run / FILE, [fit.model_dump() for fit in fits], indent=1)
+    write_json(run / FITTED_BLENDS, [fit.model_dump() for fit in fits], indent=1)
 
 
 def load_fits(run: Path) -> list[BlendWeights]:
@@ -64,14 +64,14 @@ def load_fits(run: Path) -> list[BlendWeights]:
     Raises:
         VibesError: the file is damaged.
     """
-    path = results_of(run) / FILE
+    path = results_of(run) / FITTED_BLENDS
     return read_json(path, "evaluate the run again", TypeAdapter(list[BlendWeights]).validate_python) or []
 
 
 def copy_fits(measured: Path, run: Path) -> None:
     """Copy the fitted blends of the run `measured` to a refit of it."""
-    if (results_of(measured) / FILE).is_file():
-        copy_file(results_of(measured) / FILE, run / FILE)
+    if (results_of(measured) / FITTED_BLENDS).is_file():
+        copy_file(results_of(measured) / FITTED_BLENDS, run / FITTED_BLENDS)
 
 
 Number = Annotated[StrictFloat | StrictInt, Field(allow_inf_nan=False)]
@@ -100,7 +100,7 @@ class Slice(BaseModel):
     differences: Results = {}
 
 
-class Metrics(Slice):
+class MetricsDocument(Slice):
     """The document; other keys are not shown."""
 
     results: Results
@@ -117,5 +117,5 @@ def parse_metrics(content: Any) -> dict[str, Any]:
     Raises:
         ValueError: a value has the wrong type.
     """
-    Metrics.model_validate(content)
+    MetricsDocument.model_validate(content)
     return dict(content)

@@ -1,13 +1,34 @@
-"""Configuration of the features: which parts of a listing and of a history the model reads, and in which form."""
+"""Configuration of the features: which parts of a listing and of a history the model reads, and in which form; and the photo encoder
+that can train with the model, with the names of its trained weights and vectors.
+"""
 
+from __future__ import annotations
+
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from listing_vibes.features.photos.trainable import LITE0
 from listing_vibes.features.texts.sources import TEXT_SOURCES
 from listing_vibes.market.documents import Forbidding
+
+#: The photo encoder that is always available, that has the ImageNet classes, and whose last stages can be trained.
+LITE0 = "tf_efficientnet_lite0"
+#: The prefix of the trained stages' weights in a run's `model.safetensors`.
+PREFIX = "photo_blocks."
+STORED = re.compile(rf"{LITE0}-tail(\d)-\d+-[0-9a-f]{{8}}")
+
+
+def is_trained(name: str) -> bool:
+    """Return whether a photo encoder's name is that of stages trained by a run."""
+    return STORED.fullmatch(name) is not None
+
+
+def trained_weights(run: Path, name: str) -> Path | None:
+    """Return the file in the run folder `run` with the weights of the encoder `name`; None for an encoder that training leaves as it is."""
+    return run / "model.safetensors" if is_trained(name) else None
 
 
 class FeatureConfig(Forbidding):
@@ -32,11 +53,11 @@ class FeatureConfig(Forbidding):
 
     @model_validator(mode="before")
     @classmethod
-    def _complete(cls, given: Any) -> Any:
+    def _complete(cls, table: Any) -> Any:
         """Default to the trainable encoder where stages of an encoder are trained."""
-        if isinstance(given, Mapping) and given.get("photo_train_blocks") and not given.get("photo_encoder"):
-            return {**given, "photo_encoder": LITE0}
-        return given
+        if isinstance(table, Mapping) and table.get("photo_train_blocks") and not table.get("photo_encoder"):
+            return {**table, "photo_encoder": LITE0}
+        return table
 
     @field_validator("photo_train_blocks")
     @classmethod

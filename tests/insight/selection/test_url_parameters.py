@@ -6,10 +6,8 @@ import pandas as pd
 import pytest
 
 from listing_vibes import Run, VibesError, selection
-from listing_vibes.insight.selection.filters import Filters
-from listing_vibes.insight.selection.pages import as_of, selections
-from listing_vibes.insight.selection.params import Params, escaped, read_rules
-from listing_vibes.insight.selection.selection import Selection
+from listing_vibes.insight.selection.page_lists import Selection, as_of, selections
+from listing_vibes.insight.selection.url_parameters import Filters, Params, escaped, read_rules
 from listing_vibes.market.log import DAY
 from listing_vibes.market.market import Market
 from listing_vibes.run.histories import Event

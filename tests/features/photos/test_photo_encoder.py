@@ -15,9 +15,9 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.photos import encoder as photo_encoder
-from listing_vibes.features.photos import encoder as photo_engine
-from listing_vibes.features.photos.encoder import LITE0, PhotoEncoder, load_photo_encoder
+from listing_vibes.features.photos import photo_encoder
+from listing_vibes.features.photos import photo_encoder as photo_engine
+from listing_vibes.features.photos.photo_encoder import LITE0, PhotoEncoder, load_photo_encoder
 from listing_vibes.market.caches import DEMO
 
 TINY = "test_efficientnet.r160_in1k"
@@ -159,7 +159,7 @@ def pixels():
 def encoder(monkeypatch):
     """A small EfficientNet that is converted at the second call."""
     pytest.importorskip("openvino")
-    monkeypatch.setattr("listing_vibes.features.photos.encoder.MANY", 8)
+    monkeypatch.setattr("listing_vibes.features.photos.photo_encoder.MANY", 8)
     torch.manual_seed(0)
     model = timm.create_model("test_efficientnet", pretrained=False)
     return PhotoEncoder(model, "tiny", SIZE, (0.5,) * 3, (0.5,) * 3, "cpu")

@@ -129,8 +129,8 @@ class CandidateRanker:
         bans = np.unique(requests.owner * len(allowed) + requests.banned)
         numbers = self.vectors.shape[1] if self.rules.diversity else 1  # numbers per candidate
         for group, members in self._groups(len(queries), requests, allowed):
-            size, requested = int(members.sum()), self._pool_size(requests.k, members)
-            pool = requested + SPARE
+            size, list_size = int(members.sum()), self._pool_size(requests.k, members)
+            pool = list_size + SPARE
             while len(group) and size:
                 unfinished = []
                 step = max(1, AT_ONCE // (min(pool, size) * numbers))
@@ -138,7 +138,7 @@ class CandidateRanker:
                     rows, scores, pinned = self._candidates(queries[subset], members, min(pool, size))
                     free = (rows >= 0) & ~np.isin(subset[:, None] * len(allowed) + rows, bans)
                     chosen, complete = self._choose(
-                        rows, scores, free, requested, requests.k, pinned, unit[subset]
+                        rows, scores, free, list_size, requests.k, pinned, unit[subset]
                     )
                     width = chosen.shape[1]
                     lists.rows[subset, :width] = _columns(rows, chosen, -1)
@@ -149,12 +149,12 @@ class CandidateRanker:
 
     def _pool_size(self, k: int, members: np.ndarray) -> int:
         """Return how many candidates a list of k is chosen from: at most as many of `members` (L,) as `at_most` allows."""
-        requested = k * (DIVERSITY_POOL if self.rules.diversity else 1)
+        size = k * (DIVERSITY_POOL if self.rules.diversity else 1)
         if self.seller is None or self.rules.at_most is None:
-            return requested
+            return size
         # Index 0 counts listings without a seller.
         by_seller = np.bincount(self.seller[members] + 1, minlength=1)
-        return int(min(requested, by_seller[0] + np.minimum(by_seller[1:], self.rules.at_most).sum()))
+        return int(min(size, by_seller[0] + np.minimum(by_seller[1:], self.rules.at_most).sum()))
 
     def _groups(
         self, count: int, requests: Requests, allowed: np.ndarray
@@ -198,7 +198,7 @@ class CandidateRanker:
         rows: np.ndarray,
         scores: np.ndarray,
         free: np.ndarray,
-        requested: int,
+        size: int,
         k: int,
         pinned: int,
         unit: np.ndarray,
@@ -209,11 +209,11 @@ class CandidateRanker:
         if self.seller is not None and self.rules.at_most is not None:
             free = free & (_occurrence(np.where(free, self.seller[rows], -1)) < self.rules.at_most)
         # Free candidates come first, in order.
-        column = np.argsort(~free, axis=1, kind="stable")[:, :requested]
+        column = np.argsort(~free, axis=1, kind="stable")[:, :size]
         is_free = np.take_along_axis(free, column, 1)
         last = np.take_along_axis(scores, column[:, -1:], 1)[:, 0]
         complete = (rows[:, -1] < 0) | (
-            is_free.all(axis=1) & (column.shape[1] == requested) & (last > scores[:, -1])
+            is_free.all(axis=1) & (column.shape[1] == size) & (last > scores[:, -1])
         )
         if self.rules.diversity:
             candidates = np.take_along_axis(rows, column, 1)
@@ -301,7 +301,7 @@ def linear_parts(blend: Blend) -> list[tuple[VectorScorer | VectorNeighbors, np.
     return None
 
 
-class Candidates:
+class BlendIndex:
     """The index of a recommender at a moment, with the vectors that it compares.
 
     Args:

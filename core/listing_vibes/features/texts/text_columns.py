@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from listing_vibes.features.config import FeatureConfig
+from listing_vibes.features.feature_config import FeatureConfig
 from listing_vibes.features.reduce import Reducer
 from listing_vibes.features.texts.sources import TEXT_SOURCES, TextSource
 from listing_vibes.progress import Report, silent

@@ -14,9 +14,9 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.texts import encoder
-from listing_vibes.features.texts.encoder import TextEncoder, embed_texts, load_text_encoder
+from listing_vibes.features.texts import text_encoder
 from listing_vibes.features.texts.sources.tfidf import Tfidf
+from listing_vibes.features.texts.text_encoder import TextEncoder, embed_texts, load_text_encoder
 from listing_vibes.progress import Counted
 from listing_vibes.variants import own_bert
 from listing_vibes.variants.own_bert import OwnBert
@@ -60,7 +60,7 @@ def test_blank_texts_are_zero_and_strange_ones_have_vectors(minilm, tmp_path):
 
 
 def test_each_text_is_encoded_once_and_then_never(minilm, tmp_path, monkeypatch):
-    monkeypatch.setattr(encoder, "WRITTEN", 3)
+    monkeypatch.setattr(text_encoder, "WRITTEN", 3)
     counting, calls = Counting(minilm.folder), []
     first = embed_texts([*TEXTS, *TEXTS, ""], tmp_path, calls.append, counting)
     assert sorted(counting.encoded) == sorted(text.strip() for text in TEXTS)
@@ -76,7 +76,7 @@ def test_cached_texts_need_no_torch_and_loading_is_silent(minilm, tmp_path, capf
     assert capfd.readouterr() == ("", "")
     child = f"""
 import sys
-from listing_vibes.features.texts.encoder import embed_texts
+from listing_vibes.features.texts.text_encoder import embed_texts
 assert embed_texts(["bed", None], {str(tmp_path)!r}).any(axis=1).tolist() == [True, False]
 assert "torch" not in sys.modules
 """
@@ -102,13 +102,13 @@ def test_texts_have_the_vectors_of_transformers_in_any_batch(minilm):
 
 
 def test_changed_weights_are_another_encoder_and_refused_in_the_package(minilm, tmp_path, monkeypatch):
-    shutil.copytree(encoder.minilm_folder(), tmp_path / "model")
+    shutil.copytree(text_encoder.minilm_folder(), tmp_path / "model")
     with (tmp_path / "model" / "model.safetensors").open("r+b") as weights:
         weights.seek(-1, 2)
         weights.write(b"?")
-    monkeypatch.setattr(encoder, "minilm_folder", lambda: tmp_path / "model")
+    monkeypatch.setattr(text_encoder, "minilm_folder", lambda: tmp_path / "model")
     with pytest.raises(VibesError, match="expected weights file"):
-        encoder.load_text_encoder()
+        text_encoder.load_text_encoder()
     other = TextEncoder(tmp_path / "model", "minilm").name
     assert other.startswith("minilm-") and other != minilm.name  # never compared
 

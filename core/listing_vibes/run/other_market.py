@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.transfer import TransferReport
+from listing_vibes.features.market_summary import TransferReport
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market

@@ -37,7 +37,7 @@ PART = 256
 
 
 class Encoder(ABC):
-    """A frozen photo encoder; `listing_vibes.features.photos.encoder.PhotoEncoder` is the usual one."""
+    """A frozen photo encoder; `listing_vibes.features.photos.photo_encoder.PhotoEncoder` is the usual one."""
 
     #: Stored with every vector.
     name: str
