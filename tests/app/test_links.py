@@ -14,7 +14,7 @@ from helpers.blends import fixed_blend
 from helpers.pages import blocks
 from helpers.plugins import PAGE, forget_plugins, plugin, plugin_folder  # noqa: F401
 from listing_vibes import Run, selection
-from listing_vibes.run.blends import save_fits
+from listing_vibes.run.blends import save_blends
 from listing_vibes_app import app_pages
 from listing_vibes_app import registry as pages
 
@@ -24,7 +24,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("as-code")
     market = paint_market(folder / "market", listings=30, users=8, events=6, ending=True)
     found = train_run(market, folder / "run")
-    save_fits(found, [fixed_blend("recency", recent=0.3)])
+    save_blends(found, [fixed_blend("recency", recent=0.3)])
     return found
 
 

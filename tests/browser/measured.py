@@ -8,7 +8,7 @@ import pandas as pd
 from helpers.blends import fixed_blend
 from listing_vibes import Run
 from listing_vibes.ablation.table import COLUMNS
-from listing_vibes.run.blends import FITTED_BLENDS, save_fits
+from listing_vibes.run.blends import FITTED_BLENDS, save_blends
 
 WRITTEN = ("ablation.parquet", "queries.parquet", "metrics.json", FITTED_BLENDS)
 #: What serving adds, as an evaluation may find it.
@@ -57,7 +57,7 @@ def write_measured(run: Path) -> pd.DataFrame:
         }
     )  # fmt: skip
     frame.to_parquet(run / "queries.parquet", index=False)
-    save_fits(run, FITS)
+    save_blends(run, FITS)
     return frame
 
 

@@ -17,7 +17,7 @@ from listing_vibes.insight.rankings import load_rankings, rankers
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.progress import Notice
-from listing_vibes.run.blends import load_fits
+from listing_vibes.run.blends import load_blends
 from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.run import Run
 from listing_vibes.tables import WIDTH, render_table
@@ -42,7 +42,9 @@ def test_it_measures_what_the_command_does_and_saves_it(measured, trained):
     assert table.loc[("popularity", "cold users", "recall@30"), "value"] == part["value"]
     assert repr(found) == found.table() and found._repr_html_().count("<tr>") == len(found.names)
     assert (
-        len(load_rankings(Run.open(run))) == len(found.queries) and load_fits(run) and trained.metrics is None
+        len(load_rankings(Run.open(run))) == len(found.queries)
+        and load_blends(run)
+        and trained.metrics is None
     )
 
 

@@ -26,7 +26,7 @@ from listing_vibes.market.documents import read_json
 from listing_vibes.market.io import read_table
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Settings
-from listing_vibes.run.blends import load_fits, parse_metrics, save_fits
+from listing_vibes.run.blends import load_blends, parse_metrics, save_blends
 from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
@@ -114,7 +114,7 @@ def look_at_results(path: Path) -> Any:
     with reading(path, RESULTS) as folder:
         ranks = _digest(read_table(folder / "queries.parquet").select_dtypes("number").to_numpy(float))
         metrics = read_json(folder / "metrics.json", "", parse_metrics)
-        return json.dumps([metrics, [fit.model_dump() for fit in load_fits(folder)], ranks], sort_keys=True)
+        return json.dumps([metrics, [fit.model_dump() for fit in load_blends(folder)], ranks], sort_keys=True)
 
 
 def look_at_lists(folder: Path) -> Any:
@@ -149,7 +149,7 @@ def _before_evaluation(folder: Path) -> None:
     assert old != folder / "run"
     metrics = json.loads((old / "metrics.json").read_text())
     (old / "metrics.json").write_text(json.dumps(metrics | {"queries": 1}))
-    save_fits(old, [fixed_blend("recency", recent=9.0)])
+    save_blends(old, [fixed_blend("recency", recent=9.0)])
     pd.DataFrame({"user_id": ["a"], "at": [1], "target": ["b"], "rank of model": [1]}).to_parquet(
         old / "queries.parquet", index=False
     )

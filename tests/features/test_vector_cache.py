@@ -9,7 +9,7 @@ import pytest
 from tests.faults.dying import finish
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.vector_cache import FILE, Entry, VectorCache, copy_vectors, folder_name
+from listing_vibes.features.vector_cache import CACHE_FILE, Entry, VectorCache, copy_vectors, folder_name
 
 
 def key(number: int) -> bytes:
@@ -48,7 +48,7 @@ def test_copied_vectors_are_those_of_the_keys_by_every_encoder_that_can_be_read(
     for encoder, width in (("enc", 3), ("other", 2)):
         filled(tmp_path / "all", range(5), encoder, width)
     (tmp_path / "all" / "damaged").mkdir()
-    (tmp_path / "all" / "damaged" / FILE).write_bytes(b"no database")
+    (tmp_path / "all" / "damaged" / CACHE_FILE).write_bytes(b"no database")
     copy_vectors(tmp_path / "all", tmp_path / "some", [key(3), key(99)])
     for encoder in ("enc", "other"):
         copied = VectorCache(tmp_path / "some", encoder, None)
@@ -69,9 +69,9 @@ def test_a_kill_loses_nothing_that_was_written_and_processes_may_add_at_once(tmp
 
 @pytest.mark.parametrize("damage", [lambda data: b"x" * len(data), lambda data: data[: len(data) // 2]])
 def test_a_damaged_file_is_named(tmp_path, damage):
-    file = filled(tmp_path, range(2000)).folder / FILE
+    file = filled(tmp_path, range(2000)).folder / CACHE_FILE
     file.write_bytes(damage(file.read_bytes()))
-    with pytest.raises(VibesError, match=FILE):
+    with pytest.raises(VibesError, match=CACHE_FILE):
         VectorCache(tmp_path, "enc", 3).gather([key(n) for n in range(2000)])
 
 

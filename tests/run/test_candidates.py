@@ -16,7 +16,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Queries
 from listing_vibes.model.settings import BlendWeights
-from listing_vibes.run.blends import save_fits
+from listing_vibes.run.blends import save_blends
 from listing_vibes.run.candidates import BlendIndex, linear_parts
 from listing_vibes.run.conditions import fulfilling, great_circle, read_comparison
 from listing_vibes.run.describe import explain_empty
@@ -203,7 +203,7 @@ def run(trained, tmp_path_factory, request) -> Run:
     path = tmp_path_factory.mktemp("hidden") / "run"
     shutil.copytree(trained.path, path)
     change_settings(path, {"late_interaction": request.param}, inference="float32")
-    save_fits(path, [NEAR, RECENT])
+    save_blends(path, [NEAR, RECENT])
     return Run.open(path)
 
 

@@ -14,7 +14,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.insight.map.vibe_map import read_map
 from listing_vibes.insight.rankings import ABOUT, load_rankings
 from listing_vibes.market.market import Market
-from listing_vibes.run.blends import load_fits
+from listing_vibes.run.blends import load_blends
 from listing_vibes.run.contents import DERIVED, LISTINGS, map_arrays, read_note, save_arrays, seal, to_strings
 from listing_vibes.run.engine import Engine
 from listing_vibes.run.manifest import Manifest
@@ -108,7 +108,7 @@ def read_all(path: Path) -> None:
     for space in run.spaces:
         run.similar(run.listing_ids[0], 3, space)
     run.recommend(run.log.users[0], 3)
-    _ = run.metrics, run.transferred, load_fits(path), read_map(run), load_rankings(run)
+    _ = run.metrics, run.transferred, load_blends(path), read_map(run), load_rankings(run)
     _ = read_ablation(path / "ablation.parquet")
 
 

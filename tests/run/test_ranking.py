@@ -14,9 +14,9 @@ from listing_vibes.run.candidates import CandidateRanker, Requests, search_score
 from listing_vibes.run.conditions import Groups
 from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.histories import user_number
+from listing_vibes.run.rule_gains import SHRUNK, Dial, position, read_boost, read_dial
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
-from listing_vibes.run.score_moves import SHRUNK, Dial, position, read_boost, read_dial
 from listing_vibes.search.index import ExactIndex
 
 LISTINGS, QUERIES, K = 1500, 5, 12

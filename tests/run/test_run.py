@@ -26,7 +26,7 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.splits import make_split
 from listing_vibes.model.encoder import inference_dtype, precision_name
 from listing_vibes.model.settings import BlendWeights, Settings
-from listing_vibes.run.blends import FITTED_BLENDS, copy_fits, load_fits, save_fits
+from listing_vibes.run.blends import FITTED_BLENDS, copy_blends, load_blends, save_blends
 from listing_vibes.run.embedding import default_space, embed_market
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.other_market import is_other_market
@@ -260,14 +260,14 @@ def test_a_row_is_scored_again_from_its_stored_weights(random_log, always_live, 
     near = {"attributes": VectorNeighbors.of(vectors, log, name=NEIGHBORS["attributes"])}
     first = [Ease.fit(Interactions.of(log, split.train))]
     rows = blends_of(model, first, near, log, split, catalogue)
-    save_fits(tmp_path, [row.weights for row in rows])
+    save_blends(tmp_path, [row.weights for row in rows])
     index = ExactIndex.of_stored(vectors)
     given = {
         "spaces": ["attributes"], "index": lambda space: index, "vectors": lambda space: index.vectors, "path": tmp_path,
     }  # fmt: skip
     manifest = SimpleNamespace(settings=SimpleNamespace(seed=0))
     run = SimpleNamespace(log=log, catalogue=catalogue, manifest=manifest, **given)
-    for row, fit in zip(rows, load_fits(tmp_path), strict=True):
+    for row, fit in zip(rows, load_blends(tmp_path), strict=True):
         again = run_blend(run, fit, model, split.train)
         assert again.name == row.name
         np.testing.assert_allclose(again.score(split.test), row.score(split.test), rtol=1e-5, atol=1e-5)
@@ -284,19 +284,19 @@ def run(tmp_path_factory) -> Run:
 
 
 def test_nothing_is_kept_without_a_fit_and_a_damaged_file_is_named(tmp_path):
-    assert load_fits(tmp_path) == []
+    assert load_blends(tmp_path) == []
     (tmp_path / FITTED_BLENDS).write_text('[{"name": "model + luck", "luck": 7}]')
     with pytest.raises(VibesError, match=r"serving\.json is damaged \(.*\); evaluate the run again"):
-        load_fits(tmp_path)
+        load_blends(tmp_path)
 
 
 def test_what_was_not_fitted_is_said(run, tmp_path):
     with pytest.raises(VibesError, match=r"'luck'; .* has recency, neighbors, neighbors\+recency, ids"):
         run.recommend("u1", blend="luck")
-    copy_fits(tmp_path / "nowhere", tmp_path)  # a run that was never evaluated has nothing to carry
+    copy_blends(tmp_path / "nowhere", tmp_path)  # a run that was never evaluated has nothing to carry
     assert not (tmp_path / FITTED_BLENDS).exists()
-    copy_fits(run.path, tmp_path)
-    assert load_fits(tmp_path) == load_fits(run.path)
+    copy_blends(run.path, tmp_path)
+    assert load_blends(tmp_path) == load_blends(run.path)
     place = results_of(run.path) / FITTED_BLENDS
     place.rename(tmp_path / "away")
     try:
@@ -307,15 +307,15 @@ def test_what_was_not_fitted_is_said(run, tmp_path):
 
 
 def test_neighbours_by_text_are_found_and_a_space_that_is_gone_is_named(run):
-    kept = load_fits(run.path)
+    kept = load_blends(run.path)
     try:
-        save_fits(results_of(run.path), [near("text")])
+        save_blends(results_of(run.path), [near("text")])
         assert len(run.recommend("u1", 3, blend="neighbors")) == 3
-        save_fits(results_of(run.path), [near("ids")])
+        save_blends(results_of(run.path), [near("ids")])
         with pytest.raises(VibesError, match="id model"):
             run.recommend("u1", blend="neighbors")
     finally:
-        save_fits(results_of(run.path), kept)
+        save_blends(results_of(run.path), kept)
 
 
 @pytest.fixture

@@ -56,9 +56,11 @@ def test_a_run_in_memory_is_evaluated_and_takes_the_blends_to_its_folder(memory,
     monkeypatch.chdir(tmp_path)
     result = evaluate(memory, baselines="none")
     assert (
-        memory.metrics["results"].keys() == set(result.names) and memory.fits and not list(tmp_path.iterdir())
+        memory.metrics["results"].keys() == set(result.names)
+        and memory.fitted_blends
+        and not list(tmp_path.iterdir())
     )
-    user, blend = memory.log.users[3], memory.fits[0].parts
+    user, blend = memory.log.users[3], memory.fitted_blends[0].parts
     expected = memory.recommend(user, 10, blend=blend)
     saved = memory.save(tmp_path / "run")
     assert saved.metrics["results"] == memory.metrics["results"]

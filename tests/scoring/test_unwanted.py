@@ -10,7 +10,7 @@ from helpers.logs import build_log, build_random_log
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, Queries, make_split
 from listing_vibes.scoring.baselines.popularity import Popularity
-from listing_vibes.scoring.deviations import NOT, likeness, unwanted_penalty
+from listing_vibes.scoring.deviations import UNLIKE_WEIGHT, likeness, unwanted_penalty
 from listing_vibes.scoring.interactions import Interactions, history_matrix
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.neighbors import VectorNeighbors
@@ -94,7 +94,7 @@ def test_likeness_is_the_greatest_cosine_to_any_in_deviations_of_all(monkeypatch
     scores = rng.normal(size=30)
     np.testing.assert_allclose(
         unwanted_penalty(scores, vectors, rows),
-        NOT * np.std(scores) * np.array(like) / np.std(like),
+        UNLIKE_WEIGHT * np.std(scores) * np.array(like) / np.std(like),
         rtol=1e-5,
     )
 
@@ -127,7 +127,7 @@ def test_the_model_loses_what_a_request_would_take(asked, weight):
     found = late.scores(users, vectors, vectors, log, start, end)
     bare = late.scores(users, vectors, vectors, *log.select_positive(start, end))
     np.testing.assert_allclose(found[0], bare[0], atol=1e-6)
-    loss = NOT * np.std(bare[1]) * likeness(vectors, np.array([1, 4]))
+    loss = UNLIKE_WEIGHT * np.std(bare[1]) * likeness(vectors, np.array([1, 4]))
     np.testing.assert_allclose(found[1], bare[1] - loss, atol=1e-5)
     some = late.scores(users, vectors[2:4], vectors, log, start, end)
     np.testing.assert_allclose(some, found[:, 2:4], atol=1e-5)
@@ -140,6 +140,6 @@ def test_neighbours_are_those_of_what_is_wanted_less_what_is_like_the_rest(asked
     found = near.score(queries)
     mean = (vectors[5] + 0.5 * vectors[3]) / 1.5
     bare = mean @ vectors.T
-    loss = NOT * np.std(bare) * likeness(vectors, np.array([1, 4]))
+    loss = UNLIKE_WEIGHT * np.std(bare) * likeness(vectors, np.array([1, 4]))
     np.testing.assert_allclose(found[1], bare - loss, atol=1e-5)
     assert history_matrix(log, queries.start, queries.end, 0.5).toarray()[1].tolist() == [0, 0, 0, 0.5, 0, 1]

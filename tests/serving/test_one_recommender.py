@@ -21,7 +21,7 @@ from helpers.serving import app_of, serving
 from listing_vibes.cli import app
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.run.blends import NO_BLEND, save_fits
+from listing_vibes.run.blends import NO_BLEND, save_blends
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 from listing_vibes.serving.batch.job import prepare, score_here
@@ -76,7 +76,7 @@ def run(trained, tmp_path_factory, request) -> Run:
         config.write_text(f"unwanted = {json.dumps(unwanted)}\n{config.read_text('utf-8')}", "utf-8")
     blend = asked.pop("blend", None)
     change_settings(path, {"late_interaction": 0.0} | asked, inference="float32", blend=blend)
-    save_fits(path, FITS)
+    save_blends(path, FITS)
     return Run.open(path)
 
 

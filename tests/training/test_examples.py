@@ -125,7 +125,12 @@ def test_validation_measures_the_model_with_recency_and_lists_have_the_fitted_bl
         measured.ranks["default ranking"], ranks(blend, log, split.test, catalogue)
     )
     assert "neighbors + recency" in measured.ranks
-    assert {item.parts for item in measured.fits} == {"recency", "neighbors", "neighbors+recency", "ids"}
+    assert {item.parts for item in measured.fitted_blends} == {
+        "recency",
+        "neighbors",
+        "neighbors+recency",
+        "ids",
+    }
 
 
 def test_without_timestamps_nothing_is_recent(tmp_path, quick):

@@ -18,7 +18,7 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, make_split
 from listing_vibes.model.settings import Settings
 from listing_vibes.progress import Stage, Trained, Update, Validated
-from listing_vibes.run.blends import choose_fit, load_fits
+from listing_vibes.run.blends import choose_blend, load_blends
 from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.other_market import TRANSFER_LATE_WEIGHT
@@ -112,7 +112,7 @@ def test_a_market_that_took_no_part_is_seen_from_inside_and_tested_by_its_own_ti
     assert (new.late_interaction.weight, run[1][0].late_interaction.weight) == (TRANSFER_LATE_WEIGHT, 0)
     # There are few events, so its lists add what is recent and what lies near, as those of the towns that it knows.
     for one in (new, run[1][0]):
-        fit = choose_fit(one, None)
+        fit = choose_blend(one, None)
         assert fit == one.manifest.settings.blend and fit.queries > 0 and fit.weights["attributes"] > 0
     # With ten times the prices the same homes are as dear as before, so nothing changes.
     dear = market.listings.assign(price=market.listings["price"] * 10)
@@ -256,6 +256,6 @@ def test_a_refit_is_the_run_until_its_test_with_the_same_blends(small_market, wh
     again = train(small_market, tmp_path / "again", refit=Run.open(measured))
     before, after = Manifest.load(measured), again.manifest
     assert after.settings.split.t1 == before.settings.split.t2 and after.steps == before.steps
-    assert load_fits(again.path) == load_fits(measured) != []
+    assert load_blends(again.path) == load_blends(measured) != []
     with pytest.raises(VibesError, match=r"takes all settings from .*; leave out seed"):
         train(small_market, tmp_path / "third", refit=measured, seed=1)

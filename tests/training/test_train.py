@@ -26,7 +26,7 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, make_split
 from listing_vibes.model.settings import Resolved, ResolvedSplit, ResolvedTraining
 from listing_vibes.progress import Trained, Validated, silent
-from listing_vibes.run.blends import copy_fits, load_fits
+from listing_vibes.run.blends import copy_blends, load_blends
 from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
@@ -316,7 +316,7 @@ def test_the_test_is_the_same_and_what_serving_adds_is_weighed_as_before(whole, 
     assert NEAR_RECENT in after.results  # what is to be had without any model
     assert not [name for name in after.results if name.startswith("model +")]  # nothing could be fitted
     save_metrics(Run.open(whole[0]), before)
-    copy_fits(whole[0], again[0])
+    copy_blends(whole[0], again[0])
     after = evaluate_run(Run.open(again[0]))
     rows = [
         "model + recency",
@@ -328,7 +328,7 @@ def test_the_test_is_the_same_and_what_serving_adds_is_weighed_as_before(whole, 
     assert [name for name in after.results if name.startswith("model +")] == rows
     assert {name: after.notes[name] for name in rows} == {name: before.notes[name] for name in rows}
     save_metrics(Run.open(again[0]), after)
-    assert load_fits(again[0]) == load_fits(whole[0])
+    assert load_blends(again[0]) == load_blends(whole[0])
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from listing_vibes.defaults import K
-from listing_vibes.insight.selection.page_lists import MOST
+from listing_vibes.insight.selection.page_lists import LONGEST
 from listing_vibes.words import count
 from listing_vibes_app.server.params import bind, link, set_params
 from listing_vibes_app.server.runs import OpenRun
@@ -39,9 +39,9 @@ def select(
 
 def load_more(shown: int) -> None:
     """Draw a button for a longer list below one with `shown` listings, if the list is as long as the URL says."""
-    k = link().number("k", K, 1, MOST)
-    if k <= shown and k < MOST:
-        button("Load more", "expand_more", lambda: set_params(k=min(MOST, k + K)), key="load-more")
+    k = link().number("k", K, 1, LONGEST)
+    if k <= shown and k < LONGEST:
+        button("Load more", "expand_more", lambda: set_params(k=min(LONGEST, k + K)), key="load-more")
 
 
 def beside() -> tuple[DeltaGenerator, DeltaGenerator]:

@@ -9,8 +9,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from listing_vibes.errors import VibesError
+from listing_vibes.run.rule_gains import Dial, read_dial
 from listing_vibes.run.rules import Rules
-from listing_vibes.run.score_moves import Dial, read_dial
 from listing_vibes.words import capitalize
 from listing_vibes_app.kit.controls import button
 from listing_vibes_app.kit.gallery import MAKING, SIDES, read_ids

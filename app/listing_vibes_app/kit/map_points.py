@@ -20,7 +20,7 @@ def stamp(opened: OpenRun) -> str:
     """Return a text that changes with the map, the names of its groups, the embeddings or the market."""
     files = (
         run_cache_file(opened.run.path, MAP),
-        opened.run.made / "listings.safetensors",
+        opened.run.created_folder / "listings.safetensors",
         run_cache_file(opened.run.path, NAMES),
     )
     times = "-".join(f"{path.stat().st_mtime_ns:x}" if path.is_file() else "" for path in files)

@@ -136,7 +136,7 @@ class Evaluation:
     seed: int
     notes: dict[str, str] = field(default_factory=dict)  # by scorer or subject
     request: EvaluationRequest | None = None
-    fits: "list[BlendWeights]" = field(default_factory=list)  # the blends as fitted on validation
+    fitted_blends: "list[BlendWeights]" = field(default_factory=list)  # the blends as fitted on validation
 
     @property
     def names(self) -> list[str]:

@@ -138,7 +138,9 @@ def evaluate_run(
         notes[DEFAULT_RANKING] = _describe_default(run.manifest.settings)
     if run.transferred and run.manifest.carried is not None:
         notes["transfer"] = f"the model {run.manifest.carried.sentence}"
-    if better := better_blend(result.differences, {fit.name: blend_parts(fit.name) for fit in ranked.fits}):
+    if better := better_blend(
+        result.differences, {fit.name: blend_parts(fit.name) for fit in ranked.fitted_blends}
+    ):
         notes["significantly better"] = better
     request = EvaluationRequest(
         protocol=split.protocol,
@@ -149,7 +151,9 @@ def evaluate_run(
         t2=split.t2,
         test_until=int(split.test.at.max()) if split.t2 is not None and len(split.test) else None,
     )
-    return replace(result, notes=result.notes | notes | ranked.notes, fits=ranked.fits, request=request)
+    return replace(
+        result, notes=result.notes | notes | ranked.notes, fitted_blends=ranked.fitted_blends, request=request
+    )
 
 
 @dataclass
@@ -158,7 +162,7 @@ class _Scorers:
 
     blends: list[Scorer] = field(default_factory=list)
     baselines: list[Scorer] = field(default_factory=list)
-    fits: list[BlendWeights] = field(default_factory=list)  # the blends that were fitted here
+    fitted_blends: list[BlendWeights] = field(default_factory=list)  # the blends that were fitted here
     notes: dict[str, str] = field(default_factory=dict)
 
 
@@ -189,9 +193,9 @@ def _scorers(run: Run, split: Split, baselines: Baselines, report: Report) -> _S
         if len(split.valid):
             report(Stage("blends, weighed on validation"))
             blends = blends_of(model, first, features, log, split, catalogue, seed, covisits)
-            result.fits = [blend.weights for blend in blends]
+            result.fitted_blends = [blend.weights for blend in blends]
         else:
-            blends = [run_blend(run, fit, model, split.train) for fit in run.fits]
+            blends = [run_blend(run, fit, model, split.train) for fit in run.fitted_blends]
         result.blends = [default_ranking(run, model, split), model, *blends]
     elif run.manifest.settings.blend is not None:
         result.blends = [default_ranking(run, None, split)]

@@ -4,11 +4,11 @@ from listing_vibes.evaluation.result import Evaluation, EvaluationRequest
 from listing_vibes.market.documents import read_json, write_json
 from listing_vibes.market.durable import only_writer
 from listing_vibes.market.io import write_table
-from listing_vibes.run.blends import copy_fits, save_fits
+from listing_vibes.run.blends import copy_blends, save_blends
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import RESULTS, building, publish_results, results_of, sweep
 
-FILE, QUERIES = "request.json", "queries.parquet"
+REQUEST_FILE, QUERIES = "request.json", "queries.parquet"
 RANK = "rank of "  # before the name of the scorer, in a column of `QUERIES`
 
 
@@ -16,7 +16,7 @@ def saved_request(run: Run) -> EvaluationRequest | None:
     """Return the request of the saved evaluation of the run's current model; None before the first one."""
     if run.stored_run is None:
         return None
-    path = results_of(run.path, run.stamp) / FILE
+    path = results_of(run.path, run.stamp) / REQUEST_FILE
     return read_json(path, "remove it and evaluate the run again", EvaluationRequest.model_validate)
 
 
@@ -29,7 +29,7 @@ def save_metrics(run: Run, evaluation: Evaluation) -> bool:
         memory keeps the newest one.
     """
     if run.stored_run is None:
-        run.keep_evaluation(evaluation.to_dict(), evaluation.fits or run.fits)
+        run.keep_evaluation(evaluation.to_dict(), evaluation.fitted_blends or run.fitted_blends)
         return True
     request = evaluation.request
     with only_writer(run.path, "vibes evaluate", ".measuring", wait=True):
@@ -40,12 +40,12 @@ def save_metrics(run: Run, evaluation: Evaluation) -> bool:
             frame = evaluation.queries_frame(run.market, evaluation.names[0]).drop(columns="rank")
             ranks = {RANK + name: ranks for name, ranks in evaluation.ranks.items()}
             write_table(built / QUERIES, frame.assign(**ranks))
-            if evaluation.fits:
-                save_fits(built, evaluation.fits)
+            if evaluation.fitted_blends:
+                save_blends(built, evaluation.fitted_blends)
             else:  # for a refit: the blends of the run that it repeats
-                copy_fits(run.path, built)
+                copy_blends(run.path, built)
             if request is not None:
-                write_json(built / FILE, request.model_dump(), indent=1)
+                write_json(built / REQUEST_FILE, request.model_dump(), indent=1)
             write_json(built / "metrics.json", evaluation.to_dict(), indent=1)
             publish_results(run.path, built, run.stamp)
         sweep(run.path, RESULTS)

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from listing_vibes.features.featurizer import Featurizer
     from listing_vibes.features.photos.photo_vectors import PhotoVectors
 
-FILE = "seen.json"
+SUMMARIES_FILE = "seen.json"
 #: Quantile bins of a number; the most values of a category, a set or a text; the least listings of a value, and their share.
-BINS, MOST, LEAST, LEAST_SHARE = 10, 100, 5, 0.01
+BINS, MOST_VALUES, LEAST_LISTINGS, LEAST_SHARE = 10, 100, 5, 0.01
 #: Principal components of the photo vectors, and the size of the photo sample.
 COMPONENTS, PHOTOS = 32, 5000
 
@@ -44,10 +44,10 @@ class AttributeSpread(Forbidding, allow_inf_nan=False):
         cls, name: str, kind: str, listings: pd.DataFrame, vocabulary: AttributeVocabulary
     ) -> AttributeSpread:
         """Return the distribution of the attribute `name` of `listings`; only values in the model's `vocabulary` are stored."""
-        least = max(LEAST, round(LEAST_SHARE * len(listings)))
+        least = max(LEAST_LISTINGS, round(LEAST_SHARE * len(listings)))
         entry = type_of(kind).fit(listings, name, BINS, least)
         known_values = set(vocabulary.values)
-        values = [value for value in entry.values if value in known_values][:MOST]
+        values = [value for value in entry.values if value in known_values][:MOST_VALUES]
         small = {"values": values, "buckets": 0, "grids": entry.grids[:1], "first": 1}
         return cls.by(entry.model_copy(update=small), listings)
 
@@ -199,7 +199,7 @@ def _covered_share(entry: AttributeVocabulary, listings: pd.DataFrame) -> float:
 
 def save_summaries(run: Path, markets: Sequence[MarketSummary]) -> None:
     """Write the summaries to `seen.json` in a run folder."""
-    write_json(run / FILE, [market.model_dump() for market in markets], ensure_ascii=False)
+    write_json(run / SUMMARIES_FILE, [market.model_dump() for market in markets], ensure_ascii=False)
 
 
 def load_summaries(run: Path) -> list[MarketSummary]:
@@ -209,7 +209,9 @@ def load_summaries(run: Path) -> list[MarketSummary]:
         VibesError: the file is damaged.
     """
     result = read_json(
-        run / FILE, "train the run again", lambda all_: [MarketSummary.model_validate(item) for item in all_]
+        run / SUMMARIES_FILE,
+        "train the run again",
+        lambda all_: [MarketSummary.model_validate(item) for item in all_],
     )
     return result or []
 

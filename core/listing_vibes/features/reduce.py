@@ -9,7 +9,7 @@ import numpy as np
 from listing_vibes.errors import VibesError
 from listing_vibes.market.values import sample_rows
 
-LEAST = 1e-9  # lower bound of a length in a division
+SMALLEST_LENGTH = 1e-9  # lower bound of a length in a division
 #: Rows of a fit; more rows change the directions little and need more memory.
 FIT_ROWS = 50_000
 #: Rows that a transform converts to float32 at a time.
@@ -91,7 +91,7 @@ def unit_rows(vectors: np.ndarray) -> np.ndarray:
     >>> unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
     [[0.6, 0.8], [0.0, 0.0]]
     """
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), LEAST))
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), SMALLEST_LENGTH))
 
 
 def spherical_kmeans(points: np.ndarray, groups: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

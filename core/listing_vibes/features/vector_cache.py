@@ -13,7 +13,7 @@ import numpy as np
 from listing_vibes.errors import VibesError
 from listing_vibes.market.durable import write_error
 
-FILE = "vectors.sqlite"
+CACHE_FILE = "vectors.sqlite"
 #: The root of caches that are kept by this process and never written.
 MEMORY = Path("cache in memory")
 _KEPT: dict[str, dict[bytes, np.ndarray]] = {}  # vectors by encoder and key, of caches in memory
@@ -62,7 +62,7 @@ class VectorCache:
         if self._kept is not None:
             self._keys = set(self._kept)
             return
-        if (self.folder / FILE).is_file():
+        if (self.folder / CACHE_FILE).is_file():
             self._load()
 
     def __contains__(self, key: bytes) -> bool:
@@ -153,14 +153,14 @@ class VectorCache:
             self.width = stored[1] if self.width is None else self.width
             if stored != (self.encoder, self.width, self.dtype.name):
                 raise VibesError(
-                    f"{self.folder / FILE} has vectors of {stored}, not of {self.encoder} ({self.width} wide); delete it and run again."
+                    f"{self.folder / CACHE_FILE} has vectors of {stored}, not of {self.encoder} ({self.width} wide); delete it and run again."
                 )
             self._keys = {key for (key,) in database.execute("SELECT key FROM vectors")}
             self._names = {name: Entry(*rest) for name, *rest in database.execute("SELECT * FROM names")}
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        file = self.folder / FILE
+        file = self.folder / CACHE_FILE
         try:
             with closing(sqlite3.connect(file, timeout=BUSY_SECONDS)) as database:
                 yield database
@@ -178,7 +178,7 @@ def copy_vectors(source: Path, target: Path, keys: Sequence[bytes]) -> None:
 
     A cache that cannot be read is left out.
     """
-    for file in source.glob(f"*/{FILE}"):
+    for file in source.glob(f"*/{CACHE_FILE}"):
         with suppress(sqlite3.Error, TypeError, ValueError), closing(sqlite3.connect(file)) as database:
             name, width, dtype = database.execute("SELECT name, width, dtype FROM encoder").fetchone()
             store = VectorCache(target, name, width, np.dtype(dtype).type)

@@ -156,7 +156,7 @@ def scorer_of(run: Run, split: Split, name: str) -> Scorer:
             return default_ranking(run, model, split)
         if name == MODEL_ONLY:
             return model
-        fit = next((load_fit for load_fit in run.fits if load_fit.name == name), None)
+        fit = next((load_fit for load_fit in run.fitted_blends if load_fit.name == name), None)
         if fit is not None:
             return run_blend(run, fit, model, split.train)
     seed, spaced = run.manifest.settings.seed, name.replace(" ", "-")

@@ -24,7 +24,7 @@ FITTED_BLENDS = "serving.json"
 NO_BLEND = "nothing"
 
 
-def choose_fit(run: Run, blend: str | None) -> BlendWeights:
+def choose_blend(run: Run, blend: str | None) -> BlendWeights:
     """Return the weights of a requested blend of a run: "recency", "neighbors" or "ids", joined by + in any order, as `vibes evaluate`
     fitted them; the default ones for None, and those of the model only for "nothing".
 
@@ -40,12 +40,12 @@ def choose_fit(run: Run, blend: str | None) -> BlendWeights:
             f"{run.label} has no trained model to blend with {blend}; leave out --blend, or train one with "
             "`vibes train MARKET RUN`."
         )
-    fits = {frozenset(blend_parts(fit.name).split("+")): fit for fit in run.fits}
+    blends = {frozenset(blend_parts(fit.name).split("+")): fit for fit in run.fitted_blends}
     query = frozenset(part.strip() for part in blend.split("+"))
-    if query in fits:
-        return fits[query]
-    if fits:
-        names = ", ".join(blend_parts(fit.name) for fit in fits.values())
+    if query in blends:
+        return blends[query]
+    if blends:
+        names = ", ".join(blend_parts(fit.name) for fit in blends.values())
         raise VibesError(f"Option --blend is '{blend}'; {run.label} has {names}.")
     raise VibesError(
         f"{run.label} has no fitted blends, so --blend {blend} is not possible; fit them with `vibes evaluate` (for a refit, evaluate "
@@ -53,12 +53,12 @@ def choose_fit(run: Run, blend: str | None) -> BlendWeights:
     )
 
 
-def save_fits(run: Path, fits: Sequence[BlendWeights]) -> None:
+def save_blends(run: Path, blends: Sequence[BlendWeights]) -> None:
     """Write `serving.json` into a run folder."""
-    write_json(run / FITTED_BLENDS, [fit.model_dump() for fit in fits], indent=1)
+    write_json(run / FITTED_BLENDS, [fit.model_dump() for fit in blends], indent=1)
 
 
-def load_fits(run: Path) -> list[BlendWeights]:
+def load_blends(run: Path) -> list[BlendWeights]:
     """Return the blends that `vibes evaluate` fitted for a run; empty if there are none.
 
     Raises:
@@ -68,7 +68,7 @@ def load_fits(run: Path) -> list[BlendWeights]:
     return read_json(path, "evaluate the run again", TypeAdapter(list[BlendWeights]).validate_python) or []
 
 
-def copy_fits(measured: Path, run: Path) -> None:
+def copy_blends(measured: Path, run: Path) -> None:
     """Copy the fitted blends of the run `measured` to a refit of it."""
     if (results_of(measured) / FITTED_BLENDS).is_file():
         copy_file(results_of(measured) / FITTED_BLENDS, run / FITTED_BLENDS)

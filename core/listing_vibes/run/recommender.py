@@ -28,8 +28,8 @@ from listing_vibes.run.candidates import (
 )
 from listing_vibes.run.conditions import Groups, fulfilling
 from listing_vibes.run.histories import history_ends, named_rows, split_pins
+from listing_vibes.run.rule_gains import RuleGains
 from listing_vibes.run.rules import PINNED, RULED, Rules
-from listing_vibes.run.score_moves import ScoreMoves
 from listing_vibes.run.scorers import MOMENTS, run_blend, space_scorer
 from listing_vibes.scoring.blend import ALONE, Blend
 from listing_vibes.scoring.deviations import cosine_deviation, product_deviations
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from listing_vibes.run.run import Run
 
 #: Scores in memory at a time.
-HELD = 16_000_000
+MOST_SCORES = 16_000_000
 #: The column of scores that boosts, style directions and unlike listings add.
 RULES = "rules"
 #: The name of the scorer for users in a run without a model.
@@ -76,7 +76,7 @@ class Recommender:
         self.pinned = np.logical_or.reduce(fulfilled) if fulfilled else None
         unlike = named_rows(run, rules.unlike, "not")
         self._blocked = np.append(named_rows(run, rules.block, "block"), unlike)
-        self.moves = ScoreMoves(run, space, rules, unlike)
+        self.rule_gains = RuleGains(run, space, rules, unlike)
         self._eligible: Cache[tuple[int | None, bool], np.ndarray] = Cache(MOMENTS)
         self._candidates: Cache[int, BlendIndex | None] = Cache(1)
 
@@ -199,13 +199,13 @@ class Recommender:
     def with_rules(self, scores: Scores, at: int | None) -> tuple[Scores, np.ndarray | None]:
         """Return scores with what the rules add, and the standard deviations (B, 1) without it, if a rule is measured in them."""
         unit = scores.deviations(self._has_vector) if self._needs_unit else None
-        if unit is not None and self.moves.any:
-            scores = scores.plus(RULES, (unit * self.moves.gain(at)).astype(np.float32))
+        if unit is not None and self.rule_gains.any:
+            scores = scores.plus(RULES, (unit * self.rule_gains.gain(at)).astype(np.float32))
         return scores, unit
 
     def _rank_scores(self, score: Callable[[np.ndarray], Scores], count: int, requests: Requests) -> Lists:
         """Return `count` lists by the scores of every listing, for some lists at a time, and by the rules that change these."""
-        lists, step = Lists.empty(count, requests.k), max(1, HELD // max(len(self._has_vector), 1))
+        lists, step = Lists.empty(count, requests.k), max(1, MOST_SCORES // max(len(self._has_vector), 1))
         for part in np.split(np.arange(count), range(step, count, step)):
             scores, unit = self.with_rules(score(part), requests.at)
             lists.put(part, self._rank(search_scores, scores.total, requests.take(part), unit))
@@ -214,7 +214,7 @@ class Recommender:
     @property
     def _needs_unit(self) -> bool:
         """Return whether a rule is measured in standard deviations of each query's scores."""
-        return self.moves.any or self.rules.diversity > 0
+        return self.rule_gains.any or self.rules.diversity > 0
 
     @cached_property
     def _cosine_unit(self) -> float:
@@ -308,8 +308,8 @@ class Recommender:
             self._candidates_at(at)
             self.eligible(at)
             self.blend.gains(np.array([self.run.counted_at(at)]))
-        if self.moves.any:
-            self.moves.gain(at)
+        if self.rule_gains.any:
+            self.rule_gains.gain(at)
 
     @property
     def _has_vector(self) -> np.ndarray:
@@ -319,7 +319,7 @@ class Recommender:
     @property
     def _is_indexed(self) -> bool:
         """Return whether an index may retrieve the candidates."""
-        return self._batch and len(self._has_vector) > EXACT_TO and not self.moves.any
+        return self._batch and len(self._has_vector) > EXACT_TO and not self.rule_gains.any
 
     @cached_property
     def _index(self) -> CandidateIndex | None:

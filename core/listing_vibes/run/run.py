@@ -15,7 +15,7 @@ from listing_vibes.defaults import K
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.moments import Moment
-from listing_vibes.run.blends import choose_fit
+from listing_vibes.run.blends import choose_blend
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.query import Query
 from listing_vibes.run.recommender import Recommender
@@ -205,7 +205,7 @@ class Run(RunData):
         self.index(space)
         # `k` is an argument of each list.
         plain = (Rules() if rules is None else rules).model_copy(update={"k": K})
-        fit = choose_fit(self, blend) if for_users else ALONE
+        fit = choose_blend(self, blend) if for_users else ALONE
         return self._recommenders.get(
             (space, plain, for_users, fit.model_dump_json()),
             lambda: Recommender(self, space, plain.resolved(for_users), fit),

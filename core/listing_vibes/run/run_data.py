@@ -20,7 +20,7 @@ from listing_vibes.market.precomputed_vectors import precomputed_vectors
 from listing_vibes.market.splits import Catalogue, Protocol, Split
 from listing_vibes.market.user_names import NumberedUsers
 from listing_vibes.model.settings import BlendWeights
-from listing_vibes.run.blends import load_fits
+from listing_vibes.run.blends import load_blends
 from listing_vibes.run.contents import LISTINGS, SPACES, damaged, load_photo_center
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.other_market import split_of_model
@@ -72,9 +72,9 @@ class RunData:
         return self.stored.folder
 
     @property
-    def made(self) -> Path:
+    def created_folder(self) -> Path:
         """Return the folder of the version that was trained or embedded last; `folder` without a refresh since."""
-        return self.stored.made
+        return self.stored.created_folder
 
     @property
     def stamp(self) -> Stamp:
@@ -221,21 +221,21 @@ class RunData:
         return self._evaluation[0] if self.stored_run is None else self.stored_run.metrics
 
     @property
-    def fits(self) -> list[BlendWeights]:
+    def fitted_blends(self) -> list[BlendWeights]:
         """Return the blends that `vibes evaluate` fitted; none before."""
         # The file is read each time, since a run may be evaluated while it is open.
-        return self._evaluation[1] if self.stored_run is None else load_fits(self.path)
+        return self._evaluation[1] if self.stored_run is None else load_blends(self.path)
 
-    def keep_evaluation(self, metrics: dict[str, Any] | None, fits: Sequence[BlendWeights]) -> None:
+    def keep_evaluation(self, metrics: dict[str, Any] | None, blends: Sequence[BlendWeights]) -> None:
         """Keep the results of an evaluation with a run in memory."""
-        self._evaluation = metrics, list(fits)
+        self._evaluation = metrics, list(blends)
 
     @cached_property
     def transferred(self) -> bool:
         """Return whether the model was trained on another market than that of the run."""
         # A refresh changes the fingerprint of the tables, but not the market.
-        is_created = self.stored_run is None or self.made == self.folder
-        created = self.manifest if is_created else Manifest.load(self.made)
+        is_created = self.stored_run is None or self.created_folder == self.folder
+        created = self.manifest if is_created else Manifest.load(self.created_folder)
         return bool(created.trained_on) and created.trained_on != created.fingerprint
 
     @property

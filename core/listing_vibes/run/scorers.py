@@ -89,10 +89,8 @@ def run_blend(
             scorers[name] = ContentEase.fit(spaces, run.log, train, run.catalogue, fit.covisits)
     if not any(fit.weights.get(name) for name in ("recent", "age")):
         return Blend(fit, scorers)
-    moments = moments_of(run.log, train, run.catalogue)
-    return Blend(
-        fit, scorers, {name: _cached(part) for name, part in moments.items() if fit.weights.get(name)}
-    )
+    moments = moments_of(run.log, train, run.catalogue).items()
+    return Blend(fit, scorers, {name: _cached(part) for name, part in moments if fit.weights.get(name)})
 
 
 def _vectors(run: Run, space: str, train: np.ndarray) -> np.ndarray:
@@ -101,9 +99,8 @@ def _vectors(run: Run, space: str, train: np.ndarray) -> np.ndarray:
         return run.vectors(space)
     vectors = None
     if space == "text":
-        from listing_vibes.features.content_spaces import (
-            text_vectors,  # It loads pillow and more, for few runs.
-        )
+        # It loads pillow and more, for few runs.
+        from listing_vibes.features.content_spaces import text_vectors
 
         vectors = text_vectors(run.market, run.log.counts(train) > 0)
     if vectors is None:
@@ -167,16 +164,12 @@ def default_weights(
     if engine is not None:
         late = LateInteraction.of(settings.training)
         scorers["model"] = engine_scorer(engine, spaces["model"], log, late)
-    content = {
-        space: spaces[space].astype(np.float32, copy=False)
-        for space in ("attributes", "photos")
-        if space in spaces
-    }
+    names = [space for space in ("attributes", "photos") if space in spaces]
+    content = {space: spaces[space].astype(np.float32, copy=False) for space in names}
     for space, vectors in content.items():
         scorers[space] = VectorNeighbors.of(vectors, log, name=NEIGHBORS[space])
-    if (
-        content and 0 < np.count_nonzero(log.counts(split.train)) <= QUICK
-    ):  # Every process that lists fits it.
+    # Every process that makes lists fits it.
+    if content and 0 < np.count_nonzero(log.counts(split.train)) <= QUICK:
         scorers[COVISITS] = ContentEase.tune(content, log, split, catalogue, settings.seed)
     if not scorers:
         return None

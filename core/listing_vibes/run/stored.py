@@ -19,7 +19,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import read_json, write_json
 from listing_vibes.market.durable import copy_file, only_writer
 from listing_vibes.market.market import Market
-from listing_vibes.run.blends import parse_metrics, save_fits
+from listing_vibes.run.blends import parse_metrics, save_blends
 from listing_vibes.run.contents import (
     FILES,
     LISTINGS,
@@ -54,13 +54,13 @@ class StoredRun:
     Attributes:
         path: the run's folder as given; figures, maps and reports are in it.
         folder: the folder with the embeddings, the model and the tables of this version: `path`, or one in it.
-        made: the folder of the version that was trained or embedded last; `folder` without a refresh since.
+        created_folder: the folder of the version that was trained or embedded last; `folder` without a refresh since.
     """
 
     def __init__(self, path: Path, lease: Lease) -> None:
         self.path, self.folder, self.stamp = path, lease.folder, lease.stamp
         self.manifest = Manifest.load(lease.folder)
-        self.made = folder_of(path, lease.stamp.made)
+        self.created_folder = folder_of(path, lease.stamp.made)
         if lease.lock is not None:  # The version may be removed once this object is gone.
             weakref.finalize(self, os.close, lease.lock)
 
@@ -263,5 +263,5 @@ def _write_files(run: RunData, out: Path, manifest: Manifest) -> None:
     if run.metrics is not None:
         write_json(out / "metrics.json", run.metrics, indent=1)
     # A refit has the blends of the run that it repeats, and no figures.
-    if run.metrics is not None or run.fits:
-        save_fits(out, run.fits)
+    if run.metrics is not None or run.fitted_blends:
+        save_blends(out, run.fitted_blends)

@@ -50,7 +50,7 @@ def cosine_deviation(vectors: np.ndarray, known: np.ndarray) -> float:
 
 #: The penalty in standard deviations of a query's scores, per standard deviation of similarity to unwanted listings. No available log
 #: has unwanted events to learn from, so it was chosen by its cost in recall, see `assets/docs/research.md`.
-NOT = 0.3
+UNLIKE_WEIGHT = 0.3
 #: Cosines in memory at a time, since a user may have hidden very many listings.
 MOST_COSINES = 16_000_000
 
@@ -81,7 +81,7 @@ def unwanted_penalty(
     """
     available = np.isfinite(scores) & vectors.any(axis=1)
     spread = np.std(scores, where=available, dtype=np.float64) if available.any() else 0.0
-    return (NOT * spread * likeness(vectors, rows, candidates)).astype(np.float32)
+    return (UNLIKE_WEIGHT * spread * likeness(vectors, rows, candidates)).astype(np.float32)
 
 
 def _nearest(subset: np.ndarray, candidates: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ from listing_vibes.model.model import ListingModel
 from listing_vibes.model.settings import Resolved, Settings, compare_settings
 from listing_vibes.progress import Notice, Report, Stage, silent
 from listing_vibes.registry import load
-from listing_vibes.run.blends import load_fits
+from listing_vibes.run.blends import load_blends
 from listing_vibes.run.contents import seal
 from listing_vibes.run.embedding import MODEL, embed_market, library_versions, spaces_of
 from listing_vibes.run.engine import Engine, make_inputs
@@ -340,7 +340,7 @@ def build_run(
     check_finite(
         "embedding of a listing", spread(spaces["model"]), manifest.steps, settings.training.learning_rate
     )
-    fits = [] if job.refit_of is None else load_fits(job.refit_of)
+    fits = [] if job.refit_of is None else load_blends(job.refit_of)
     if job.refit_of is None:
         report(Stage("weights of the default blend"))
         blend = default_weights(engine, settings, spaces, data.log, data.split, data.catalogue)

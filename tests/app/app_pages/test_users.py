@@ -17,7 +17,7 @@ from listing_vibes.insight.explain import explain
 from listing_vibes.insight.selection.page_lists import as_of
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
-from listing_vibes.run.blends import save_fits
+from listing_vibes.run.blends import save_blends
 from listing_vibes_app.app_pages.users.history import later_listings
 from listing_vibes_app.app_pages.users.picker import checkable_users, find_users
 
@@ -188,7 +188,7 @@ def test_what_was_fitted_can_be_blended_in(show, trained, tmp_path):
     assert "with" not in [control.key for control in page.segmented_control]
     run, moment = tmp_path / "run", events_of(trained, "u1")["timestamp"][4]
     shutil.copytree(trained, run)
-    save_fits(run, FITS)
+    save_blends(run, FITS)
     orders = set()
     for blend in ("recency", "neighbors", "neighbors+recency", "ids"):
         page = show("users", run, **ASKED, **{"with": blend})

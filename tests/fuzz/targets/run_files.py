@@ -14,7 +14,7 @@ from listing_vibes.ablation.table import COLUMNS, read_ablation
 from listing_vibes.insight.map.vibe_map import read_map
 from listing_vibes.insight.rankings import load_rankings, rankers
 from listing_vibes.market.documents import read_json
-from listing_vibes.run.blends import load_fits, parse_metrics
+from listing_vibes.run.blends import load_blends, parse_metrics
 from listing_vibes.run.contents import read_spaces
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
@@ -94,7 +94,7 @@ for _name, _read, _seed in (
     ("run.toml", Manifest.load, lambda: _file("run.toml")),
     ("current.json", stamp_of, lambda: b'{"base": "ab", "version": 3, "made": 0, "model": 0}'),
     ("metrics.json", _metrics, lambda: METRICS),
-    ("serving.json", load_fits, lambda: SERVING),
+    ("serving.json", load_blends, lambda: SERVING),
     (
         "listings.safetensors",
         lambda run: read_spaces(run / "listings.safetensors", {"model": 8}),

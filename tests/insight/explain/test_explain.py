@@ -24,7 +24,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Queries
 from listing_vibes.market.values import sample_rows
-from listing_vibes.run.blends import NO_BLEND, save_fits
+from listing_vibes.run.blends import NO_BLEND, save_blends
 from listing_vibes.run.engine import Engine
 from listing_vibes.run.histories import of_histories
 from listing_vibes.run.run import Run
@@ -140,7 +140,7 @@ def test_ranks_are_those_of_lists_with_a_blend_a_boost_and_refused_listings(trai
         rank = 1 + int((scores.drop(chosen[2]) > lower).sum())
         assert abs(part["rank_without"] - rank) <= 1, part
 
-    save_fits(run.path, [fixed_blend("ids", KNN, ids=0.5)])
+    save_blends(run.path, [fixed_blend("ids", KNN, ids=0.5)])
     by_ids = run.recommend(user, 9, blend="ids")
     found = explain(run, user, by_ids[C.LISTING].tolist()[::4], blend="ids")
     assert [item.rank for item in found] == [1, 5, 9] and set(found[0].parts) == {"model", "ids"}
@@ -166,7 +166,7 @@ def test_a_listing_that_covisits_carry_names_the_listing_whose_users_opened_both
     blend = fixed_blend("covisits", {"covisits": settings}, covisits=50.0)
     weak = fixed_blend("recency", {"covisits": settings}, covisits=1e-6)
     run = copied(trained, tmp_path)
-    save_fits(run.path, [blend, weak])
+    save_blends(run.path, [blend, weak])
     user, events, _ = user_of(run)
     listings = run.recommend(user, 2, blend="covisits")[C.LISTING].tolist()
     found = explain(run, user, listings, blend="covisits")

@@ -17,7 +17,7 @@ from helpers.copies import change_settings, resealed
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.run.blends import save_fits
+from listing_vibes.run.blends import save_blends
 from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
@@ -83,7 +83,7 @@ def untimed(exact, tmp_path) -> Run:
 def test_every_user_has_the_list_that_they_have_alone(untimed, tmp_path):
     """Where events have positions; those with timestamps are in `test_one_recommender`."""
     run = untimed
-    save_fits(run.path, [fixed_blend("recency", recent=0.4)])
+    save_blends(run.path, [fixed_blend("recency", recent=0.4)])
     rules, at = Rules(k=6, **FOR_USERS), int(run.log.time.max()) + 1
     for blend in (None, "recency"):
         out = tmp_path / str(blend)
@@ -94,7 +94,7 @@ def test_every_user_has_the_list_that_they_have_alone(untimed, tmp_path):
             assert mine["rank"].tolist() == [1, 2, 3, 4, 5, 6]
             np.testing.assert_allclose(mine["score"], alone["score"], atol=2e-5)
             assert mine["candidate_id"].tolist() == alone[C.LISTING].tolist()
-    save_fits(run.path, [fixed_blend("recency", recent=0.5)])
+    save_blends(run.path, [fixed_blend("recency", recent=0.5)])
     with pytest.raises(VibesError, match="lists of other options"):
         prepare(run.path, out, "recommend", rules, chunk=30, blend="recency")
     with pytest.raises(VibesError):  # not fitted

@@ -19,7 +19,7 @@ from helpers.copies import copied
 from helpers.serving import app_of, serving
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.run.blends import save_fits
+from listing_vibes.run.blends import save_blends
 from listing_vibes.run.rules import Rules
 from listing_vibes.serving.database import Database
 from listing_vibes.serving.events import append_events
@@ -39,7 +39,7 @@ RULES = {"live_only": False}
 def second(trained, tmp_path_factory):
     """The same model with another blend."""
     run = copied(trained, tmp_path_factory.mktemp("second"))
-    save_fits(run.path, [fixed_blend("recency", recent=2.0)])
+    save_blends(run.path, [fixed_blend("recency", recent=2.0)])
     return run
 
 

@@ -178,7 +178,7 @@ def test_a_market_that_was_changed_by_hand_is_refused_until_it_is_embedded_and_s
     for _ in range(2):  # also after a second embedding
         embed_market(Market.open(folder), shop.run, None, shop.run)
     opened = Run.open(shop.run)
-    assert opened.version == 3 and opened.made == opened.folder
+    assert opened.version == 3 and opened.created_folder == opened.folder
     result = shop.refresh()
     assert (result.new, result.changed) == (1, 0)
     titles = pd.read_parquet(folder / "listings.parquet").set_index(C.LISTING)["title"]

@@ -6,7 +6,7 @@ import pytest
 from helpers.blends import KNN, fixed_blend
 from helpers.copies import change_settings, copied
 from helpers.serving import app_of, serving
-from listing_vibes.run.blends import save_fits
+from listing_vibes.run.blends import save_blends
 
 #: Rules that move scores, reorder a list, or only leave listings out.
 RULES: list[dict[str, object]] = [
@@ -30,7 +30,7 @@ def client(trained, tmp_path_factory):
         fixed_blend("recency", recent=0.5),
         fixed_blend("neighbors+ids", KNN, model=-0.4, attributes=2.0, ids=0.5),
     ]
-    save_fits(run.path, fits)
+    save_blends(run.path, fits)
     with serving(app_of(run.path, tmp_path_factory.mktemp("events"))) as client:
         yield client
 

@@ -233,4 +233,4 @@ def embeddings_of(run: Run) -> str:
 
     Listings added by a refresh are not part of it.
     """
-    return Manifest.load(run.made).files[LISTINGS].sha256
+    return Manifest.load(run.created_folder).files[LISTINGS].sha256

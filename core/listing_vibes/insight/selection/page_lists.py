@@ -113,7 +113,7 @@ def _literal(value: Any) -> str:
     return pformat(value, width=WIDTH - 8, sort_dicts=False)
 
 
-USUAL, MOST = K, 100  # how long lists are
+USUAL, LONGEST = K, 100  # how long lists are
 LOOKS = 24  # listings on a page of those found by a search of photos
 SPACES = {"model": "Model", "photos": "Photos", "attributes": "Attributes"}
 SIDES = {"h": "History A", "h2": "History B"}
@@ -192,7 +192,7 @@ def similar(run: Run, params: Params) -> list[Selection]:
     row = run.row(listing)
     filters = Filters.read(market, params)
     rules = filters.rules(market, market.listing_row.get(listing), read_rules(market, params, False))
-    spaces, k = [space(run, params)], params.number("k", USUAL, 1, MOST)
+    spaces, k = [space(run, params)], params.number("k", USUAL, 1, LONGEST)
     if params.get("view") == "spaces":
         spaces = [name for name in run.spaces if np.any(run.vectors(name)[row])]
     return [Selection("similar", listing, k, SPACES.get(name, name), name, rules=rules) for name in spaces]
@@ -277,7 +277,7 @@ def _recommended(
     history: tuple[Event, ...] = (),
 ) -> Selection:
     rules, blend = read_rules(run.market, params, True), read_blend(run, params)
-    k = params.number("k", USUAL, 1, MOST)
+    k = params.number("k", USUAL, 1, LONGEST)
     return Selection("recommend", user, k, label, at=at, history=history, rules=rules, blend=blend)
 
 

@@ -118,7 +118,7 @@ def default_blend(run: Run) -> BlendWeights | None:
 def fitted_blends(run: Run) -> list[str]:
     """Return the blends that `vibes evaluate` fitted and that differ from the default one, by their names in `Run.recommend`."""
     default = default_blend(run)
-    names = [blend_parts(fit.name) for fit in run.fits]
+    names = [blend_parts(fit.name) for fit in run.fitted_blends]
     return [name for name in names if default is None or name != default.parts]
 
 

@@ -27,7 +27,7 @@ from listing_vibes.market.moments import moment_in_log
 from listing_vibes.market.storage import StoragePath, is_address, storage_errors
 from listing_vibes.model.settings import BlendWeights
 from listing_vibes.progress import Counted, Report, silent
-from listing_vibes.run.blends import choose_fit
+from listing_vibes.run.blends import choose_blend
 from listing_vibes.run.candidates import Lists
 from listing_vibes.run.histories import history_ends
 from listing_vibes.run.recommender import Recommender
@@ -241,7 +241,7 @@ def prepare(
     use_one_thread()
     run, is_for_users = Run.open(run_path), kind == "recommend"
     market, rules = run.market, rules.resolved(is_for_users)
-    fit = choose_fit(run, blend) if is_for_users else None
+    fit = choose_blend(run, blend) if is_for_users else None
     space = space or ("model" if is_for_users else run.spaces[0])
     if is_for_users:
         run.needs_model()

@@ -22,7 +22,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.splits import Queries, Split
 from listing_vibes.model.settings import BlendWeights
 from listing_vibes.progress import Report, shown, silent
-from listing_vibes.run.blends import choose_fit
+from listing_vibes.run.blends import choose_blend
 from listing_vibes.run.contents import read_spaces
 from listing_vibes.run.histories import last_active
 from listing_vibes.run.run import Run
@@ -133,7 +133,7 @@ def newest_queries(run: Run, blend: str | None = None) -> NewestQueries:
     Raises:
         VibesError: the blend was not fitted.
     """
-    fit = choose_fit(run, blend)
+    fit = choose_blend(run, blend)
     ranking = DEFAULT_RANKING if blend is None else MODEL_ONLY if fit is ALONE else fit.name
     if not len(run.log) or run.trained_on_everything:
         return NewestQueries()
@@ -274,7 +274,9 @@ def groups_of(run: Run, split: Split | None) -> list[ListingGroup]:
     """
     number, since = len(run.listing_ids), run.catalogue.since
     active = run.catalogue.live(run.after_last_event)
-    embedded = len(read_spaces(run.made / "listings.safetensors")["listing_id"])  # before all refreshes
+    embedded = len(
+        read_spaces(run.created_folder / "listings.safetensors")["listing_id"]
+    )  # before all refreshes
     new = np.arange(number) >= embedded
     if split is not None:
         has_events = run.log.counts(split.train) > 0

@@ -27,7 +27,7 @@ from listing_vibes.run.conditions import (
 )
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.scorers import MOMENTS
-from listing_vibes.scoring.deviations import NOT, likeness
+from listing_vibes.scoring.deviations import UNLIKE_WEIGHT, likeness
 
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
@@ -48,7 +48,7 @@ SHRUNK = {"model": 0.5, "photos": 1.0, "attributes": 1.0}
 FARTHEST = 4.0  # standard deviations
 
 
-class ScoreMoves:
+class RuleGains:
     """Compute the changes of scores by one set of rules in one space of a run.
 
     Args:
@@ -82,7 +82,7 @@ class ScoreMoves:
         """Return the gains (L,) of unlike listings and of each dial, which are the same at every moment."""
         gains = [dial.weight * position(self.run, dial) for dial in self._dials]
         if len(self._unlike):
-            gains.insert(0, -NOT * likeness(self.run.vectors(self.space), self._unlike))
+            gains.insert(0, -UNLIKE_WEIGHT * likeness(self.run.vectors(self.space), self._unlike))
         return gains
 
 
