@@ -24,8 +24,8 @@ from listing_vibes.market.splits import Catalogue, make_split
 from listing_vibes.scoring.attribute_weights import weighted_attributes
 from listing_vibes.scoring.blend import COVISITS, Blend, fit_blend, moments_of
 from listing_vibes.scoring.content_ease import ContentEase
-from listing_vibes.scoring.metrics import METRIC, METRICS
 from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
+from listing_vibes.scoring.ranking_metrics import METRIC, METRICS
 
 PLACES = {"ikea": "IKEA rooms, five orders", "demo": "demo (simulated, taste that photos show)"}
 #: The attributes that are known; None: all.

@@ -8,8 +8,8 @@ import pytest
 from listing_vibes.errors import VibesError
 from listing_vibes.scoring import ranking
 from listing_vibes.scoring.interactions import Interactions, history_matrix
-from listing_vibes.scoring.metrics import METRICS, Coverage, per_query, user_means
 from listing_vibes.scoring.ranking import batches, pessimistic_ranks, top
+from listing_vibes.scoring.ranking_metrics import METRICS, Coverage, per_query, user_means
 
 
 def test_metrics_of_a_rank_are_the_hand_computed_ones():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from listing_vibes.scoring.metrics import METRICS, per_query, user_means
+from listing_vibes.scoring.ranking_metrics import METRICS, per_query, user_means
 
 Estimate = dict[str, float | None]  # value, low, high; for a difference also p_value and p_holm
 Results = dict[str, dict[str, Estimate]]  # by scorer (or pair of scorers) and metric

@@ -18,8 +18,8 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import DAY, EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Protocol, Queries, Split
-from listing_vibes.scoring.metrics import METRIC, RECALL, Coverage
 from listing_vibes.scoring.neighbors import NEIGHBORS
+from listing_vibes.scoring.ranking_metrics import METRIC, RECALL, Coverage
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY, NEAR_RECENT, ORACLE, uses_model
 from listing_vibes.tables import render_table, write_difference, write_interval
 from listing_vibes.words import count

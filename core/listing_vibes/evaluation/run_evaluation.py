@@ -42,8 +42,8 @@ from listing_vibes.scoring.baselines import Baseline, first_level
 from listing_vibes.scoring.blend import COVISITS, Blend, Moment, fit_blend, moments_of
 from listing_vibes.scoring.content_ease import ContentEase
 from listing_vibes.scoring.interactions import IdModel
-from listing_vibes.scoring.metrics import METRIC, Coverage
 from listing_vibes.scoring.ranking import Scorer, batches, checked_scores, pessimistic_ranks, top
+from listing_vibes.scoring.ranking_metrics import METRIC, Coverage
 from listing_vibes.scoring.ranking_names import (
     CONTENT_EASE,
     DEFAULT_RANKING,

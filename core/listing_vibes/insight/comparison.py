@@ -16,7 +16,7 @@ from listing_vibes.evaluation.saved import RANK
 from listing_vibes.insight.rankings import ABOUT, KEY, load_rankings, query_moments, rankers
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.run import Run
-from listing_vibes.scoring.metrics import METRIC
+from listing_vibes.scoring.ranking_metrics import METRIC
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
 from listing_vibes.tables import render_table, write_interval, write_p
 from listing_vibes.words import count

@@ -11,7 +11,7 @@ from listing_vibes.insight.evidence import Bar, Evidence
 from listing_vibes.insight.home import population_of
 from listing_vibes.insight.rankings import best_baseline
 from listing_vibes.run.run import Run
-from listing_vibes.scoring.metrics import METRIC
+from listing_vibes.scoring.ranking_metrics import METRIC
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, ORACLE, method_name, uses_model
 from listing_vibes.tables import write_p
 from listing_vibes.words import capitalize, count, enumerated

@@ -44,7 +44,7 @@ class Validated:
 
     step: int
     recall: float  # recall@30, a mean over users
-    smooth: float  # its smooth form (`listing_vibes.scoring.metrics.smooth_recall`), which selects the best weights
+    smooth: float  # its smooth form (`listing_vibes.scoring.ranking_metrics.smooth_recall`), which selects the best weights
     best_step: int  # step of the best weights
     best: float  # their smooth recall
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from listing_vibes.market.splits import Queries
 from listing_vibes.run.rules import Rules
@@ -282,15 +283,9 @@ def diversify(
 
 def _occurrence(codes: np.ndarray) -> np.ndarray:
     """Return, for codes (b, p), how many earlier cells of the same row have the same code; 0 for code -1."""
-    order = np.argsort(codes, axis=1, kind="stable")
-    ordered = np.take_along_axis(codes, order, 1)
-    column = np.broadcast_to(np.arange(codes.shape[1]), codes.shape)
-    is_new = np.ones(codes.shape, bool)
-    is_new[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-    count = column - np.maximum.accumulate(np.where(is_new, column, 0), axis=1)
-    back = np.empty_like(order)
-    np.put_along_axis(back, order, count, 1)
-    return np.where(codes >= 0, back, 0)
+    of_row = (codes + (codes.max(initial=-1) + 2) * np.arange(len(codes))[:, None]).ravel()
+    count = pd.Series(of_row).groupby(of_row).cumcount().to_numpy().reshape(codes.shape)
+    return np.where(codes >= 0, count, 0)
 
 
 def linear_parts(blend: Blend) -> list[tuple[VectorScorer | VectorNeighbors, np.float32]] | None:

@@ -9,8 +9,8 @@ import numpy as np
 from listing_vibes.defaults import K
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, Queries, Split
-from listing_vibes.scoring.metrics import user_means
 from listing_vibes.scoring.ranking import Scorer, batches, checked_scores, pessimistic_ranks
+from listing_vibes.scoring.ranking_metrics import user_means
 
 S = TypeVar("S", bound=Scorer)
 MOST_QUERIES = 2000  # More queries would only show differences smaller than those in the grids.

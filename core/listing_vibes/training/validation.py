@@ -14,8 +14,8 @@ from listing_vibes.model.inputs import Inputs
 from listing_vibes.model.model import ListingModel
 from listing_vibes.model.settings import Resolved
 from listing_vibes.scoring.late_interaction import LateInteraction
-from listing_vibes.scoring.metrics import smooth_recall, user_means
 from listing_vibes.scoring.ranking import batches, pessimistic_ranks
+from listing_vibes.scoring.ranking_metrics import smooth_recall, user_means
 from listing_vibes.scoring.recency import RecentEvents, log_counts
 from listing_vibes.training.distributed import Processes
 from listing_vibes.training.examples import TrainingData

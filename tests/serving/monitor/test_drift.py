@@ -29,7 +29,7 @@ from listing_vibes.market.writer import write_market
 from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import stamp_of
-from listing_vibes.scoring.metrics import METRICS
+from listing_vibes.scoring.ranking_metrics import METRICS
 from listing_vibes.serving.monitor.checks import Check, Monitored, Thresholds, model_of
 from listing_vibes.serving.monitor.drift import ListingGroup, attribute_checks, photo_check
 from listing_vibes.serving.monitor.monitor import (

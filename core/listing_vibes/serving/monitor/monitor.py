@@ -28,7 +28,7 @@ from listing_vibes.run.histories import last_active
 from listing_vibes.run.run import Run
 from listing_vibes.run.scorers import model_scorer, run_blend
 from listing_vibes.scoring.blend import ALONE
-from listing_vibes.scoring.metrics import METRIC, METRICS, Coverage, per_query, user_means
+from listing_vibes.scoring.ranking_metrics import METRIC, METRICS, Coverage, per_query, user_means
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY
 from listing_vibes.serving.monitor.checks import ALPHA, FEWEST, Check, Monitored, Thresholds, model_of
 from listing_vibes.serving.monitor.drift import (
