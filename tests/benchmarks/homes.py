@@ -17,9 +17,8 @@ from tests.benchmarks.arguments import parse_arguments
 from tests.benchmarks.transfer import SETTINGS, TOWNS, WITHOUT, market_of, trained
 
 from listing_vibes.market.caches import MODELS
-from listing_vibes.run.contents import seal
 from listing_vibes.run.embedding import MODEL
-from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.manifest import Manifest, seal
 
 
 def ship(run: Path, target: Path) -> None:

@@ -23,8 +23,8 @@ from listing_vibes.insight.map.vibe_map import read_map
 from listing_vibes.insight.rankings import distinct_examples
 from listing_vibes.model.settings import Settings
 from listing_vibes.progress import Stage
-from listing_vibes.run.contents import load_photo_center
 from listing_vibes.run.engine import load_prepared
+from listing_vibes.run.manifest import load_photo_center
 from listing_vibes.run.run import Run
 from listing_vibes.training.train import train
 from studio import bundle

@@ -11,8 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from listing_vibes.market.market import Market
-from listing_vibes.run.contents import seal
-from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.manifest import Manifest, seal
 from listing_vibes.run.run import Run
 
 

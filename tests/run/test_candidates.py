@@ -19,10 +19,10 @@ from listing_vibes.model.settings import BlendWeights
 from listing_vibes.run.blends import save_blends
 from listing_vibes.run.candidates import BlendIndex, linear_parts
 from listing_vibes.run.conditions import fulfilling, great_circle, read_comparison
-from listing_vibes.run.describe import explain_empty
 from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.histories import Event, of_histories
 from listing_vibes.run.newcomers import new_listings
+from listing_vibes.run.query import explain_empty
 from listing_vibes.run.rules import Rules, declared
 from listing_vibes.run.run import Run
 from listing_vibes.scoring.baselines.itemknn import ItemKNN

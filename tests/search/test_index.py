@@ -7,7 +7,7 @@ import pytest
 from helpers.milvus import like, search_collection, stored_ids
 from listing_vibes.demo.shipped import bundled_run
 from listing_vibes.errors import VibesError
-from listing_vibes.run.contents import map_arrays
+from listing_vibes.run.manifest import map_arrays
 from listing_vibes.run.run import Run
 from listing_vibes.search import approximate, index
 from listing_vibes.search.approximate import CandidateIndex, choose_index, recall

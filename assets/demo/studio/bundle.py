@@ -46,9 +46,8 @@ from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Settings
 from listing_vibes.progress import Report, Stage
 from listing_vibes.progress.bar import ProgressBar
-from listing_vibes.run.contents import seal
 from listing_vibes.run.embedding import embed_market
-from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.manifest import Manifest, seal
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import RESULTS, results_of
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING

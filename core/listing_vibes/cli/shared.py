@@ -126,7 +126,7 @@ def as_json(run: Any, document: dict[str, Any]) -> str:
 
 def show(run: Any, results: Any, as_json: bool, rules: Any) -> None:
     """Print a list, or the reason why it is empty, see `explain_empty`."""
-    from listing_vibes.run.describe import describe_listings, explain_empty
+    from listing_vibes.run.query import describe_listings, explain_empty
     from listing_vibes.tables import render_table
 
     if as_json:

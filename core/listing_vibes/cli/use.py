@@ -65,8 +65,8 @@ def recommend(
     json_: options.Json = False,
 ) -> None:
     """Recommend listings to a user of the market, or for a history from a file."""
-    from listing_vibes.run.describe import list_sentence
     from listing_vibes.run.histories import read_history
+    from listing_vibes.run.query import list_sentence
     from listing_vibes.run.run import Run
 
     if (user is None) == (history is None):

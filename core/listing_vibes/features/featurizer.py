@@ -13,15 +13,17 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.feature_config import FeatureConfig
-from listing_vibes.features.photos.photo_tokens import (
+from listing_vibes.features.content_tokens import (
+    TextVectors,
     VectorView,
+    distinct_texts,
     fit_photos,
     fit_precomputed,
     gather_views,
     photo_view,
     precomputed_views,
 )
+from listing_vibes.features.feature_config import FeatureConfig
 from listing_vibes.features.photos.photo_vectors import PhotoVectors
 from listing_vibes.features.reduce import Reducer
 from listing_vibes.features.sequences import Meta
@@ -32,7 +34,6 @@ from listing_vibes.features.several_markets import (
     rank_attribute,
     sharing_sentence,
 )
-from listing_vibes.features.texts.text_columns import TextVectors, distinct_texts
 from listing_vibes.features.tokens.tabular import ListingTokens, Tokenizer, tokenizer_of
 from listing_vibes.features.tokens.vocabulary import Vocabulary, extend_vocabulary
 from listing_vibes.features.vector_cache import MEMORY

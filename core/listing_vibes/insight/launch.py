@@ -14,8 +14,8 @@ from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.intervals import estimates
 from listing_vibes.insight.audience import Crowd, Population, audience_share, share_gain
 from listing_vibes.insight.drafts import Draft, single_changes
-from listing_vibes.run.describe import cell_text, describe_listings
 from listing_vibes.run.newcomers import Newcomers
+from listing_vibes.run.query import cell_text, describe_listings
 from listing_vibes.run.run import Run
 from listing_vibes.tables import render_table
 

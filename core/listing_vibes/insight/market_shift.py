@@ -21,8 +21,7 @@ from listing_vibes.features.photos.photo_vectors import load_photo_vectors
 from listing_vibes.features.several_markets import rank_name
 from listing_vibes.market.documents import Forbidding
 from listing_vibes.market.market import Market
-from listing_vibes.run.contents import check_loaded
-from listing_vibes.run.manifest import Manifest, named_model
+from listing_vibes.run.manifest import Manifest, check_loaded, named_model
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import reading
 from listing_vibes.tables import render_table

@@ -33,8 +33,8 @@ from listing_vibes.market.amounts import display_unit, years_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.moments import moment_in_log
 from listing_vibes.market.titles import title_of
-from listing_vibes.run.describe import cell_text
 from listing_vibes.run.histories import user_number
+from listing_vibes.run.query import cell_text
 from listing_vibes.run.run import Run
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
 from listing_vibes.words import count, cut, percent

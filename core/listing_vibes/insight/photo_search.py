@@ -27,8 +27,8 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.moments import Moment
 from listing_vibes.progress import Report, silent
 from listing_vibes.run.conditions import Groups
-from listing_vibes.run.describe import with_titles
 from listing_vibes.run.histories import named_rows
+from listing_vibes.run.query import with_titles
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 

@@ -29,7 +29,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import write_text
 from listing_vibes.progress import Counted, Report, silent
 from listing_vibes.report.figures import BOX, LABEL, ROOM, Axis, DotMap, Photo, fitting_columns
-from listing_vibes.run.describe import default_blend_sentence
+from listing_vibes.run.query import default_blend_sentence
 from listing_vibes.run.run import Run
 from listing_vibes.words import count, percent
 

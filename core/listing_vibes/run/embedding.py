@@ -23,9 +23,17 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, NoTrainingEvents
 from listing_vibes.model.settings import BlendWeights, Resolved
 from listing_vibes.progress import Notice, Report, silent
-from listing_vibes.run.contents import LISTINGS, is_sound, read_spaces, save_spaces, seal
 from listing_vibes.run.engine import Engine, embedded_with, load_prepared, save_prepared, weights_digest
-from listing_vibes.run.manifest import DefaultSpace, Manifest, named_model
+from listing_vibes.run.manifest import (
+    LISTINGS,
+    DefaultSpace,
+    Manifest,
+    is_sound,
+    named_model,
+    read_spaces,
+    save_spaces,
+    seal,
+)
 from listing_vibes.run.other_market import shares_listings, split_of_model, training_market, transfer_settings
 from listing_vibes.run.scorers import default_weights
 from listing_vibes.run.versions import building, forget, publish, reading, sweep

@@ -20,7 +20,7 @@ from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Resolved
 from listing_vibes.model.user_encoders import USER_ENCODERS
 from listing_vibes.progress import Report, silent
-from listing_vibes.run.contents import (
+from listing_vibes.run.manifest import (
     DERIVED,
     METADATA,
     check_loaded,

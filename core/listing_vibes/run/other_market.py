@@ -10,8 +10,7 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, Protocol, Split, make_split
 from listing_vibes.model.settings import Resolved, ResolvedSplit
 from listing_vibes.model.user_encoders import USER_ENCODERS
-from listing_vibes.run.contents import read_spaces
-from listing_vibes.run.manifest import KnownMarket, Manifest
+from listing_vibes.run.manifest import KnownMarket, Manifest, read_spaces
 from listing_vibes.run.versions import reading
 
 #: The folder with a run over each market in the run folder of a model of several markets.

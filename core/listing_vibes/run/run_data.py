@@ -21,8 +21,7 @@ from listing_vibes.market.splits import Catalogue, Protocol, Split
 from listing_vibes.market.user_names import NumberedUsers
 from listing_vibes.model.settings import BlendWeights
 from listing_vibes.run.blends import load_blends
-from listing_vibes.run.contents import LISTINGS, SPACES, damaged, load_photo_center
-from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.manifest import LISTINGS, SPACES, Manifest, damaged, load_photo_center
 from listing_vibes.run.other_market import split_of_model
 from listing_vibes.run.stored import StoredRun, market_of_run
 from listing_vibes.run.versions import Stamp

@@ -20,16 +20,16 @@ from listing_vibes.market.documents import read_json, write_json
 from listing_vibes.market.durable import copy_file, only_writer
 from listing_vibes.market.market import Market
 from listing_vibes.run.blends import parse_metrics, save_blends
-from listing_vibes.run.contents import (
+from listing_vibes.run.manifest import (
     FILES,
     LISTINGS,
+    Manifest,
     check_loaded,
     check_opened,
     read_spaces,
     save_spaces,
     seal,
 )
-from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.other_market import MARKETS
 from listing_vibes.run.versions import (
     Lease,

@@ -28,8 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_v
 from listing_vibes.errors import VibesError
 from listing_vibes.market.documents import read_json, write_text
 from listing_vibes.market.durable import inside, sweep_left, sync, sync_tree, write_error
-from listing_vibes.run.contents import seal
-from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.manifest import Manifest, seal
 
 try:
     import fcntl

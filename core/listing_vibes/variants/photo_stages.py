@@ -20,10 +20,10 @@ from torch import Tensor, nn
 
 from listing_vibes.device import mixed_precision
 from listing_vibes.errors import VibesError
+from listing_vibes.features.content_tokens import photos_used
 from listing_vibes.features.feature_config import LITE0, PREFIX, STORED
 from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.features.photos.photo_encoder import LITE0_SIZE, PhotoEncoder, load_frozen
-from listing_vibes.features.photos.photo_tokens import photos_used
 from listing_vibes.features.photos.photo_vectors import (
     PhotoPass,
     PhotoVectors,

@@ -10,7 +10,7 @@ import traitlets
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.report.figures import Photo
-from listing_vibes.run.describe import describe_listings
+from listing_vibes.run.query import describe_listings
 from listing_vibes.run.run import Run
 from listing_vibes.widgets.scripts import GALLERY, GALLERY_HTML, notebook_module
 
@@ -23,7 +23,7 @@ def chosen_frame(run: Run, selected: Sequence[str]) -> pd.DataFrame:
 
 
 def facts_of(table: pd.DataFrame, row: int) -> list[list[str]]:
-    """Return (label, value) of the readable columns of a listing from `listing_vibes.run.describe.describe_listings`."""
+    """Return (label, value) of the readable columns of a listing from `listing_vibes.run.query.describe_listings`."""
     left_out = {"listing", "title", "score", "rule", C.LISTING}
     given = [[str(name), str(table[name].iat[row])] for name in table if name not in left_out]
     return [item for item in given if item[1] != "-"]  # without missing values

@@ -17,7 +17,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.thumbnails import thumbnail
 from listing_vibes.progress import Report, shown
 from listing_vibes.report.figures import Photo
-from listing_vibes.run.describe import describe_listings
+from listing_vibes.run.query import describe_listings
 from listing_vibes.run.run import Run
 from listing_vibes.widgets.gallery_widget import chosen_frame, facts_of
 from listing_vibes.widgets.scripts import MAP, MAP_HTML, MAP_KEYS, notebook_module

@@ -13,7 +13,7 @@ from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
-from listing_vibes.run.describe import describe_listings
+from listing_vibes.run.query import describe_listings
 from listing_vibes_app.kit.palettes import EVENTS, coloring
 from listing_vibes_app.view.search import SearchIndex
 

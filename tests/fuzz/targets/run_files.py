@@ -15,8 +15,7 @@ from listing_vibes.insight.map.vibe_map import read_map
 from listing_vibes.insight.rankings import load_rankings, rankers
 from listing_vibes.market.documents import read_json
 from listing_vibes.run.blends import load_blends, parse_metrics
-from listing_vibes.run.contents import read_spaces
-from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.manifest import Manifest, read_spaces
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import stamp_of
 

@@ -17,8 +17,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.io import read_stored_table, require_numbers, write_table
 from listing_vibes.market.values import sample_rows
 from listing_vibes.progress import Counted, Report, silent
-from listing_vibes.run.contents import LISTINGS
-from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.manifest import LISTINGS, Manifest
 from listing_vibes.run.run import Run
 from listing_vibes.search.approximate import QUERIES, choose_index
 from listing_vibes.search.index import ExactIndex, best

@@ -23,8 +23,8 @@ from listing_vibes.market.splits import Queries, Split
 from listing_vibes.model.settings import BlendWeights
 from listing_vibes.progress import Report, shown, silent
 from listing_vibes.run.blends import choose_blend
-from listing_vibes.run.contents import read_spaces
 from listing_vibes.run.histories import last_active
+from listing_vibes.run.manifest import read_spaces
 from listing_vibes.run.run import Run
 from listing_vibes.run.scorers import model_scorer, run_blend
 from listing_vibes.scoring.blend import ALONE

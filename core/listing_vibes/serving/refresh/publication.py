@@ -17,9 +17,9 @@ from pydantic import BaseModel
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.documents import read_json, write_text
 from listing_vibes.market.market import Market
-from listing_vibes.run.contents import CENTER
 from listing_vibes.run.embedding import ABOUT, MODEL
 from listing_vibes.run.engine import load_prepared, save_prepared
+from listing_vibes.run.manifest import CENTER
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import building, publish, stamp_of
 from listing_vibes.serving.refresh.market_tables import replaceable, write_tables

@@ -16,9 +16,8 @@ from listing_vibes.insight.similarity import explain_similarity
 from listing_vibes.market.values import id_text
 from listing_vibes.run.blends import NO_BLEND
 from listing_vibes.run.candidates import Lists
-from listing_vibes.run.describe import explain_empty
 from listing_vibes.run.newcomers import Newcomers
-from listing_vibes.run.query import CompiledQuery, Query, rank_together
+from listing_vibes.run.query import CompiledQuery, Query, explain_empty, rank_together
 from listing_vibes.run.rules import RULED
 from listing_vibes.run.run import Run
 from listing_vibes.scoring.ranking_names import blend_name

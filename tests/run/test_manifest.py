@@ -15,9 +15,17 @@ from listing_vibes.insight.map.vibe_map import read_map
 from listing_vibes.insight.rankings import ABOUT, load_rankings
 from listing_vibes.market.market import Market
 from listing_vibes.run.blends import load_blends
-from listing_vibes.run.contents import DERIVED, LISTINGS, map_arrays, read_note, save_arrays, seal, to_strings
 from listing_vibes.run.engine import Engine
-from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.manifest import (
+    DERIVED,
+    LISTINGS,
+    Manifest,
+    map_arrays,
+    read_note,
+    save_arrays,
+    seal,
+    to_strings,
+)
 from listing_vibes.run.run import Run
 
 SMALL_RUN = Path(__file__).parent / "small_run"
