@@ -42,6 +42,8 @@ WIDTH = 256
 FITTED_TO = 200_000
 #: The rounding error that may remain in a column that is the same for all listings.
 ROUNDING = 1e-6
+#: The width of TF-IDF vectors, the same as that of the sentence encoder.
+TEXT_WIDTH = 384
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,10 +220,6 @@ def photo_space(vectors: np.ndarray, owner: np.ndarray, ok: np.ndarray, listings
         return mean
     np.add.at(mean, owner[ok], unit_rows(usable - usable.mean(axis=0)))
     return unit_rows(mean)
-
-
-#: The width of TF-IDF vectors, the same as that of the sentence encoder.
-TEXT_WIDTH = 384
 
 
 def text_vectors(market: Market, fitting: np.ndarray, report: Report = silent) -> np.ndarray | None:

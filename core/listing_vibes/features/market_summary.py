@@ -30,6 +30,8 @@ SUMMARIES_FILE = "seen.json"
 BINS, MOST_VALUES, LEAST_LISTINGS, LEAST_SHARE = 10, 100, 5, 0.01
 #: Principal components of the photo vectors, and the size of the photo sample.
 COMPONENTS, PHOTOS = 32, 5000
+#: The most names in a sentence; of more it gives the number.
+MOST_NAMES = 6
 
 
 class AttributeSpread(Forbidding, allow_inf_nan=False):
@@ -214,10 +216,6 @@ def load_summaries(run: Path) -> list[MarketSummary]:
         lambda all_: [MarketSummary.model_validate(item) for item in all_],
     )
     return result or []
-
-
-#: The most names in a sentence; of more it gives the number.
-MOST_NAMES = 6
 
 
 class TransferReport(Forbidding, allow_inf_nan=False):

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from listing_vibes.model.model import ListingModel
     from listing_vibes.model.settings import Resolved
 
+RECIPES = {
+    "single-stage": "listing_vibes.model.checkpoint:Recipe",
+    "two-stage": "listing_vibes.variants.two_stage:TwoStage",
+}
+
 
 class Recipe:
     """The way from the first step of a training to the last: by default all parts train until the end."""
@@ -32,12 +37,6 @@ class Recipe:
     def model(self, vocabulary: Vocabulary, model: ListingModel) -> ListingModel:
         """Return the model that the loop trains, from one with the user encoder of the settings."""
         return model
-
-
-RECIPES = {
-    "single-stage": "listing_vibes.model.checkpoint:Recipe",
-    "two-stage": "listing_vibes.variants.two_stage:TwoStage",
-}
 
 
 def recipe_of(settings: Resolved) -> Recipe:

@@ -25,6 +25,24 @@ from listing_vibes.model.settings import Resolved, merged
 
 #: Incremented when older run folders can no longer be read.
 RUN_FORMAT = 4
+#: Ids and vectors of all listings.
+LISTINGS = "listings.safetensors"
+#: The mean photo vector (w,) of the market, the origin of its photo space.
+CENTER = "photo_center.npy"
+#: Computed from the other files if it is missing or damaged.
+DERIVED = "prepared.safetensors"
+#: The files of a state.
+FILES = (LISTINGS, "model.safetensors", "vocabulary.json", "features.safetensors", DERIVED, "seen.json")
+#: The spaces that a run may have, in addition to the market's own vectors.
+SPACES = ("model", "photos", "attributes")
+MAX_HASHED_BYTES = 64 * 2**20
+#: The key of the metadata in a header, and in it the key of a file's note.
+METADATA, NOTE = "__metadata__", "made of"
+#: The numpy type of each type name in a file.
+TYPES = {
+    "BOOL": np.bool_, "I8": np.int8, "I16": np.int16, "I32": np.int32, "I64": np.int64, "U8": np.uint8, "U16": np.uint16,
+    "U32": np.uint32, "U64": np.uint64, "F16": np.float16, "F32": np.float32, "F64": np.float64,
+}  # fmt: skip
 
 
 class FileFacts(Forbidding):
@@ -146,26 +164,6 @@ def named_model(run: Path | str) -> Path:
             f"There is no run folder {path}, and no model with this name; the included models are {' and '.join(sorted(available))}."
         )
     return available[path.name]
-
-
-#: Ids and vectors of all listings.
-LISTINGS = "listings.safetensors"
-#: The mean photo vector (w,) of the market, the origin of its photo space.
-CENTER = "photo_center.npy"
-#: Computed from the other files if it is missing or damaged.
-DERIVED = "prepared.safetensors"
-#: The files of a state.
-FILES = (LISTINGS, "model.safetensors", "vocabulary.json", "features.safetensors", DERIVED, "seen.json")
-#: The spaces that a run may have, in addition to the market's own vectors.
-SPACES = ("model", "photos", "attributes")
-MAX_HASHED_BYTES = 64 * 2**20
-#: The key of the metadata in a header, and in it the key of a file's note.
-METADATA, NOTE = "__metadata__", "made of"
-#: The numpy type of each type name in a file.
-TYPES = {
-    "BOOL": np.bool_, "I8": np.int8, "I16": np.int16, "I32": np.int32, "I64": np.int64, "U8": np.uint8, "U16": np.uint16,
-    "U32": np.uint32, "U64": np.uint64, "F16": np.float16, "F32": np.float32, "F64": np.float64,
-}  # fmt: skip
 
 
 def seal(folder: Path, manifest: Manifest) -> Manifest:

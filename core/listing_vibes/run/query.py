@@ -39,6 +39,8 @@ from listing_vibes.words import cut
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
 
+ATTRIBUTES = 4  # of a listing in a table
+
 
 @dataclass(frozen=True, eq=False)
 class Query:
@@ -202,9 +204,6 @@ def _joined(queries: Sequence[CompiledQuery]) -> CompiledQuery:
         return replace(first, query=joined, k=k, histories=HistoryBatch(parts[0].log, start, end))
     histories = [history for query in queries for history in query.query.histories or []]
     return replace(first, query=joined, k=k, histories=of_histories(first.run, histories))
-
-
-ATTRIBUTES = 4  # of a listing in a table
 
 
 def default_blend_sentence(settings: Resolved) -> str:

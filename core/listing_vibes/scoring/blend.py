@@ -29,6 +29,23 @@ from listing_vibes.search.index import best
 CURVATURE_BATCH = 128
 #: The smallest overall scale of weights: a prior of weight zero would rank nothing.
 LEAST_SCALE = 0.1
+#: Candidates per validation query, and queries per batch.
+CANDIDATES, BATCH = 512, 128
+#: The precision of the prior of a market that is fitted without other markets.
+WEAK = 1.0
+#: The tables of the prior: weights at one example, their changes by a tenfold of examples, and standard deviations.
+PRIOR = ("mean", "slope", "spread")
+#: The least and most examples of the markets of the prior, about.
+EXAMPLES = (100, 100_000)
+#: The count of events, whose weight is never negative: in leave-one-out each listing lacks its held-out events, so that a fit would
+#: otherwise take few events for the sign of a target.
+RECENT = "recent"
+#: Content EASE, which the default blend has where validation finds a weight of at least so many standard errors.
+COVISITS, STANDARD_ERRORS = "covisits", 3.0
+#: The weights of the model only.
+ALONE = BlendWeights(weights={"model": 1.0}, scales={"model": 1.0})
+#: A feature of all listings that is the same for all users: moments (B,) to values (B, L) float32.
+Moment = Callable[[np.ndarray], np.ndarray]
 
 
 def user_shares(user: np.ndarray) -> np.ndarray:
@@ -87,28 +104,6 @@ def fit_logit(
         weighted = centered * (chance[rows] * share[rows, None])[..., None]
         curvature = curvature + np.einsum("qcf,qcg->fg", weighted, centered)
     return weights, np.sqrt(np.diag(np.linalg.inv(curvature)))
-
-
-#: Candidates per validation query, and queries per batch.
-CANDIDATES, BATCH = 512, 128
-#: The precision of the prior of a market that is fitted without other markets.
-WEAK = 1.0
-#: The tables of the prior: weights at one example, their changes by a tenfold of examples, and standard deviations.
-PRIOR = ("mean", "slope", "spread")
-#: The least and most examples of the markets of the prior, about.
-EXAMPLES = (100, 100_000)
-#: The count of events, whose weight is never negative: in leave-one-out each listing lacks its held-out events, so that a fit would
-#: otherwise take few events for the sign of a target.
-RECENT = "recent"
-
-
-#: Content EASE, which the default blend has where validation finds a weight of at least so many standard errors.
-COVISITS, STANDARD_ERRORS = "covisits", 3.0
-
-#: The weights of the model only.
-ALONE = BlendWeights(weights={"model": 1.0}, scales={"model": 1.0})
-#: A feature of all listings that is the same for all users: moments (B,) to values (B, L) float32.
-Moment = Callable[[np.ndarray], np.ndarray]
 
 
 def log_events(counted: RecentEvents, at: np.ndarray) -> np.ndarray:

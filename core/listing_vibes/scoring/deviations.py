@@ -12,6 +12,11 @@ from listing_vibes.market.values import sample_rows
 
 #: The most listings on which the deviation of an inner product is measured.
 SAMPLE = 20_000
+#: The penalty in standard deviations of a query's scores, per standard deviation of similarity to unwanted listings. No available log
+#: has unwanted events to learn from, so it was chosen by its cost in recall, see `assets/docs/research.md`.
+UNLIKE_WEIGHT = 0.3
+#: Cosines in memory at a time, since a user may have hidden very many listings.
+MOST_COSINES = 16_000_000
 
 
 def deviations(scores: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -46,13 +51,6 @@ def cosine_deviation(vectors: np.ndarray, known: np.ndarray) -> float:
     mean = chosen.mean(axis=0)
     variance = np.square(chosen.T @ chosen / len(chosen)).sum() - (mean @ mean) ** 2
     return float(np.sqrt(variance)) if variance > 1e-12 else 1.0
-
-
-#: The penalty in standard deviations of a query's scores, per standard deviation of similarity to unwanted listings. No available log
-#: has unwanted events to learn from, so it was chosen by its cost in recall, see `assets/docs/research.md`.
-UNLIKE_WEIGHT = 0.3
-#: Cosines in memory at a time, since a user may have hidden very many listings.
-MOST_COSINES = 16_000_000
 
 
 def likeness(vectors: np.ndarray, rows: np.ndarray, candidates: np.ndarray | None = None) -> np.ndarray:

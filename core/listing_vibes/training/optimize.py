@@ -35,6 +35,13 @@ WEIGHT_DECAY = 0.01
 PHOTO_RATE = 0.1
 #: The maximum gradient norm.
 CLIP = 1.0
+#: A function that returns recall@30 of a model on validation, and smooth recall@30.
+Validate = Callable[[ListingModel], tuple[float, float]]
+WEIGHTS = "model.safetensors"
+#: The prefix of the averaged weights in a checkpoint.
+AVERAGE = "average/"
+#: The mean cosine of listings above which embeddings have collapsed.
+ALIKE = 0.995
 
 
 def make_optimizer(model: nn.Module, rate: float, value_rate: float = 1.0) -> torch.optim.AdamW:
@@ -81,16 +88,6 @@ def learning_rate(step: int, planned: int, warmup: int, peak: float) -> float:
         return peak * (step + 1) / warmup
     share = min(1.0, (step - warmup) / max(1, planned - warmup))
     return peak * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * share)))
-
-
-#: A function that returns recall@30 of a model on validation, and smooth recall@30.
-Validate = Callable[[ListingModel], tuple[float, float]]
-
-WEIGHTS = "model.safetensors"
-#: The prefix of the averaged weights in a checkpoint.
-AVERAGE = "average/"
-#: The mean cosine of listings above which embeddings have collapsed.
-ALIKE = 0.995
 
 
 class Optimization:

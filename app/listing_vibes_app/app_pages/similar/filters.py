@@ -11,7 +11,7 @@ import streamlit as st
 from listing_vibes.cache import cached_per_object
 from listing_vibes.insight.market_view import MarketView
 from listing_vibes.insight.selection.url_parameters import (
-    NAMES,
+    FILTER_PARAMETERS,
     Filters,
     choices,
     has_dates,
@@ -119,7 +119,7 @@ def filters_line(opened: OpenRun, passing: np.ndarray, row: int | None = None) -
 
 def clear_filters() -> None:
     """Remove every filter from the URL."""
-    set_params(page=None, **dict.fromkeys(NAMES))
+    set_params(page=None, **dict.fromkeys(FILTER_PARAMETERS))
 
 
 def describe_filters(filters: Filters, view: MarketView, row: int | None = None) -> list[str]:

@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from listing_vibes.insight.selection.page_lists import Selection
-from listing_vibes.insight.selection.url_parameters import NAMES
+from listing_vibes.insight.selection.url_parameters import FILTER_PARAMETERS
 from listing_vibes.insight.similarity import SIGNS, match, same_and_different
 from listing_vibes.run.rules import Rules
 from listing_vibes_app.app_pages.similar.explanation import why_similar
@@ -48,7 +48,7 @@ LEGEND = (
     "Choose a line to see that listing."
 )
 #: Parameters that a link to a neighbor keeps.
-KEPT = ("space", "k", "view", *NAMES, *RULES, MAKING, *SIDES)
+KEPT = ("space", "k", "view", *FILTER_PARAMETERS, *RULES, MAKING, *SIDES)
 
 
 def page() -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from listing_vibes.insight.photo_search import search_photos
-from listing_vibes.insight.selection.url_parameters import NAMES
+from listing_vibes.insight.selection.url_parameters import FILTER_PARAMETERS
 from listing_vibes.market.thumbnails import data_address, preview
 from listing_vibes_app.app_pages.similar.filters import (
     clear_filters,
@@ -51,7 +51,9 @@ LIMITS = (
 
 def choose(listing: str | None) -> None:
     """Make `listing` the query; None returns to the search."""
-    set_params(listing=listing, q=None, by=None, page=None, sample=None, why=None, **dict.fromkeys(NAMES))
+    set_params(
+        listing=listing, q=None, by=None, page=None, sample=None, why=None, **dict.fromkeys(FILTER_PARAMETERS)
+    )
 
 
 def picker(opened: OpenRun) -> None:
@@ -128,7 +130,7 @@ def show_matches_in_photos(opened: OpenRun, text: str, passing: np.ndarray) -> N
 
 def _show_offers(opened: OpenRun, offers: list[tuple[str, str, int]], chosen: str) -> None:
     """Show texts to search for, each with a photo of it, and mark the `chosen` one; see `PhotoSearch.offers`."""
-    filters = {name: st.query_params.get(name) for name in NAMES}
+    filters = {name: st.query_params.get(name) for name in FILTER_PARAMETERS}
     cards = []
     for text, listing, photo in offers:
         row = opened.view.market.listing_row[listing]

@@ -38,6 +38,10 @@ from listing_vibes.words import cut
 Kind = Literal["similar", "recommend", "search"]
 HISTORY_FILE = "history.json"
 WIDTH = 96  # line length of Python code
+USUAL, LONGEST = K, 100  # how long lists are
+LOOKS = 24  # listings on a page of those found by a search of photos
+SPACES = {"model": "Model", "photos": "Photos", "attributes": "Attributes"}
+SIDES = {"h": "History A", "h2": "History B"}
 
 
 @dataclass(frozen=True)
@@ -111,12 +115,6 @@ def _literal(value: Any) -> str:
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
     return pformat(value, width=WIDTH - 8, sort_dicts=False)
-
-
-USUAL, LONGEST = K, 100  # how long lists are
-LOOKS = 24  # listings on a page of those found by a search of photos
-SPACES = {"model": "Model", "photos": "Photos", "attributes": "Attributes"}
-SIDES = {"h": "History A", "h2": "History B"}
 
 
 def selection(run: Run, url: str) -> pd.DataFrame:

@@ -34,6 +34,12 @@ DEFAULT = "trained"  # in a URL, the default blend of the run
 _SEPARATORS = re.compile("[%|:,]")
 _WHOLE = re.compile(r"-?[0-9]{1,11}")
 T = TypeVar("T")
+FILTER_PARAMETERS = ("price", "is", "same", "km", "on")  # the parameters
+VALUES = 60  # an attribute with more values is searched, not filtered
+CHOICES = 6  # attributes offered
+YEARS = range(1700, 2200)  # of moments that can be counted in nanoseconds
+MOST_EVENTS = 50  # events; a model reads no more of a history
+EVENT, PART = ",", "*"  # between events, and between the parts of one; both are escaped within a part
 
 
 class Params(dict[str, str]):
@@ -127,12 +133,6 @@ def read_blend(run: Run, params: Params) -> str | None:
     initial = NO_BLEND if default_blend(run) is None else DEFAULT
     blend = params.choice("with", (NO_BLEND, initial, *fitted_blends(run)), initial)
     return None if blend == initial else blend
-
-
-NAMES = ("price", "is", "same", "km", "on")  # the parameters
-VALUES = 60  # an attribute with more values is searched, not filtered
-CHOICES = 6  # attributes offered
-YEARS = range(1700, 2200)  # of moments that can be counted in nanoseconds
 
 
 @dataclass(frozen=True)
@@ -257,10 +257,6 @@ def _read_number(text: str) -> float | None:
 def _write_number(value: float | None) -> str:
     """Return a number without an exponent."""
     return "" if value is None else np.format_float_positional(value, trim="-")
-
-
-MOST_EVENTS = 50  # events; a model reads no more of a history
-EVENT, PART = ",", "*"  # between events, and between the parts of one; both are escaped within a part
 
 
 def token(event: Event) -> str:
