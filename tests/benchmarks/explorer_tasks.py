@@ -160,8 +160,7 @@ def build_history(user: User, _photo: Path) -> str:
 
 def launch_listing(user: User, photo: Path) -> str:
     """Put in a new listing from a photo; returns its audience."""
-    user.go("Cold start")
-    user.choose("Show", "Add a listing")
+    user.go("Launch a listing")
     user.upload(user.page.get_by_test_id("stFileUploader").locator("button", has_text="Upload").first, photo)
     audience = user.page.get_by_test_id("stMetric").filter(has_text="Audience")
     expect(audience).to_be_in_viewport(timeout=PATIENCE)

@@ -43,7 +43,7 @@ def pages(run: Path) -> dict[str, str]:
         "two": f"/simulate?h={listing}&h2={others[0]}&two=1",
         "map": "/map",
         "group": "/map?group=0",
-        "cold": "/cold",
+        "cold": "/cold?view=listings",
         "landed": f"/cold?listing={listing}",
         "new": "/cold?view=new",
         "like": f"/cold?view=new&like={listing}",

@@ -18,6 +18,7 @@ from listing_vibes.insight.audience import audience_share, recent_lists
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
 from listing_vibes.run.newcomers import Newcomers
+from listing_vibes_app.kit.charts import WORDS
 
 LISTINGS, PHOTOS = 12, 1
 
@@ -43,7 +44,7 @@ def draft_of(page):
 
 def test_from_the_overview_to_a_new_listing_with_a_photo(page, explorer):
     run = Run.open(explorer.run)
-    page.goto("/cold")
+    page.goto("/cold?view=listings")
     cold = page.get_by_role("list", name="Cold listings to choose from")
     assert_listings(cold, ["l08"])
     cold.get_by_role("link").first.click()
@@ -94,6 +95,17 @@ def test_a_photo_alone_finds_listings(page, explorer):
     near = page.get_by_role("list", name="Listings that look most like the photo")
     assert_listings(near, found["listing_id"].tolist())
     assert not troubles(page, "listings like a photo")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_words_of_a_chart_have_their_color(page, explorer, theme):
+    page.emulate_media(color_scheme=theme)
+    page.goto("/cold?view=new&like=l03")
+    ticks = page.locator(".js-plotly-plot").first.locator(":is(.xtick, .ytick) text")
+    expect(ticks.first).to_be_visible()
+    red, green, blue = (int(WORDS[theme][at : at + 2], 16) for at in (1, 3, 5))
+    fills = ticks.evaluate_all("nodes => nodes.map((node) => getComputedStyle(node).fill)")
+    assert len(fills) > 5 and set(fills) == {f"rgb({red}, {green}, {blue})"}
 
 
 def test_a_field_that_a_browser_draws_late_keeps_its_value(page, explorer):

@@ -29,7 +29,7 @@ PATHS = [
     "/map?group=0",
     "/map?region=1,1;2,1;2,2&by=price",
     "/map?unmet=1&day=2024-03-04",
-    "/cold",
+    "/cold?view=listings",
     "/cold?listing=l08",
     "/cold?view=new",
     '/cold?view=new&draft={"price":90,"amenities":["Wifi"]}',

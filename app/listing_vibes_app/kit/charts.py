@@ -16,11 +16,11 @@ from listing_vibes_app.view.formats import MISSING
 
 SIZE = 13  # font size in pixels
 TOP = 28  # pixels above a plot, for its buttons
-ROW = 36  # height of a row in pixels, for a label of two lines
-LABEL = 26  # characters per line of a label
 RECALL_HELP = "Of the listings that users interacted with next, the share that was in our 30."
 #: Placeholder colors: the browser replaces them with `theme.chartCategoricalColors` of the current theme.
 SERIES: tuple[str, ...] = pio.templates["streamlit"].layout.colorway
+#: Color of the words of a chart in each theme: those of Streamlit have a contrast to the page of 3.7 only.
+WORDS = {"light": "#5a6468", "dark": "#a7b1b3"}
 GRAY = "#7d878b"  # readable on a light and on a dark background
 
 
@@ -42,8 +42,10 @@ def show_chart(figure: go.Figure, *, key: str, alt: str, height: int, **more: An
         showlegend=bool(figure.layout.showlegend),
         legend=legend | {"itemdoubleclick": False},
     )
-    figure.update_xaxes(fixedrange=True)
-    figure.update_yaxes(fixedrange=True)
+    words = {"color": WORDS["dark" if st.context.theme.type == "dark" else "light"]}
+    figure.update_layout(font=words, legend_font=words)
+    figure.update_xaxes(fixedrange=True, tickfont=words)
+    figure.update_yaxes(fixedrange=True, tickfont=words, title_font=words)
     config = {
         "displaylogo": False,
         "modeBarButtons": [["toImage"]],
@@ -65,7 +67,7 @@ def escaped(text: str) -> str:
     return html.escape(text, quote=False)
 
 
-def label(text: str, width: int = LABEL) -> str:
+def label(text: str, width: int) -> str:
     """Format a text as a label of at most two lines."""
     lines = textwrap.wrap(text, width, max_lines=2, placeholder=" …") or [text]
     return "<br>".join(map(escaped, lines))
@@ -79,31 +81,12 @@ def axis_title(figure: go.Figure, text: str) -> None:
     )  # fmt: skip
 
 
-def rows_height(rows: int, legend: bool = False) -> int:
-    """Return the height in pixels of a chart with `rows` rows."""
-    return ROW * rows + TOP + 52 + (26 if legend else 0)
-
-
-def row_axis(figure: go.Figure, names: Sequence[str]) -> None:
-    """Label the rows of the vertical axis, the first on top; row i is at position i."""
-    figure.update_yaxes(
-        title=None,
-        tickvals=list(range(len(names))),
-        ticktext=[label(name) for name in names],
-        range=[len(names) - 0.5, -0.5],
-        showgrid=False,
-        zeroline=False,
-        automargin="left",
-    )
-
-
 def intervals(
     table: pd.DataFrame,
     measure: str,
     styles: Mapping[str, tuple[str, str]],
-    *,
-    groups: str = "",
-    hover: Sequence[str] = (),
+    groups: str,
+    hover: Sequence[str],
 ) -> go.Figure:
     """Return a figure with a point and its 95 % interval for each row of `table`.
 
@@ -111,7 +94,7 @@ def intervals(
         table: columns `name`, `kind`, `value`, `low` and `high` (shares; None where there is no interval).
         measure: name of the measure.
         styles: color and symbol of each kind, in the order of the legend.
-        groups: column whose values are the categories of a horizontal axis; empty: one row for each row of `table`.
+        groups: column whose values are the categories of the horizontal axis.
         hover: a further line of hover text for each row.
     """
     low, high = (table[end].astype(float).fillna(table["value"].astype(float)) for end in ("low", "high"))
@@ -121,35 +104,31 @@ def intervals(
         f"<b>{escaped(name)}</b><br>{measure} {percent(value)}<br>95 %: {interval(low, high)}"
         for name, value, low, high in lines
     ]
-    if hover:
-        texts = [f"{text}<br>{escaped(more)}" for text, more in zip(texts, hover, strict=True)]
-    value, across = ("y", "x") if groups else ("x", "y")
     figure = px.scatter(
-        table.assign(row=range(len(table)), text=texts, **ends),
+        table.assign(
+            text=[f"{text}<br>{escaped(more)}" for text, more in zip(texts, hover, strict=True)], **ends
+        ),
+        x=groups,
+        y="value",
+        error_y="above",
+        error_y_minus="below",
         color="kind",
         symbol="kind",
         color_discrete_map={kind: color for kind, (color, _) in styles.items()},
         symbol_map={kind: symbol for kind, (_, symbol) in styles.items()},
         category_orders={"kind": list(styles)},
         custom_data="text",
-        **{value: "value", across: groups or "row"},
-        **{f"error_{value}": "above", f"error_{value}_minus": "below"},
     )
-    marker, bar = {"size": 11}, {f"error_{value}": {"thickness": 2, "width": 0}}
     figure.update_traces(
-        marker=marker, cliponaxis=False, hovertemplate="%{customdata[0]}<extra></extra>", **bar
+        marker_size=11,
+        error_y={"thickness": 2, "width": 0},
+        cliponaxis=False,
+        hovertemplate="%{customdata[0]}<extra></extra>",
     )
-    values = {"title": None, "tickformat": ".0%", "rangemode": "tozero", "nticks": 6, "zeroline": True}
-    title = f"{measure} with its 95 % interval"
-    figure.update_layout(legend_title=None, **{f"{value}axis": values})
-    if groups:
-        order = {"categoryorder": "array", "categoryarray": list(dict.fromkeys(table[groups]))}
-        figure.update_layout(scattermode="group", scattergap=0.6)
-        figure.update_xaxes(title=None, type="category", showgrid=False, **order)
-        figure.update_yaxes(title=measure)
-    else:
-        row_axis(figure, table["name"].tolist())
-        axis_title(figure, title)
+    order = {"categoryorder": "array", "categoryarray": list(dict.fromkeys(table[groups]))}
+    figure.update_layout(legend_title=None, scattermode="group", scattergap=0.6)
+    figure.update_xaxes(title=None, type="category", showgrid=False, **order)
+    figure.update_yaxes(title=measure, tickformat=".0%", rangemode="tozero", nticks=6, zeroline=True)
     return figure
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from listing_vibes.cache import cached_per_object
 from listing_vibes.errors import VibesError
 from listing_vibes.market.attribute_types import Attribute, type_of
 from listing_vibes.market.columns import Columns as C
@@ -25,6 +26,10 @@ from listing_vibes.run.newcomers import parse_cell
 SHARES, STEPS = (0.1, 0.25, 0.5, 0.75, 0.9), (0.8, 0.9, 1.1, 1.2)
 #: Entries of a draft that are not attributes; an attribute of such a name is not set by a draft.
 ENTRIES = ("like", "photos", "cover")
+ENDS, TRIALS = (
+    (0.01, 0.99),
+    100,
+)  # quantiles between which a number is tried, and the number of steps between them
 VALUES = 12  # maximum number of values of a category or members of a set to try, the most common first
 #: Share of a number's variance (on a logarithmic scale where all are positive) between the values of a category from which these are
 #: compared separately; what a category must be for that: at most `VALUES` values, the draft's of at least so many listings.
@@ -181,21 +186,61 @@ def comparable(market: Market, cells: Mapping[str, Any], number: str) -> np.ndar
     They have the draft's value of the category that explains most of the variance of the number; without such a category, or
     such a value, they are all listings.
     """
+    has_number = market.listings[number].notna()
+    for item in separating(market, number):
+        if isinstance(cells.get(item.name), str):
+            is_same = (market.listings[item.name].astype("string") == cells[item.name]).fillna(False)
+            if (is_same & has_number).sum() >= LEAST:
+                return np.asarray(is_same, bool)
+    return np.ones(len(market.listings), bool)
+
+
+@cached_per_object
+def separating(market: Market, number: str) -> tuple[Attribute, ...]:
+    """Return the categories between whose values most of the variance of a number is, such as the deal for a price; the most first."""
     values = market.listings[number].astype(float)
     values = np.log(values) if (values.dropna() > 0).all() else values
-    values = values.dropna()
-    result, most = np.ones(len(market.listings), bool), EXPLAINED
+    values, explained = values.dropna(), {}
     for item in market.attributes:
-        if item.shown_as != "category" or not isinstance(cells.get(item.name), str):
-            continue
-        group = market.listings[item.name].astype("string")
-        is_same = (group == cells[item.name]).fillna(False)
-        group = group[values.index]
-        if 1 < group.nunique(dropna=False) <= VALUES and is_same[values.index].sum() >= LEAST:
-            share = explained_variance(values, group)
-            if share >= most:
-                result, most = is_same.to_numpy(bool), share
-    return result
+        if item.shown_as == "category":
+            group = market.listings[item.name].astype("string")[values.index]
+            if 1 < group.nunique(dropna=False) <= VALUES:
+                explained[item] = explained_variance(values, group)
+    return tuple(
+        sorted(
+            (item for item in explained if explained[item] >= EXPLAINED), key=lambda item: -explained[item]
+        )
+    )
+
+
+def missing_category(market: Market, cells: Mapping[str, Any], number: str) -> Attribute | None:
+    """Return the category without which a number of a draft says little, such as the deal for a price, if the draft lacks it."""
+    items = separating(market, number)
+    return None if any(cells.get(item.name) for item in items) else next(iter(items), None)
+
+
+def trial_range(market: Market, cells: Mapping[str, Any], number: str) -> tuple[float, float, float]:
+    """Return the lowest and the highest value of a number to try, of comparable listings, and the step for about `TRIALS` values.
+
+    The step is 1, 2 or 5 times a power of ten.
+    """
+    now = float(cells.get(number, np.nan))
+    available = market.listings[number][comparable(market, cells, number)].dropna().to_numpy(float)
+    low, high = np.quantile(available, ENDS) if len(available) else (0.0, 1.0)
+    rough = max((high - low) / TRIALS, 1e-9)
+    unit = 10.0 ** np.floor(np.log10(rough))
+    step = float(next(size * unit for size in (1, 2, 5, 10) if size * unit >= rough))
+    if is_whole(market, number):
+        step = max(step, 1.0)
+    low, high = np.floor(low / step) * step, np.ceil(high / step) * step + step * (high == low)
+    return float(np.nanmin([low, now])), float(np.nanmax([high, now])), step
+
+
+@cached_per_object
+def is_whole(market: Market, name: str) -> bool:
+    """Return whether all numbers of a column are integers."""
+    values = market.listings[name].dropna()
+    return bool(len(values)) and bool((values % 1 == 0).all())
 
 
 def explained_variance(values: pd.Series, group: pd.Series) -> float:

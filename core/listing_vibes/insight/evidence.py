@@ -92,10 +92,10 @@ def what_to_choose(page: str, params: Mapping[str, str]) -> str:
     match page:
         case "similar" if "listing" not in params and not is_search:
             return "Choose a listing first"
+        case "cold" if params.get("view") == "listings" and "listing" not in params:
+            return "Choose a listing first"
         case "users" if not params.get("user"):
             return "Choose a user first"
         case "simulate" if not params.get("h") and not params.get("h2"):
             return "Add a listing to the history first"
-        case "compare" if params.get("part") == "runs" and not params.get(params.get("of", "listing")):
-            return "Choose a listing or a user first"
     return ""

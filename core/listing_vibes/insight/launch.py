@@ -13,13 +13,16 @@ import pandas as pd
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.intervals import estimates
 from listing_vibes.insight.audience import Crowd, Population, audience_share, share_gain
-from listing_vibes.insight.drafts import Draft, single_changes
+from listing_vibes.insight.drafts import Draft, missing_category, single_changes, trial_range
+from listing_vibes.insight.market_view import view_of
+from listing_vibes.market.amounts import price
 from listing_vibes.run.newcomers import Newcomers
 from listing_vibes.run.query import cell_text, describe_listings
 from listing_vibes.run.run import Run
 from listing_vibes.tables import render_table
 
 COMPETITORS = 12
+PRICES = 25  # prices that are tried
 CHANGES = 8  # maximum number of attributes in the text
 FIGURES = ["audience", "gain", "low", "high"]
 
@@ -38,6 +41,7 @@ class Launch:
             audience is a share of users, a gain a difference of shares with its 95 % interval over users. It is an association in
             the model, not a causal effect.
         covers: each photo as the cover: `photo, audience, gain, low, high`, by its position in the draft.
+        prices: `price, audience, low, high` over the prices of comparable listings, see `price_curve`.
     """
 
     population: Population
@@ -47,6 +51,7 @@ class Launch:
     competitors: pd.DataFrame
     changes: pd.DataFrame | None = None
     covers: pd.DataFrame | None = None
+    prices: pd.DataFrame | None = None
 
     @property
     def share(self) -> float:
@@ -55,7 +60,12 @@ class Launch:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document of `vibes launch --json`."""
-        frames = {"competitors": self.competitors, "changes": self.changes, "covers": self.covers}
+        frames = {
+            "competitors": self.competitors,
+            "changes": self.changes,
+            "covers": self.covers,
+            "prices": self.prices,
+        }
         return {
             "audience": self.share,
             "population": asdict(self.population),
@@ -91,6 +101,8 @@ class Launch:
                 _with_intervals(best),
             ]
             lines.append("These are associations in the model, not causal effects.")
+        if self.prices is not None:
+            lines += ["", best_price(run, self.prices, self.share)]
         if self.covers is not None:
             covers = self.covers.assign(photo=self.covers["photo"] + 1)
             lines += ["", "Each photo as the cover, gains in points:", _with_intervals(covers)]
@@ -149,6 +161,7 @@ def launch(
     if row is not None:
         is_active[row] = False
     changes, covers = _advice(run, draft, crowd, newcomers, row) if advise else (None, None)
+    prices = price_curve(run, draft, crowd, newcomers, row) if advise else None
     return Launch(
         crowd.people.population,
         crowd.k,
@@ -157,6 +170,7 @@ def launch(
         run.nearest(np.where(is_active, index.vectors @ vectors[0], -np.inf), COMPETITORS),
         changes,
         covers,
+        prices,
     )
 
 
@@ -167,7 +181,10 @@ def _advice(
     listing of the run has a `row`.
     """
     live = run.catalogue.live(crowd.people.at)
-    tried = list(single_changes(run.market, draft, live if live.any() else np.ones_like(live)))
+    # Ids, such as of hosts, are nothing that a user could change.
+    ids = {item.name for item in run.market.attributes if view_of(run).is_id(item)}
+    plausible = single_changes(run.market, draft, live if live.any() else np.ones_like(live))
+    tried = [change for change in plausible if change.attribute not in ids]
     order = list(range(len(draft.photos)))
     covers = order if len(order) > 1 else []
     vectors = newcomers.encode_models(
@@ -196,6 +213,62 @@ def gains(crowd: Crowd, base: np.ndarray, vectors: np.ndarray, row: int | None =
     return pd.DataFrame(
         {"audience": after.mean(axis=0), "gain": differences["value"], **differences[["low", "high"]]}
     )
+
+
+def price_curve(
+    run: Run, draft: Draft, crowd: Crowd, newcomers: Newcomers, row: int | None = None
+) -> pd.DataFrame | None:
+    """Return `price, audience, low, high`: the audience of a draft at prices of comparable listings and at its own, with the 95 %
+    interval over users; `row` as for `Crowd.ranks`.
+
+    None in a market without a price, and for a draft that lacks the category without which a price says little, such as the deal.
+    """
+    item = price(run.market)
+    if item is None or missing_category(run.market, draft.cells, item.name) is not None:
+        return None
+    low, high, step = trial_range(run.market, draft.cells, item.name)
+    prices = (np.linspace(low, high, PRICES) / step).round() * step
+    prices = np.unique(np.append(prices, float(draft.cells.get(item.name, low))))
+    drafts = [{**draft.cells, item.name: float(f"{value:.9g}")} for value in prices]
+    reached = crowd.is_reached(crowd.ranks(newcomers.encode_models(drafts, draft.photos), row)[0])  # (U, P)
+    audience = pd.DataFrame(estimates(reached.astype(float))).rename(columns={"value": "audience"})
+    return audience.assign(price=prices)[["price", "audience", "low", "high"]]
+
+
+def best_price(run: Run, prices: pd.DataFrame, share: float) -> str:
+    """Return at which of the `prices` (see `price_curve`) most users would get a draft, against its audience now, a `share`."""
+    best, view = prices.loc[prices["audience"].idxmax()], view_of(run)
+    item = price(run.market)
+    assert item is not None  # there are prices
+    most = audience_share(best["audience"])
+    if best["audience"] <= share:
+        return f"No other {item.label.lower()} would reach more than {most}."
+    at = view.write(item, best["price"])
+    return f"Most users at {at}: {most}, now {audience_share(share, '')}. An association in the model, not a cause."
+
+
+def changed_values(
+    run: Run, draft: Draft, start: Mapping[str, Any], crowd: Crowd, newcomers: Newcomers
+) -> pd.DataFrame:
+    """Return what each value that differs from those of `start` gains or costs a draft, compared with the value of `start`:
+    `attribute, before, after, audience, gain, low, high`, the largest first; `audience` is that without the change.
+    """
+    known = {item.name for item in run.market.attributes if item.shown_as != "place"}
+    names = [name for name in {**start, **draft.cells} if start.get(name) != draft.cells.get(name)]
+    undone = {name: {**draft.cells, name: start.get(name)} for name in names if name in known}
+    undone = {
+        name: {key: cell for key, cell in cells.items() if cell is not None} for name, cells in undone.items()
+    }
+    names = [name for name, cells in undone.items() if cells or draft.photos]
+    columns = ["attribute", "before", "after"]
+    rows = pd.DataFrame([(name, start.get(name), draft.cells.get(name)) for name in names], columns=columns)
+    if not names:
+        return rows.reindex(columns=[*columns, *FIGURES])
+    vectors = newcomers.encode_models([draft.cells, *(undone[name] for name in names)], draft.photos)
+    figures = gains(crowd, vectors[:1], vectors[1:])
+    figures[["gain", "low", "high"]] = -figures[["gain", "high", "low"]].to_numpy()
+    result = rows.join(figures)
+    return result.sort_values("gain", key=lambda gain: -gain.abs(), kind="stable", ignore_index=True)
 
 
 def draft_named(run: Run, name: str) -> str | Draft:

@@ -27,7 +27,7 @@ from listing_vibes.insight.map.space_map import map_of
 from listing_vibes.insight.probes import probe_market
 from listing_vibes.insight.quality import ablation_evidence, not_measured, quality_evidence, slices_evidence
 from listing_vibes.insight.rankings import distinct_examples, ranking_name
-from listing_vibes.insight.selection.page_lists import Selection, page_of, selections
+from listing_vibes.insight.selection.page_lists import Selection, example_listing, page_of, selections
 from listing_vibes.insight.selection.url_parameters import Params
 from listing_vibes.market.amounts import display_unit, years_of
 from listing_vibes.market.columns import Columns as C
@@ -217,6 +217,8 @@ def _cold(runs: Runs, name: str, params: Params) -> Evidence:
         if evidence is None:
             raise VibesError(not_measured(run))
         return evidence
+    if params.get("view") == "listings":
+        raise VibesError("Choose one of the new listings first.")
     return _draft(run, params)
 
 
@@ -262,6 +264,7 @@ def _draft(run: Run, params: Params) -> Evidence:
     except (ValueError, RecursionError):
         cells = None
     like = params.get("like") if params.get("like") in run.market.listing_row else None
+    like = example_listing(run) if like is None and "draft" not in params else like
     if isinstance(cells, dict):
         cover = params.number("cover", 1, 1, 1000)
         document = launch_document(run.market, cells, like, params.get("photos") != "0", cover)

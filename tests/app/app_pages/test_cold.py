@@ -1,4 +1,4 @@
-"""Cold start: listings of the market without events, a draft of a new one, and the figures."""
+"""Launch a listing: a draft of a new one, listings of the market without events, and the figures."""
 
 import base64
 import json
@@ -17,20 +17,23 @@ from browser.mapped import write_map
 from browser.painted import embed_run, paint_market, train_run
 from helpers.pictures import encoded, png, text_bomb
 from listing_vibes import Run, launch
+from listing_vibes.demo.shipped import bundled_run
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.audience import audience_share, recent_lists, share_gain
 from listing_vibes.insight.demand import demand
+from listing_vibes.insight.drafts import trial_range
+from listing_vibes.insight.launch import best_price
 from listing_vibes.insight.map.region import grid_places
 from listing_vibes.insight.map.vibe_map import place_among
 from listing_vibes.insight.market_view import MarketView
 from listing_vibes.insight.page_evidence import evidence_of
+from listing_vibes.insight.selection.page_lists import example_listing
 from listing_vibes.insight.selection.url_parameters import Params
 from listing_vibes.market.market import Market
 from listing_vibes.market.thumbnails import preview
 from listing_vibes.market.writer import write_market
 from listing_vibes.run.newcomers import Newcomers
 from listing_vibes_app.app_pages.cold.draft import cells_of, fields, read_draft
-from listing_vibes_app.app_pages.cold.launching import slider_range
 
 
 @pytest.fixture(scope="module")
@@ -46,17 +49,20 @@ def chilly(tmp_path_factory) -> Path:
 
 
 def test_cold_listings_are_offered_in_two_sets(show, chilly, eventless, bare):
-    page = show("cold", chilly)
+    page = show("cold", chilly, view="listings")
     (shown,) = components(page)
     assert links(shown) == ["l08", "l10"] and "2 of 12 listings have no event at all" in texts(page)
     assert all(card["href"].startswith("/cold?listing=") for card in shown["cards"])
-    assert [card["score"] for card in shown["cards"]] == ["No event", "No event"]
+    lists, population = recent_lists(Run.open(chilly))
+    sizes = lists["listing_id"].value_counts()
+    shares = [audience_share(population.share(sizes[listing])) for listing in ("l08", "l10")]
+    assert [card["score"] for card in shown["cards"]] == [f"{share} · No event" for share in shares]
     page.segmented_control(key="set").set_value("later").run()
-    assert page.query_params == {"set": "later"}
+    assert page.query_params == {"view": "listings", "set": "later"}
     (shown,) = components(page)
-    assert links(shown) == ["l09"] and shown["cards"][0]["score"] == "2 events, all after training"
-    assert len(components(show("cold", eventless))[0]["cards"]) == 12
-    assert "No listing is cold" in texts(show("cold", bare))
+    assert links(shown) == ["l09"] and shown["cards"][0]["score"].endswith(" · 2 events, all after training")
+    assert len(components(show("cold", eventless, view="listings"))[0]["cards"]) == 12
+    assert "No listing is cold" in texts(show("cold", bare, view="listings"))
 
 
 @pytest.mark.slow
@@ -79,7 +85,7 @@ def test_a_cold_listing_has_neighbors_and_first_users(show, chilly, eventless, t
     assert "This listing is not cold" in texts(show("cold", chilly, listing="l03"))
     page = show("cold", chilly, listing="nobody")
     page.button(key="way-out").click().run()
-    assert page.query_params == {}
+    assert page.query_params == {"view": "listings"}
     page = show("cold", eventless, listing="l04")
     assert links(components(page)[-1]) == Run.open(eventless).similar("l04")["listing_id"].tolist()
     assert "no events, so there are no users" in texts(page)
@@ -114,13 +120,54 @@ def test_every_audience_is_a_share_of_the_same_users(show, chilly):
 
 
 @pytest.mark.slow
+def test_the_page_opens_with_an_example_and_a_change_keeps_its_photos(show, chilly):
+    run = Run.open(chilly)
+    listing, page = example_listing(run), show("cold", chilly)
+    known = launch(run, {"like": listing})
+    assert not page.query_params and page.title[0].value == "Launch a listing"
+    assert (
+        page.text_input(key="new-title").value
+        == run.market.listings["title"][run.market.listing_row[listing]]
+    )
+    assert page.metric[0].value == audience_share(known.share)
+    assert evidence_of({"run": run}, "/cold").lead == listing
+    assert best_price(run, known.prices, known.share)[:20] in texts(page)
+    page.number_input(key="new-price").set_value(250).run()
+    assert page.query_params["like"] == listing and json.loads(page.query_params["draft"])["price"] == 250
+    changed = launch(run, {"like": listing, "price": 250}, advise=False)
+    assert page.metric[0].value == audience_share(changed.share)
+    assert "By what was changed, in points: Price per night" in texts(page)
+
+
+@pytest.mark.slow
+def test_new_listings_are_sorted_by_their_audience(show):
+    page, run = show("cold", bundled_run(), view="listings"), Run.open(bundled_run())
+    lists, population = recent_lists(run)
+    sizes, (shown,) = lists["listing_id"].value_counts(), components(page)
+    audience = [int(sizes.get(card["id"], 0)) for card in shown["cards"]]
+    assert audience == sorted(audience, reverse=True) and audience[0] > audience[-1]
+    assert shown["cards"][0]["score"].startswith(audience_share(population.share(audience[0])))
+
+
+@pytest.mark.slow
+def test_a_best_change_is_one_click_and_a_price_needs_its_deal(show):
+    page = show("cold", bundled_run())
+    found = launch(Run.open(bundled_run()), {"like": example_listing(Run.open(bundled_run()))})
+    best = found.changes.drop_duplicates("attribute").iloc[0]
+    assert f"**{100 * best.gain:+.1f}**" in page.button(key="take-0").label
+    page.button(key="take-0").click().run()
+    assert json.loads(page.query_params["draft"])[best.attribute] == best.after
+    assert page.metric[0].value == audience_share(best.audience) and f"{100 * best.gain:+.1f}" in texts(page)
+    page = show("cold", bundled_run(), draft='{"price":900}')
+    assert "Deal is not filled in" in texts(page) and not page.get("plotly_chart")[1:]
+    page.pills(key="missing-deal").set_value("rent").run()
+    assert json.loads(page.query_params["draft"]) == {"deal": "rent", "price": 900}
+
+
+@pytest.mark.slow
 def test_a_draft_from_empty_fields_gets_neighbors_and_an_audience(show, chilly):
-    page = show("cold", chilly, view="new")
-    (offered,) = components(page)
-    assert {card["href"].split("&")[0] for card in offered["cards"]} == {"/cold?view=new"} and len(
-        offered["cards"]
-    ) > 3
-    click(page, "Start with empty fields")
+    page = show("cold", chilly)
+    click(page, "Empty the form")
     assert "Fill in what is known" in texts(page)
     assert page.number_input(key="new-price").value is None and not page.slider  # unknown is empty, not 0
     page.text_input(key="new-title").set_value("A new place")
@@ -141,7 +188,7 @@ def test_a_draft_from_empty_fields_gets_neighbors_and_an_audience(show, chilly):
 
 def landed(page) -> list[float]:
     """Return the position of the draft on the map drawn, the last series."""
-    series = json.loads(page.get("plotly_chart")[0].proto.spec)["data"][-1]
+    series = json.loads(page.get("plotly_chart")[-1].proto.spec)["data"][-1]
     arrays = [series[axis] for axis in "xy"]  # plotly writes them as base64
     return [float(np.frombuffer(base64.b64decode(one["bdata"]), one["dtype"])[0]) for one in arrays]
 
@@ -167,8 +214,7 @@ def test_sliders_and_advice_change_the_draft(show, chilly, tmp_path):
     assert ("In the group" in texts(page)) == (group >= 0)
     best = found.changes.drop_duplicates("attribute").iloc[0]
     assert page.dataframe[-1].value["Gain in points"].iloc[0] == share_gain(best.gain, best.low, best.high)
-    page.pills(key="try-change").set_value(0).run()
-    assert json.loads(page.query_params["draft"])[best.attribute] == best.after
+    assert best.gain == 0 and "No change of a single value would gain anything" in texts(page)  # all get all
     (code,) = [one.value for one in page.code if "result = launch" in one.value]
     names: dict = {}
     exec(code, names)
@@ -214,7 +260,7 @@ def test_fields_hold_what_they_can_and_sliders_move_in_whole_steps(tmp_path):
     opened = SimpleNamespace(view=MarketView(Market.open(tmp_path / "market"), lambda: None))
     assert cells_of(opened, 23) == {"rooms": 6.0, "area": 43.5, "price": 9.0}  # no field holds a parcel
     assert [item.name for item in fields(opened)][-1] == "area"  # few listings have it
-    ends = {item.name: slider_range(opened, item, {}) for item in opened.view.attributes}
+    ends = {item.name: trial_range(opened.view.market, {}, item.name) for item in opened.view.attributes}
     assert ends["rooms"] == (1.0, 6.0, 1.0) and ends["area"][2] == 0.02
     for text in ("{", "[1]", "[" * 9999):
         params = Params({"draft": text})

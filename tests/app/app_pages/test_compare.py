@@ -13,8 +13,10 @@ from listing_vibes import Run, compare
 from listing_vibes.ablation.table import COLUMNS
 from listing_vibes.evaluation.run_evaluation import evaluate_run
 from listing_vibes.evaluation.saved import save_metrics
+from listing_vibes.insight.page_evidence import evidence_of
 from listing_vibes.insight.probes import probe_market
 from listing_vibes.insight.rankings import load_rankings
+from listing_vibes.insight.selection.page_lists import example_listing, example_user
 from listing_vibes_app.app_pages.compare import queries as compare_queries
 from listing_vibes_app.view.formats import ordinal
 
@@ -80,6 +82,20 @@ def test_two_runs_on_one_listing_and_one_user(show, run, other, tmp_path):
     moment = events[events["user_id"] == "u1"]["timestamp"].iloc[4]
     for shown, one in zip(components(page), (run, other), strict=True):
         assert links(shown) == Run.open(one).recommend("u1", at=moment)["listing_id"].tolist()
+    # Until one is chosen, both lists are of an example, and so is the slide.
+    chosen = {"listing": example_listing(Run.open(run)), "user": example_user(Run.open(run))}
+    for kind, name in chosen.items():
+        page = show("compare", run, other, part="runs", of=kind)
+        named = show("compare", run, other, part="runs", of=kind, **{kind: name})
+        assert (
+            [card["id"] for card in components(page)[-1]["cards"]]
+            == [card["id"] for card in components(named)[-1]["cards"]]
+            != []
+        )
+        slide = evidence_of(
+            {path.name: Run.open(path) for path in (run, other)}, f"/compare?part=runs&of={kind}"
+        )
+        assert list(slide.strips[1].listings) == links(components(page)[-1])[:12]
     # A run that has no such listing says so beside the other.
     market = paint_market(tmp_path / "small", listings=4, users=3)
     (market / "market.toml").write_text((market / "market.toml").read_text().replace('name = "', 'name = "S'))
@@ -156,8 +172,8 @@ def test_the_lists_of_a_query_mark_the_next_listing(show, run):
         target = links(history)[0]
         (query,) = frame[(frame["target"] == target) & (frame["user_id"] == link["user"])].to_dict("records")
         place = query["rank of default ranking"]
-        hits = [card["step"] for card in ranked["cards"] if card["tone"] == "hit"]
-        assert hits == ([f"Our model: {place}"] if place <= 8 else [])
+        hits = [rank for rank, card in enumerate(ranked["cards"], 1) if card["tone"] == "hit"]
+        assert hits == ([place] if place <= 8 else [])
 
 
 def test_the_bars_and_the_queries_are_there_before_lists_are_ranked_again(show, run, monkeypatch):

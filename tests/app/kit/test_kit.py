@@ -31,18 +31,17 @@ ASKED = {"user": "u1", "at": "4", "k": "6"}
 
 
 def test_a_chart_has_values_intervals_and_names_that_are_no_markup(monkeypatch):
-    figure = charts.intervals(TABLE, "Recall@30", STYLES, hover=["9 queries"] * 3)
+    figure = charts.intervals(TABLE, "Recall@30", STYLES, groups="name", hover=["9 queries"] * 3)
     model, baseline = figure.data
-    assert (list(model.x), list(model.y)) == ([0.4], [0]) and baseline.marker.symbol == "square"
+    assert (list(model.x), list(model.y)) == (["One"], [0.4]) and baseline.marker.symbol == "square"
     assert model.customdata[0][0] == "<b>One</b><br>Recall@30 40.0%<br>95 %: 30.0% to 45.0%<br>9 queries"
     assert "&lt;b&gt;" in baseline.customdata[0][0] and "95 %: —" in baseline.customdata[1][0]
-    assert list(model.error_x.array) == pytest.approx([0.05])
-    assert list(model.error_x.arrayminus) == pytest.approx([0.1]) and baseline.error_x.array[1] == 0
-    upright = charts.intervals(TABLE[1:], "Recall@30", STYLES, groups="name")
-    assert list(upright.data[0].y) == [0.2, 0.1] and upright.layout.xaxis.categoryarray == ("<b>", "x")
+    assert list(model.error_y.array) == pytest.approx([0.05])
+    assert list(model.error_y.arrayminus) == pytest.approx([0.1]) and baseline.error_y.array[1] == 0
+    assert list(baseline.y) == [0.2, 0.1] and figure.layout.xaxis.categoryarray == ("One", "<b>", "x")
     escaped = "A &lt;b&gt;bold&lt;/b&gt; &amp; much wider<br>name"
-    assert charts.label("A <b>bold</b> & much wider name") == escaped
-    assert charts.label("word " * 30).count("<br>") == 1
+    assert charts.label("A <b>bold</b> & much wider name", 26) == escaped
+    assert charts.label("word " * 30, 26).count("<br>") == 1
     drawn = {}
     monkeypatch.setattr(charts.st, "plotly_chart", lambda figure, **more: drawn.update(more, figure=figure))
     figure.update_layout(margin={"l": 64})
@@ -61,6 +60,7 @@ def test_every_text_and_series_stands_out(name):
         for text in names:
             assert contrast(theme[text], ground) >= 4.5, (text, ground)
         assert contrast(mixed(theme["textColor"], ground, 0.6), ground) >= 4.5, ground  # captions
+    assert contrast(charts.WORDS[name], grounds[0]) >= 4.5
     assert contrast(theme["greenTextColor"], theme["greenBackgroundColor"]) >= 4.5
     for color in (*theme["chartCategoricalColors"], charts.GRAY):
         assert contrast(color, grounds[0]) >= 3

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from listing_vibes import Market, VibesError, launch
+from browser.painted import paint_market, train_run
+from listing_vibes import Market, Run, VibesError, launch
 from listing_vibes.cli import app
 from listing_vibes.insight.audience import Crowd
 from listing_vibes.insight.drafts import (
@@ -16,9 +17,12 @@ from listing_vibes.insight.drafts import (
     explained_variance,
     launch_code,
     launch_document,
+    missing_category,
     single_changes,
+    trial_range,
 )
-from listing_vibes.insight.launch import gains
+from listing_vibes.insight.launch import best_price, changed_values, gains, price_curve
+from listing_vibes.market.writer import write_market
 from listing_vibes.run.newcomers import Newcomers
 
 
@@ -99,6 +103,53 @@ def test_changes_of_a_listing_as_it_stands_are_counted_over_its_audience(trained
     np.testing.assert_allclose(found.changes["audience"] - found.changes["gain"], found.share)
     assert gains(crowd, vector, vector, row).iloc[0].tolist() == [found.share, 0, 0, 0]
     assert "One change at a time" in found.to_text(trained)
+
+
+def test_the_curve_of_prices_is_the_audience_at_each_price(trained, crowd, newcomers):
+    draft, options = Draft.of_listing(trained.market, "home-0003"), {"crowd": crowd, "newcomers": newcomers}
+    curve = price_curve(trained, draft, crowd, newcomers)
+    low, high, _ = trial_range(trained.market, draft.cells, "price")
+    assert curve["price"].is_monotonic_increasing and curve["price"].between(low, high).all()
+    assert draft.cells["price"] in curve["price"].tolist() and len(curve) > 10
+    assert (curve["low"] <= curve["audience"]).all() and (curve["audience"] <= curve["high"]).all()
+    for line in curve.iloc[[0, 12, -1]].itertuples():
+        there = Draft({**draft.cells, "price": line.price}, draft.photos)
+        assert launch(trained, there, advise=False, **options).share == line.audience
+    best, now = curve.loc[curve["audience"].idxmax()], launch(trained, draft, **options)
+    assert f"{best.price:,.0f}" in best_price(trained, curve, -1) and "not a cause" in best_price(
+        trained, curve, -1
+    )
+    assert "No other" in best_price(trained, curve, 1)
+    assert now.to_dict()["prices"] == curve.to_dict("records")
+    assert best_price(trained, curve, now.share) in now.to_text(trained)
+
+
+def test_ids_are_not_changed(tmp_path):
+    market = Market.open(paint_market(tmp_path / "market", users=4))
+    hosts = [f"c0ffee00c0ffee0{row % 2}" for row in range(len(market.listings))]
+    write_market(market.path, market.config, market.listings.assign(host=hosts), market.photos, market.events)
+    run = Run.open(train_run(market.path, tmp_path / "run"))
+    tried = set(launch(run, "l03").changes["attribute"])
+    assert (
+        "host" in {item.name for item in run.market.attributes} and "host" not in tried and "price" in tried
+    )
+
+
+def test_each_changed_value_is_measured_by_undoing_it_alone(trained, crowd, newcomers):
+    start = Draft.of_listing(trained.market, "home-0003").cells
+    other = next(value for value in trained.market.listings["district"] if value != start["district"])
+    cells = {**start, "price": 2 * start["price"], "district": other}
+    del cells["rooms"]
+    changed = changed_values(trained, Draft(cells), start, crowd, newcomers)
+    assert sorted(changed["attribute"]) == ["district", "price", "rooms"]
+    assert changed["gain"].abs().is_monotonic_decreasing
+    now = launch(trained, Draft(cells), advise=False, crowd=crowd, newcomers=newcomers).share
+    for change in changed.itertuples():
+        undone = Draft({**cells, change.attribute: start[change.attribute]})
+        share = launch(trained, undone, advise=False, crowd=crowd, newcomers=newcomers).share
+        assert (change.audience, change.gain) == (share, pytest.approx(now - share))
+        assert change.low <= change.gain <= change.high and change.before == start[change.attribute]
+    assert changed_values(trained, Draft(start), start, crowd, newcomers).empty
 
 
 def test_a_listing_and_a_draft_tell_the_same_by_name_values_file_and_command(
@@ -205,6 +256,10 @@ def test_an_amount_is_compared_with_those_of_its_kind_alone():
     assert (comparable(market, {"deal": "sale"}, "price") == ~rents).all()
     for cells in ({}, {"color": "red"}, {"deal": "swap"}, {"deal": None}):
         assert comparable(market, cells, "price").all()
+    for cells in ({"color": "red"}, {"deal": None}):  # whether 900 is much or little depends on the deal
+        assert missing_category(market, cells, "price").name == "deal"
+    assert missing_category(market, {"deal": "rent"}, "price") is None
+    assert trial_range(market, {"deal": "rent", "price": 900.0}, "price")[1] <= 2_000
     draft = Draft({"deal": "rent", "color": "red", "price": 900.0})
     tried = [
         one.after

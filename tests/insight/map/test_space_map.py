@@ -12,6 +12,7 @@ from browser.painted import embed_run, paint_market
 from listing_vibes import Run, name_group, select_on_map
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.map.facets import UNKNOWN, facets
+from listing_vibes.insight.map.parts import map_part
 from listing_vibes.insight.map.region import MOST, SIZE, grid_places, inside, read_outline
 from listing_vibes.insight.map.space_map import LOCATION, coarse_map, load_maps
 from listing_vibes.insight.map.tones import LABEL, TONES, coded_tones, tones_of
@@ -27,6 +28,7 @@ from listing_vibes.insight.map.vibe_map import (
     with_newcomers,
 )
 from listing_vibes.market.market import Market
+from listing_vibes.market.writer import write_market
 from listing_vibes.run.conditions import fulfilling
 
 
@@ -113,6 +115,34 @@ def test_a_coarse_map_keeps_groups_apart_and_takes_every_listing():
 def test_the_coarse_map_of_a_run_has_groups_with_names_like_a_drawn_one(run):
     coarse = coarse_map(run, "photos")
     assert len(coarse.rows) == 59 and coarse.sizes.sum() == 59 and len(coarse.names) == coarse.clusters
+
+
+def test_rents_and_sales_have_an_axis_each_and_a_selection_is_ordered_by_a_number(tmp_path):
+    market = paint_market(tmp_path / "market", listings=60, users=0)
+    opened = Market.open(market)
+    is_sale = np.arange(60) % 5 == 0
+    listings = opened.listings.assign(deal=np.where(is_sale, "for sale", "rent"))
+    listings["price"] = np.where(is_sale, 200_000.0, 900.0) + 10 * np.arange(60)
+    listings.loc[4, "price"] = np.nan
+    write_market(market, opened.config, listings, opened.photos)
+    run = Run.open(embed_run(market, tmp_path / "run"))
+    prices = {facet.label: facet for facet in facets(run.market, np.arange(60)) if facet.name == "price"}
+    rents, sales = (prices[f"Price per night, {deal}"] for deal in ("rent", "for sale"))
+    assert len(prices) == 2 and "200" in sales.bars[0] and rents.within == "deal=rent"
+    for facet, holds in ((rents, ~is_sale), (sales, is_sale)):
+        known = holds & listings["price"].notna()
+        assert ((facet.codes != UNKNOWN) == known).all() and fulfilling(run.market, facet.within)[known].all()
+        for bar in range(len(facet.bars)):
+            texts = [facet.within, *(f"price>={end}" for end in facet.ends[bar - 1 : bar] if bar)]
+            texts += [f"price<{end}" for end in facet.ends[bar : bar + 1]]
+            met = np.logical_and.reduce([fulfilling(run.market, text) for text in texts])
+            assert (met == (facet.codes == bar)).all()
+    drawn = coarse_map(run, "attributes")
+    order = np.frombuffer(map_part(drawn, "order", {"by": "price", "falls": "1"}), "<u4")
+    sorted_ids = listings["listing_id"].iloc[np.argsort(-listings["price"], kind="stable")].tolist()
+    assert np.array(drawn.ids)[order].tolist() == sorted_ids
+    with pytest.raises(VibesError, match="not a number"):
+        map_part(drawn, "order", {"by": "title"})
 
 
 def test_each_bar_of_a_histogram_is_what_its_condition_says(run):

@@ -8,6 +8,8 @@ import streamlit as st
 
 from listing_vibes.cache import cached_per_object
 from listing_vibes.errors import printable, sentence_of
+from listing_vibes.insight.drafts import is_whole
+from listing_vibes.insight.selection.page_lists import example_listing
 from listing_vibes.insight.selection.url_parameters import Params
 from listing_vibes.market.attribute_types import Attribute, type_of
 from listing_vibes.market.columns import Columns as C
@@ -106,8 +108,10 @@ def _is_text(value: Any) -> bool:
 
 
 def start_row(opened: OpenRun) -> int | None:
-    """Return the row of the market's listing that the draft started from."""
-    return link().read("like", opened.view.market.listing_row.get)
+    """Return the row of the market's listing that the draft started from: an example until values or a listing are given."""
+    rows = opened.view.market.listing_row
+    row = link().read("like", rows.get)
+    return rows[example_listing(opened.run)] if row is None and "draft" not in st.query_params else row
 
 
 def read_cells(opened: OpenRun) -> dict[str, Any]:
@@ -120,8 +124,11 @@ def read_cells(opened: OpenRun) -> dict[str, Any]:
 
 def change_cells(opened: OpenRun, **changed: Any) -> None:
     """Change values of the draft; None or an empty value removes it."""
-    cells = {**read_cells(opened), **changed}
-    set_params(draft=draft_of({name: cell for name, cell in cells.items() if _fits(opened, name, cell)}))
+    cells, row = {**read_cells(opened), **changed}, start_row(opened)
+    like = None if row is None else opened.view.ids[row]
+    set_params(
+        like=like, draft=draft_of({name: cell for name, cell in cells.items() if _fits(opened, name, cell)})
+    )
 
 
 def start_draft(opened: OpenRun, row: int | None) -> None:
@@ -195,13 +202,6 @@ def _field(opened: OpenRun, item: Attribute, cells: dict[str, Any]) -> None:
             st.text_input(label, value or "", **empty, **held(value or ""))
         case _:
             st.text_area(label, value or "", height=110, **empty, **held(value or ""))
-
-
-@cached_per_object
-def is_whole(market: Market, name: str) -> bool:
-    """Return whether all numbers of a column are integers."""
-    values = market.listings[name].dropna()
-    return bool(len(values)) and bool((values % 1 == 0).all())
 
 
 @cached_per_object

@@ -6,16 +6,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from listing_vibes.insight.audience import Crowd, audience_share, share_gain
-from listing_vibes.insight.drafts import Draft, comparable, launch_code, launch_document
-from listing_vibes.insight.launch import Launch, launch
+from listing_vibes.insight.drafts import Draft, launch_code, launch_document, missing_category, trial_range
+from listing_vibes.insight.launch import Launch, best_price, changed_values, launch, price_curve
+from listing_vibes.market.amounts import price
 from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.thumbnails import originals
 from listing_vibes.run.newcomers import Newcomer, Newcomers
-from listing_vibes_app.app_pages.cold.draft import cells_of, change_cells, is_whole, start_row
+from listing_vibes_app.app_pages.cold.draft import cells_of, change_cells, start_row
 from listing_vibes_app.app_pages.cold.landing import TABLE, show_users, similar_gallery
+from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.as_code import export_menu, show_python
 from listing_vibes_app.kit.controls import button
 from listing_vibes_app.server.params import hold, link, set_params
@@ -24,9 +28,9 @@ from listing_vibes_app.view import formats
 from listing_vibes_app.view.formats import plain
 
 SLIDERS = 2  # most numbers with a slider
-ENDS = (0.01, 0.99)  # quantiles at a slider's ends
-STEPS = 100
 CHANGES = 8  # most attributes in the advice
+BEST = 3  # changes with a button
+TICKS = 5  # labels of an axis of prices
 CAUTION = (
     "Each line changes one attribute and leaves the rest. It shows an association in the model, not a "
     "cause. The interval (95 %) is over users."
@@ -98,7 +102,29 @@ def reach(opened: OpenRun, cells: dict[str, Any], photos: list[bytes]) -> Launch
         st.caption(
             f"Of {result.population.describe()}; the median of the active listings is {audience_share(typical, '')}."
         )
+    if start is not None:
+        _explain_changes(opened, cells, photos)
     return result
+
+
+def _explain_changes(opened: OpenRun, cells: dict[str, Any], photos: list[bytes]) -> None:
+    """Say what the values that differ from the listing that the draft started from gain or cost."""
+    row = start_row(opened)
+    assert row is not None  # the draft has a start to compare with
+    changed = _changed(opened, cells, cells_of(opened, row), photos)
+    parts = []
+    for change in changed.head(BEST).to_dict("records"):
+        label, before, after = _written(opened, change)
+        parts.append(f"{plain(f'{label} {before} → {after}')} **{100 * change['gain']:+.1f}**")
+    if parts:
+        st.markdown(f"By what was changed, in points: {'; '.join(parts)}.")
+
+
+@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=BY_RUN)
+def _changed(
+    opened: OpenRun, cells: dict[str, Any], start: dict[str, Any], photos: Sequence[bytes]
+) -> pd.DataFrame:
+    return changed_values(opened.run, Draft(cells, tuple(photos)), start, _crowd(opened), _newcomers(opened))
 
 
 def _start(opened: OpenRun, now: dict[str, Any], pictured: bool) -> Launch | None:
@@ -117,9 +143,9 @@ def sliders(opened: OpenRun, cells: dict[str, Any]) -> None:
     """Draw a slider for each main number that has a value; the audience is updated while a slider is dragged."""
     for item in amounts(opened):
         value = cells.get(item.name)
-        if value is None:
+        if value is None or missing_category(opened.view.market, cells, item.name) is not None:
             continue
-        low, high, step = slider_range(opened, item, cells)
+        low, high, step = trial_range(opened.view.market, cells, item.name)
         unit, name = opened.view.unit(item), item.name
         decimals = max(0, math.ceil(-math.log10(step) - 1e-9))
 
@@ -143,21 +169,91 @@ def amounts(opened: OpenRun) -> list[Attribute]:
     return sorted(results, key=lambda item: (item not in view.headline, not item.unit))[:SLIDERS]
 
 
-def slider_range(opened: OpenRun, item: Attribute, cells: dict[str, Any]) -> tuple[float, float, float]:
-    """Return the ends of a slider for comparable listings (such as rents), and its step for about a hundred values.
+def show_prices(opened: OpenRun, cells: dict[str, Any], photos: list[bytes], share: float) -> None:
+    """Show the audience of a draft by its price as a curve, on which a click takes a price; or what has to be known first."""
+    item = price(opened.view.market)
+    if item is None:
+        return
+    missing = missing_category(opened.view.market, cells, item.name)
+    if missing is not None:
+        label, name = missing.label, missing.name
+        values = opened.view.market.listings[name].dropna().value_counts().index[:CHANGES].tolist()
+        st.caption(
+            f"{plain(label)} is not filled in. Most of the differences in {plain(item.label.lower())} are between its values, so the "
+            f"model cannot tell whether {plain(opened.view.write(item, cells.get(item.name)))} is much or little."
+            if cells.get(item.name) is not None
+            else f"Fill in {plain(label)} to see the audience by {plain(item.label.lower())}."
+        )
+        take = hold(f"missing-{name}", None, lambda new: change_cells(opened, **{name: new}))
+        st.pills(
+            plain(label), values, format_func=lambda value: plain(opened.view.word(missing, value)), **take
+        )
+        return
+    with st.spinner("Trying other prices …"):
+        prices = _prices(opened, cells, photos)
+    if prices is None:
+        return
 
-    The step is 1, 2 or 5 times a power of ten.
-    """
-    market, now = opened.view.market, float(cells.get(item.name, np.nan))
-    available = market.listings[item.name][comparable(market, cells, item.name)].dropna().to_numpy(float)
-    low, high = np.quantile(available, ENDS) if len(available) else (0.0, 1.0)
-    rough = max((high - low) / STEPS, 1e-9)
-    unit = 10.0 ** np.floor(np.log10(rough))
-    step = float(next(size * unit for size in (1, 2, 5, 10) if size * unit >= rough))
-    if is_whole(market, item.name):
-        step = max(step, 1.0)
-    low, high = np.floor(low / step) * step, np.ceil(high / step) * step + step * (high == low)
-    return float(np.nanmin([low, now])), float(np.nanmax([high, now])), step
+    def take_price() -> None:
+        points = st.session_state[f"price-curve-{st.context.theme.type}"].selection.points
+        if points:
+            change_cells(opened, **{item.name: points[0]["x"]})
+
+    alt = f"Audience by {item.label.lower()}, with the {item.label.lower()} now and the one with most users"
+    show = {"on_select": take_price, "selection_mode": "points"}
+    charts.show_chart(
+        _curve(opened, prices, cells.get(item.name)), key="price-curve", alt=alt, height=270, **show
+    )
+    st.caption(
+        plain(
+            f"{best_price(opened.run, prices, share)} Band: 95 % interval over users. Click a dot to take its price."
+        )
+    )
+
+
+@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=BY_RUN)
+def _prices(opened: OpenRun, cells: dict[str, Any], photos: Sequence[bytes]) -> pd.DataFrame | None:
+    return price_curve(opened.run, Draft(cells, tuple(photos)), _crowd(opened), _newcomers(opened))
+
+
+def _curve(opened: OpenRun, prices: pd.DataFrame, now: float | None) -> go.Figure:
+    """Return the audience by price with its band, the price with most users as a ring, and the price now."""
+    item, figure = price(opened.view.market), go.Figure()
+    assert item is not None
+    at, share = prices["price"], prices["audience"]
+    texts = [
+        f"<b>{charts.escaped(opened.view.write(item, value))}</b><br>{audience_share(audience)}"
+        for value, audience in zip(at, share, strict=True)
+    ]
+    band = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
+    figure.add_scatter(x=at, y=prices["high"], **band)
+    figure.add_scatter(x=at, y=prices["low"], fill="tonexty", fillcolor="rgba(125,135,139,0.25)", **band)
+    figure.add_scatter(
+        x=at, y=share, mode="lines+markers", customdata=texts, hovertemplate="%{customdata}<extra></extra>",
+        line={"color": charts.SERIES[0], "width": 2}, marker={"size": 7}, unselected={"marker": {"opacity": 1}},
+    )  # fmt: skip
+    best = int(share.argmax())
+    marks = [("Most users", best, "circle-open", 20)]
+    if now is not None:
+        marks.append(("Now", int((at - now).abs().argmin()), "diamond", 15))
+    for name, row, symbol, size in marks:
+        figure.add_scatter(
+            x=[at[row]], y=[share[row]], mode="markers+text", text=[name], textposition="top center", hoverinfo="skip",
+            marker={"color": charts.SERIES[1], "symbol": symbol, "size": size, "line": {"width": 3}}, cliponaxis=False,
+            textfont={"size": charts.SIZE}, unselected={"marker": {"opacity": 1}, "textfont": {"color": None}},
+        )  # fmt: skip
+    ticks = np.linspace(at.min(), at.max(), TICKS)
+    step = 10.0 ** np.floor(np.log10(max(float(np.ptp(at)), 1e-9) / TICKS))
+    ticks = (ticks / step).round() * step
+    figure.update_xaxes(
+        title=None,
+        tickvals=ticks,
+        ticktext=[opened.view.write(item, value) for value in ticks],
+        showgrid=False,
+    )
+    figure.update_yaxes(title=None, tickformat=".0%", rangemode="tozero", nticks=5)
+    figure.update_layout(margin={"b": 28}, hovermode="closest")
+    return figure
 
 
 def show_audience(opened: OpenRun, launched: Launch) -> None:
@@ -175,11 +271,13 @@ def show_audience(opened: OpenRun, launched: Launch) -> None:
         similar_gallery(opened, launched.competitors, "competitors", label, layout="strip", least=150)
 
 
-def show_advice(opened: OpenRun, cells: dict[str, Any], photos: list[bytes]) -> None:
-    """Show the effect of each single change, and the code for it."""
+def show_advice(opened: OpenRun, cells: dict[str, Any], photos: list[bytes], best: DeltaGenerator) -> None:
+    """Show the effect of each single change and the code for it, and a button for each of the best changes in the place `best`."""
     st.header("Which change gains most", anchor=False)
-    with st.spinner("Trying one change at a time …"):
-        result = launch_draft(opened, cells, photos, advise=True)
+    best.caption("Trying one change at a time …")
+    result = launch_draft(opened, cells, photos, advise=True)
+    with best.container():
+        _show_best(opened, result)
     _show_changes(opened, result)
     if result.covers is not None:
         _show_covers(result.covers)
@@ -190,43 +288,59 @@ def show_advice(opened: OpenRun, cells: dict[str, Any], photos: list[bytes]) -> 
         show_python(launch_code(document, str(opened.run.path)))
 
 
-def _show_changes(opened: OpenRun, result: Launch) -> None:
-    if result.changes is None or not len(result.changes):
-        st.caption("There is no attribute to change.")
-        return
-    best = result.changes.drop_duplicates("attribute").head(CHANGES).to_dict("records")
-    if not len(result.audience) and best[0]["gain"] <= 0:
+def _best_changes(result: Launch) -> list[dict[str, Any]]:
+    """Return the best change of each attribute, the largest gain first."""
+    if result.changes is None:
+        return []
+    return [
+        dict(change)
+        for change in result.changes.drop_duplicates("attribute").head(CHANGES).to_dict("records")
+    ]
+
+
+def _written(opened: OpenRun, change: dict[str, Any]) -> tuple[str, str, str]:
+    """Return the label of a change's attribute, and its values before and after."""
+    item = next(item for item in opened.view.market.attributes if item.name == change["attribute"])
+    return item.label, opened.view.write(item, change["before"]), opened.view.write(item, change["after"])
+
+
+def _show_best(opened: OpenRun, result: Launch) -> None:
+    """Draw a button for each of the best changes that gain something."""
+    best = [change for change in _best_changes(result)[:BEST] if change["gain"] > 0]
+    if not best:
         st.caption("No change of a single value would gain anything.")
         return
-    items = {item.name: item for item in opened.view.market.attributes}
+    with st.container(horizontal=True):
+        for number, change in enumerate(best):
+            label, _, after = _written(opened, change)
+            name, value = change["attribute"], change["after"]
 
-    def write(change: dict[str, Any], side: str) -> str:
-        return opened.view.write(items[change["attribute"]], change[side])
+            def take(name: str = name, value: Any = value) -> None:
+                change_cells(opened, **{name: value})
 
-    lines = [
-        {
-            "Attribute": items[change["attribute"]].label,
-            "Now": write(change, "before"),
-            "Instead": write(change, "after"),
+            words = f"{plain(f'{label}: {after}')} **{100 * change['gain']:+.1f}**"
+            button(words, "add", take, key=f"take-{number}")
+    st.caption("The best single changes, with their gains in points of users; a click takes one.")
+
+
+def _show_changes(opened: OpenRun, result: Launch) -> None:
+    best = _best_changes(result)
+    if not best:
+        st.caption("There is no attribute to change.")
+        return
+    lines = []
+    for change in best:
+        label, before, after = _written(opened, change)
+        line = {
+            "Attribute": label,
+            "Now": before,
+            "Instead": after,
             "Audience": audience_share(change["audience"], ""),
-            "Gain in points": share_gain(change["gain"], change["low"], change["high"]),
         }
-        for change in best
-    ]
+        lines.append({**line, "Gain in points": share_gain(change["gain"], change["low"], change["high"])})
     alt = "The best value of each attribute and what it gains"
     st.dataframe(pd.DataFrame(lines), hide_index=True, alt=alt)
     st.caption(CAUTION)
-
-    def take(number: int | None) -> None:
-        if number is not None:
-            change_cells(opened, **{best[number]["attribute"]: best[number]["after"]})
-
-    st.pills(
-        "Take one into the draft",
-        range(len(best)),
-        format_func=lambda number: plain(f"{lines[number]['Attribute']}: {lines[number]['Instead']}"),
-        **hold("try-change", None, take),
-    )
 
 
 def _show_covers(covers: pd.DataFrame) -> None:

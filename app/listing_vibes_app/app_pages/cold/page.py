@@ -1,4 +1,4 @@
-"""Cold start: listings without events, a draft of a new one, and how recall depends on what is known."""
+"""Launch a listing: a draft of a new one, the listings without events, and how recall depends on what is known."""
 
 from typing import Any
 
@@ -6,16 +6,22 @@ import numpy as np
 import streamlit as st
 
 from listing_vibes.errors import VibesError, sentence_of
+from listing_vibes.insight.audience import audience_share
 from listing_vibes_app.app_pages.cold.draft import (
     UPLOADS,
     draft_form,
     start_draft,
     start_row,
-    upload_photos,
     warn_photo,
 )
 from listing_vibes_app.app_pages.cold.figures import recall_by
-from listing_vibes_app.app_pages.cold.landing import Placement, first_users, neighbors, place_on_map
+from listing_vibes_app.app_pages.cold.landing import (
+    Placement,
+    first_users,
+    last_lists,
+    neighbors,
+    place_on_map,
+)
 from listing_vibes_app.app_pages.cold.launching import (
     can_launch,
     encode_draft,
@@ -23,6 +29,7 @@ from listing_vibes_app.app_pages.cold.launching import (
     reach,
     show_advice,
     show_audience,
+    show_prices,
     sliders,
 )
 from listing_vibes_app.kit.as_code import as_code
@@ -38,8 +45,7 @@ from listing_vibes_app.server.warm import warm
 from listing_vibes_app.view.formats import count, plain
 
 PAGE = 24
-STARTS = 5  # listings to start a draft from
-VIEWS = {"listings": "Cold listings", "new": "Add a listing", "figures": "How well it works"}
+VIEWS = {"new": "A new listing", "listings": "New in the market", "figures": "How well it works"}
 SETS = {"none": "No event at all", "later": "First event after training"}
 
 
@@ -50,16 +56,21 @@ def page() -> None:
     if listing is not None:
         cold_listing(opened, listing)
         return
-    st.title("Cold start", anchor=False)
+    st.title("Launch a listing", anchor=False)
     if can_launch(opened):
         warm(opened, "drafts", prepare_drafts)
-    match switch("Show", "view", VIEWS, "listings", label_visibility="collapsed"):
-        case "new":
-            new_listing(opened)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        view = switch("Show", "view", VIEWS, "new", label_visibility="collapsed")
+        if view == "new":
+            any_listing(opened, lambda row: start_draft(opened, row), "Another listing")
+            button("Empty the form", "delete_sweep", lambda: start_draft(opened, None))
+    match view:
+        case "listings":
+            choose_listing(opened)
         case "figures":
             recall_by(opened)
         case _:
-            choose_listing(opened)
+            new_listing(opened)
 
 
 def event_counts(opened: OpenRun) -> tuple[np.ndarray, np.ndarray]:
@@ -77,7 +88,7 @@ def training_end(opened: OpenRun) -> int | None:
 
 
 def choose_listing(opened: OpenRun) -> None:
-    """Show the cold listings, to choose one."""
+    """Show the cold listings, to choose one, those with the largest audience first."""
     before, after = event_counts(opened)
     rows = {
         "none": np.flatnonzero(before + after == 0),
@@ -86,18 +97,25 @@ def choose_listing(opened: OpenRun) -> None:
     filled = {name: f"{SETS[name]} ({len(rows[name]):,})" for name in SETS if len(rows[name])}
     if not filled:
         why = "Every listing had an event while the model was trained. A draft of a new listing is cold."
-        empty("No listing is cold", why, "Add a listing", lambda: start_draft(opened, None))
+        empty("No listing is cold", why, "Add a listing", lambda: set_params(view="new"))
         return
     which = max(filled, key=lambda name: len(rows[name]))  # the first screen has the most to choose from
     if len(filled) > 1:
         which = switch("Which", "set", filled, which, clears=("page",))
     meaning = "no event at all" if which == "none" else "their first event after training ended"
     line = f"{len(rows[which]):,} of {count(len(opened.view), 'listing')} have {meaning}. Choose one to see where it lands."
-    cards = []
+    cards, audience = [], None
+    if opened.view.has_events:
+        line += " The largest audience comes first."
+        with st.spinner("Ranking for the users …"):
+            lists, population = last_lists(opened, None)
+        audience = lists["listing_id"].value_counts().reindex(opened.view.ids, fill_value=0).to_numpy()
+        rows[which] = rows[which][np.argsort(-audience[rows[which]], kind="stable")]
     for row in map(int, page_of(rows[which], PAGE, line)):
         events = f"{count(int(after[row]), 'event')}, all after training" if after[row] else "No event"
+        share = "" if audience is None else f"{audience_share(population.share(audience[row]))} · "
         link = page_url(opened, "cold", listing=opened.view.ids[row])
-        cards.append(listing_card(opened, row, score=events, href=link))
+        cards.append(listing_card(opened, row, score=share + events, href=link))
     label = "Cold listings to choose from"
     gallery(opened, cards, key="cold", label=label, photos=any(card.photo for card in cards))
 
@@ -106,13 +124,18 @@ def cold_listing(opened: OpenRun, listing: str) -> None:
     """Show a listing of the market: its photos, attributes, neighbors, users and position on the map."""
     view, row = opened.view, opened.view.market.listing_row.get(listing)
     if row is None:
-        st.title("Cold start", anchor=False)
-        unknown("listing", listing, "Choose a listing", lambda: set_params(listing=None))
+        st.title("Launch a listing", anchor=False)
+        unknown("listing", listing, "Choose a listing", lambda: set_params(listing=None, view="listings"))
         return
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.title(plain(view.title(row)), anchor=False, width="content")
         with st.container(horizontal=True, width="content"):
-            button("Choose another", "arrow_back", lambda: set_params(listing=None), key="another")
+            button(
+                "Choose another",
+                "arrow_back",
+                lambda: set_params(listing=None, view="listings"),
+                key="another",
+            )
             button("Change its values", "edit", lambda: start_draft(opened, row))
     before, after = (int(counts[row]) for counts in event_counts(opened))
     left, right = beside()
@@ -160,37 +183,12 @@ def later_users(opened: OpenRun, row: int, end: int) -> set[str]:
 
 
 def new_listing(opened: OpenRun) -> None:
-    """Show a draft: where to start, then the form next to its neighbors, users and position, updated with every change."""
-    if "draft" not in st.query_params and start_row(opened) is None and not st.session_state.get(UPLOADS):
-        start(opened)
-        return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        any_listing(opened, lambda row: start_draft(opened, row), "Another listing")
-        button("Empty the form", "delete_sweep", lambda: start_draft(opened, None))
+    """Show a draft, first an example: the form next to its audience, neighbors and position, updated with every change."""
     left, right = st.columns([2, 3], gap="large")
     with left, st.container(key="pinned"):
         cells, photos = draft_form(opened)
     with right, boundary():
         landing(opened, cells, photos)
-
-
-def start(opened: OpenRun) -> None:
-    """Show the ways to start a draft: its photos, any listing, one of a few, or empty fields."""
-    pictured = bool(opened.run.manifest.photo_encoder)
-    st.markdown(
-        f"Start from {'photos or ' if pictured else ''}a listing of the market: the audience of the new listing, its neighbors and "
-        "its position on the map follow each change. Nothing is stored."
-    )
-    if pictured:
-        upload_photos()
-    with st.container(horizontal=True, vertical_alignment="center"):
-        any_listing(opened, lambda row: start_draft(opened, row), "Fill in a listing")
-        button("Start with empty fields", "edit", lambda: start_draft(opened, None))
-    rows = [int(row) for row in np.random.default_rng(0).permutation(len(opened.view))]
-    rows = [row for row in rows if opened.view.photos(row)] or rows
-    links = [page_url(opened, "cold", view="new", like=opened.view.ids[row]) for row in rows[:STARTS]]
-    cards = [listing_card(opened, row, href=link) for row, link in zip(rows, links, strict=False)]
-    gallery(opened, cards, key="start-from", label="Listings to start from")
 
 
 def landing(opened: OpenRun, cells: dict[str, Any], photos: list[tuple[str, bytes]]) -> None:
@@ -219,15 +217,18 @@ def landing(opened: OpenRun, cells: dict[str, Any], photos: list[tuple[str, byte
     if launches:
         with top:
             audience = st.container()  # above the sliders, which are there while it is computed
+            best = st.empty()
             sliders(opened, cells)
             with audience:
                 launched = reach(opened, cells, contents)
+                show_prices(opened, cells, contents, launched.share)
             show_audience(opened, launched)
     if space in result.vectors:
         placed = Placement(title, space, result.vectors[space], opened.run.nearest(result.scores[space]))
         with boundary():
             place_on_map(opened, placed)
-        neighbors(opened, placed, least=150, started_from=st.query_params.get("like"))
+        row = start_row(opened)
+        neighbors(opened, placed, least=150, started_from=None if row is None else opened.view.ids[row])
     else:
         why = "Add a photo." if space == "photos" else "Fill in at least one value."
         action = (
@@ -236,7 +237,7 @@ def landing(opened: OpenRun, cells: dict[str, Any], photos: list[tuple[str, byte
         title = f"The listing has nothing in the space “{label_of(space)}”"
         empty(title, why, action, lambda: set_params(space="photos"))
     if launches:
-        show_advice(opened, cells, contents)  # last, because it takes longest
+        show_advice(opened, cells, contents, best)  # last, because it takes longest
 
 
 page()

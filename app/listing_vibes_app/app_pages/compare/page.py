@@ -11,7 +11,7 @@ from listing_vibes_app.kit.controls import switch
 from listing_vibes_app.kit.empty import empty, to_similar
 from listing_vibes_app.kit.evidence import show_evidence
 from listing_vibes_app.kit.spaces import missing_spaces
-from listing_vibes_app.server.runs import OpenRun, current_run
+from listing_vibes_app.server.runs import OpenRun, current_run, run_paths
 
 PARTS = {
     "queries": "Where they differ",
@@ -25,7 +25,11 @@ def page() -> None:
     """Draw the page."""
     opened = current_run()
     st.title("Compare", anchor=False)
-    parts = {name: label for name, label in PARTS.items() if name != "photos" or opened.view.has_photos}
+    is_shown = {
+        "photos": opened.view.has_photos,
+        "runs": len(run_paths()) > 1 or st.query_params.get("part") == "runs",
+    }
+    parts = {name: label for name, label in PARTS.items() if is_shown.get(name, True)}
     match switch("Compare", "part", parts, "queries", label_visibility="collapsed"):
         case "runs":
             two_runs(opened)

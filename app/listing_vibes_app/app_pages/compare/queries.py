@@ -18,7 +18,7 @@ from listing_vibes_app.app_pages.compare.rankings import compare_rankings, conte
 from listing_vibes_app.kit.controls import button, select
 from listing_vibes_app.kit.empty import empty, to_similar
 from listing_vibes_app.kit.evidence import show_bars
-from listing_vibes_app.kit.gallery import gallery, listing_card
+from listing_vibes_app.kit.gallery import Card, gallery, listing_card
 from listing_vibes_app.server.boundary import describe_error
 from listing_vibes_app.server.pages import page_file
 from listing_vibes_app.server.params import link, set_params
@@ -27,8 +27,7 @@ from listing_vibes_app.view import formats
 from listing_vibes_app.view.formats import count, plain
 
 MORE, MOST = 2, 12  # queries for each ranking
-NEWEST = 8  # listings of a history
-STRIP: dict[str, Any] = {"layout": "strip", "least": 130}
+SMALL = 62  # least width of a photo in pixels, so that the `LISTED` of a list stand in one row
 RANK_HELP = (
     "The rank that each gave to the listing which the user interacted with next; ties count against it."
 )
@@ -84,7 +83,7 @@ def show_queries(opened: OpenRun) -> None:
         lists = _lists(options[key], *split_key(key), both)
         for number, (frame, listed, target) in enumerate(zip(frames, lists, both["target"], strict=True)):
             if frame is not None:
-                with frame[place]:
+                with frame[place].container():
                     _show_list(open_run(run), names[place], listed, target, f"list-{number}-{place}")
     show_measures(comparison, names)
 
@@ -191,16 +190,22 @@ def _show_query(
             st.markdown(f"**{plain(' · '.join(ranks))}**", width="content")
             params = {"user": query.user, "at": str(max(1, query.events)), **run_params(opened)}
             st.page_link(page_file("users"), label=plain(user), query_params=params)
-        cards = [listing_card(opened, rows[query.target], step="Next listing", tone="hit", facts=[])]
-        steps = ["History, newest first"] + [""] * NEWEST
-        history = zip(query.history, steps, strict=False)
-        cards += [listing_card(opened, rows[item], step=step, facts=[]) for item, step in history]
+        cards = [_card(opened, rows[query.target], tone="hit")]
+        cards += [_card(opened, rows[item]) for item in query.history[: LISTED - 1]]
         label = f"Next listing, and the history of {user}"
-        gallery(opened, cards, key=f"{key}-history", label=label, **STRIP)
+        st.caption("The next listing, then the history, newest first")
+        gallery(opened, cards, key=f"{key}-history", label=label, least=SMALL)
         frames = [st.empty() for _ in names]
         for name, frame in zip(names, frames, strict=True):
             frame.caption(plain(f"First by {name}: ranking …"))
         return frames
+
+
+def _card(opened: OpenRun, row: int, **more: Any) -> Card:
+    """Return a card of which only the photo is shown, if the listing has one."""
+    if not opened.view.photos(row):
+        return listing_card(opened, row, facts=[], **more)
+    return listing_card(opened, row, facts=[], title="", photos=[], alt=opened.view.title(row), **more)
 
 
 def _show_list(opened: OpenRun, name: str, listed: list[str] | str, target: str, key: str) -> None:
@@ -209,9 +214,9 @@ def _show_list(opened: OpenRun, name: str, listed: list[str] | str, target: str,
         st.caption(plain(f"First by {name}: {listed or 'nothing'}"))
         return
     cards = []
-    for place, listing in enumerate(listed, 1):
+    for listing in listed:
         row = opened.view.market.listing_row.get(listing)  # None: only the other run has it
         if row is not None:
-            tone = "hit" if listing == target else ""
-            cards.append(listing_card(opened, row, facts=[], step=f"{name}: {place}", tone=tone))
-    gallery(opened, cards, key=key, label=f"First by {name}", **STRIP)
+            cards.append(_card(opened, row, tone="hit" if listing == target else ""))
+    st.caption(plain(f"First by {name}, the best first"))
+    gallery(opened, cards, key=key, label=f"First by {name}", least=SMALL)

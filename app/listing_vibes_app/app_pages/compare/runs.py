@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from listing_vibes.insight.selection.page_lists import Selection
+from listing_vibes.insight.selection.page_lists import Selection, example_listing, example_user
 from listing_vibes_app.kit.as_code import as_code
 from listing_vibes_app.kit.controls import any_listing, any_user, beside, search_box, select, switch
 from listing_vibes_app.kit.days import event_slider
@@ -70,11 +70,8 @@ def find_user(opened: OpenRun) -> None:
 
 
 def of_listing(opened: OpenRun, other: OpenRun) -> None:
-    """Show the similar listings of both runs for the listing in the URL."""
-    listing = st.query_params.get("listing")
-    if listing is None:
-        st.caption("Find a listing, or take any; its neighbors in both runs are shown here.")
-        return
+    """Show the similar listings of both runs for the listing in the URL, or an example."""
+    listing = st.query_params.get("listing") or example_listing(opened.run)
     row = opened.view.market.listing_row.get(listing)
     if row is None:
         unknown("listing", listing, "Choose a listing", lambda: set_params(listing=None))
@@ -93,15 +90,13 @@ def of_listing(opened: OpenRun, other: OpenRun) -> None:
 
 
 def of_user(opened: OpenRun, other: OpenRun) -> None:
-    """Show the recommendations of both runs for the user in the URL."""
-    user = st.query_params.get("user")
-    if not user:
-        st.caption("Name a user, or take any; what both runs recommend is shown here.")
-        return
+    """Show the recommendations of both runs for the user in the URL, or an example."""
+    user = st.query_params.get("user") or example_user(opened.run)
     number = opened.run.user_number.get(user)
     if number is None:
         unknown("user", user, "Choose a user", lambda: set_params(user=None))
         return
+    st.markdown(f"**{plain(opened.view.user_name(number))}**")
     event_slider(int(np.diff(opened.view.log.start)[number]), "Later events are held out from both runs")
     show_lists(opened, other)
 

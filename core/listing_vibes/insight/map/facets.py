@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import printable
+from listing_vibes.insight.drafts import separating
 from listing_vibes.market.amounts import display_unit, number, years_of
 from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.market import Market
@@ -18,6 +19,7 @@ BARS, VALUES, MEMBERS = 20, 5, 8  # bars of a number, values of a category, memb
 LETTERS = 40  # of a value
 DIGITS = 5  # from which a number is an identifier
 MOST = 12  # facets
+PARTS = 3  # most parts of a number
 SKEWED = 10  # times the median, above which the highest values need a logarithmic axis
 
 
@@ -36,6 +38,9 @@ class Facet:
     #: The value of each bar, as a condition writes it, unless the attribute is a number.
     values: list[str] = field(default_factory=list)
     more: int = 0  # values without a bar
+    within: str = (
+        ""  # the condition that its listings fulfill, such as `deal=rent` for the prices of rents; empty: all
+    )
 
     @property
     def totals(self) -> list[int]:
@@ -47,19 +52,47 @@ class Facet:
 
 def facets(market: Market, rows: np.ndarray) -> list[Facet]:
     """Return the facets of the listings `rows` (n,), those of the fewest missing values first within numbers, then the others."""
-    results = []
+    results: list[Facet | None] = []
     for item in market.attributes:
         if item.name == market.title or item.shown_as not in ("number", "category", "flag", "multi"):
             continue
         column = market.listings[item.name].iloc[rows].reset_index(drop=True)
-        facet = _number(market, item, column) if item.shown_as == "number" else _values(item, column)
-        if facet is not None:
-            results.append(facet)
-    return sorted(results, key=lambda facet: facet.kind != "number")[:MOST]
+        if item.shown_as != "number":
+            results.append(_values(item, column))
+            continue
+        whole = _number(market, item, column)
+        parts = [_number(market, item, column, *part) for part in _parts(market, item, rows, column)]
+        results += [part for part in parts if part is not None] or [whole]
+    available = [facet for facet in results if facet is not None]
+    return sorted(available, key=lambda facet: facet.kind != "number")[:MOST]
 
 
-def _number(market: Market, item: Attribute, column: pd.Series) -> Facet | None:
+def _parts(
+    market: Market, item: Attribute, rows: np.ndarray, column: pd.Series
+) -> list[tuple[Attribute, str, np.ndarray]]:
+    """Return the category by which a number is split, its value and the listings (n,) bool of each part: rents and sales have no
+    common axis.
+    """
+    category = next(iter(separating(market, item.name)), None)
+    if category is None:
+        return []
+    texts = market.listings[category.name].iloc[rows].astype("string").reset_index(drop=True)
+    often = texts[column.notna()].value_counts().index[:PARTS]
+    return [(category, str(value), (texts == value).fillna(False).to_numpy(bool)) for value in often]
+
+
+def _number(
+    market: Market,
+    item: Attribute,
+    column: pd.Series,
+    category: Attribute | None = None,
+    value: str = "",
+    is_part: np.ndarray | None = None,
+) -> Facet | None:
+    """Return the histogram of a number, with a `category` of the listings that `is_part` (n,) bool marks as having its `value`."""
     amounts = column.to_numpy(float, na_value=np.nan)
+    if is_part is not None:
+        amounts = np.where(is_part, amounts, np.nan)
     present = amounts[np.isfinite(amounts)]
     distinct = np.unique(present)
     if len(distinct) < 2:
@@ -74,7 +107,10 @@ def _number(market: Market, item: Attribute, column: pd.Series) -> Facet | None:
         middle = [f"{low} to {high}" for low, high in pairwise(words)]
         bars = [f"below {words[0]}", *middle, f"{words[-1]} or more"]
     texts = [np.format_float_positional(end, trim="-").replace(".", item.decimal or ".") for end in ends]
-    return Facet(item.name, item.label, "number", bars, codes.astype(np.uint8), ends=texts)
+    label, within = item.label, ""
+    if category is not None:
+        label, within = f"{label}, {cut(printable(value), LETTERS)}", f"{category.name}={_escaped(value)}"
+    return Facet(item.name, label, "number", bars, codes.astype(np.uint8), ends=texts, within=within)
 
 
 def _ends(present: np.ndarray) -> np.ndarray:
@@ -111,5 +147,10 @@ def _values(item: Attribute, column: pd.Series) -> Facet | None:
 def _facet(item: Attribute, kind: str, values: Sequence[str], codes: np.ndarray, more: int = 0) -> Facet:
     """Return a facet with a bar for each of the `values`."""
     labels = [cut(printable(value), LETTERS) for value in values]
-    escaped = [value.replace("|", r"\|") for value in values]
+    escaped = list(map(_escaped, values))
     return Facet(item.name, item.label, kind, labels, codes, values=escaped, more=more)
+
+
+def _escaped(value: str) -> str:
+    """Return a value as a condition writes it."""
+    return value.replace("|", r"\|")

@@ -17,7 +17,7 @@ from listing_vibes.words import count
 TYPICAL = 24  # listings of a group that come first in its gallery
 TRAITS = 6
 LISTINGS = 64  # maximum number of listings in one request
-FACET = ("name", "label", "kind", "bars", "totals", "ends", "values", "more")
+FACET = ("name", "label", "kind", "bars", "totals", "ends", "values", "more", "within")
 
 
 def map_data(drawn: SpaceMap) -> dict[str, Any]:
@@ -35,7 +35,8 @@ def map_part(drawn: SpaceMap, part: str, params: Mapping[str, str]) -> Any:
     """Return a part of a map, as bytes or as what becomes JSON; None if there is none of this name.
 
     The parts are the `places` (x and y of each listing as uint16, then its cluster as int16), the `groups`, the `names` on the
-    map, the `facets`, their `codes` one facet after the other, what sets a selection apart (`about`), and the codes of a `day`.
+    map, the `facets`, their `codes` one facet after the other, the `order` of the listings by a number, what sets a selection apart
+    (`about`), and the codes of a `day`.
 
     Raises:
         VibesError: a parameter cannot be read, or there is no such day.
@@ -56,6 +57,8 @@ def map_part(drawn: SpaceMap, part: str, params: Mapping[str, str]) -> Any:
             ]
         case "codes":
             return b"".join(item.codes.tobytes() for item in facets(drawn.run.market, drawn.rows))
+        case "order":
+            return _order(drawn, params.get("by", ""), params.get("falls") == "1").astype("<u4").tobytes()
         case "about":
             return {"traits": _traits(drawn, chosen_by(drawn, params))}
         case "day":
@@ -78,6 +81,15 @@ def _names(drawn: SpaceMap) -> list[dict[str, Any]]:
         }
         for number, at in drawn.labels()
     ]
+
+
+def _order(drawn: SpaceMap, name: str, falls: bool) -> np.ndarray:
+    """Return the listings (n,) of a map by a number, those without it last."""
+    market = drawn.run.market
+    if name not in {item.name for item in market.attributes if item.shown_as == "number"}:
+        raise VibesError(f"'{name[:60]}' is not a number of this market; give one as 'by'.")
+    amounts = market.listings[name].iloc[drawn.rows].to_numpy(float, na_value=np.nan)
+    return np.argsort(-amounts if falls else amounts, kind="stable")
 
 
 def _traits(drawn: SpaceMap, chosen: np.ndarray) -> list[list[Any]]:

@@ -126,7 +126,7 @@ def selection(run: Run, url: str) -> pd.DataFrame:
 
     Args:
         run: the run that the link was made on; its URL does not say where that is.
-        url: of the pages Similar, Users, Simulate, Vibe map, Cold start or Compare (there the list of `run`), complete or from `/` on.
+        url: of the pages Similar, Users, Simulate, Vibe map, Launch a listing or Compare (there the list of `run`), complete or from `/` on.
 
     Returns:
         The rows of `Run.similar`, `Run.recommend` or `listing_vibes.search_photos`; several lists are concatenated, with their labels
@@ -240,14 +240,38 @@ def simulate(run: Run, params: Params) -> list[Selection]:
 
 
 def compare(run: Run, params: Params) -> list[Selection]:
-    """The list of one of two runs that stand side by side."""
-    if params.get("part") == "runs" and params.get("of", "listing") == "user" and params.get("user"):
-        number = user_number(run, params["user"])
+    """The list of one of two runs that stand side by side, for an example until a listing or a user is chosen."""
+    if params.get("part") != "runs":
+        raise VibesError("The link shows no list of a run; choose “Two runs” first.")
+    if params.get("of") == "user":
+        number = user_number(run, params.get("user") or example_user(run))
         user, at, history = as_of(run, number, visible_events(run, number, params))
         return [Selection("recommend", user, USUAL, at=at, history=history)]
-    if params.get("part") == "runs" and "listing" in params:
-        return cold(run, params)
-    raise VibesError("The link shows no list of a run; choose a listing or a user under “Two runs” first.")
+    listing = params.get("listing") or example_listing(run)
+    return cold(run, Params(params | {"listing": listing}, params.unused))
+
+
+def example_listing(run: Run) -> str:
+    """Return the listing that a page shows until one is chosen: active, with a photo, and with the most values, if there are such."""
+    listings = run.market.listings
+    values = listings.notna().sum(axis=1).to_numpy()
+    pictured = listings[C.LISTING].isin(run.market.cover).to_numpy()
+    active = run.catalogue.live(run.after_last_event)
+    any_order = np.random.default_rng(0).permutation(len(listings))
+    return str(run.listing_ids[np.lexsort((any_order, -values, ~pictured, ~active))[0]])
+
+
+def example_user(run: Run) -> str:
+    """Return the user that a page shows until one is chosen: of those with at least two events, one with a median number of them.
+
+    Raises:
+        VibesError: the market has no users.
+    """
+    length = np.diff(run.log.start)
+    if not len(length):
+        raise VibesError("This market has no users; choose a listing.")
+    usual = np.median(length[length > 1]) if (length > 1).any() else 1
+    return run.log.users[int(np.abs(length - usual).argmin())]
 
 
 #: The pages with lists, by their names in a URL.

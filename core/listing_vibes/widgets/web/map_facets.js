@@ -93,7 +93,7 @@ function valueBars(map, facet) {
 
 function chooseBars(map, facet, chosen) {
   facet.chosen = chosen
-  select(map, { where: map.facets.flatMap(conditionsOf) })
+  select(map, { where: conditions(map) })
 }
 
 function showFacets(map) {
@@ -121,12 +121,15 @@ function rangeOf(facet) {
   return labels.length === 1 ? labels[0] : `${labels[0].split(" to ")[0]} to ${labels.at(-1).split(" to ").at(-1)}`
 }
 
+const conditions = (map) => [...new Set(map.facets.flatMap(conditionsOf))]
+
 // The filters as conditions of `--where`, and back.
 function conditionsOf(facet) {
   if (!facet.chosen) return []
   if (facet.kind !== "number") return [`${facet.name}=${[...facet.chosen].sort().map((bar) => facet.values[bar]).join("|")}`]
   const [low, high] = facet.bounds()
-  const above = low > 0 ? [`${facet.name}>=${facet.ends[low - 1]}`] : []
+  const within = facet.within ? [facet.within] : []
+  const above = low > 0 ? [...within, `${facet.name}>=${facet.ends[low - 1]}`] : within
   return high < facet.bars.length - 1 ? [...above, `${facet.name}<${facet.ends[high]}`] : above
 }
 
@@ -136,6 +139,7 @@ function barsOf(facet, where) {
     const bars = given?.slice(facet.name.length + 1).split(/(?<!\\)\|/).map((value) => facet.values.indexOf(value))
     return bars && !bars.includes(-1) ? new Set(bars) : null
   }
+  if (facet.within && !where.includes(facet.within)) return null
   const end = (sign) => facet.ends.findIndex((text) => where.includes(`${facet.name}${sign}${text}`))
   return barsBetween(facet, end(">=") + 1, end("<") < 0 ? facet.bars.length - 1 : end("<"))
 }

@@ -17,6 +17,7 @@ function showPanel(map) {
   map.panelOf = JSON.stringify(map.state)
   head.replaceChildren(...headOf(map))
   shots.replaceChildren(...numbers.map((i) => shotOf(map, i)))
+  shots.classList.toggle("rows", Boolean(map.order))
   if (!numbers.length || map.size === map.n) about.replaceChildren()
   const listKey = [map.groups, map.unmet, map.data, state.unmet, state.group, state.place, state.region]
   if (listKey.some((part, at) => part !== list.shown?.[at])) keepFocus(list, () => list.replaceChildren(...listOf(map)))
@@ -28,6 +29,7 @@ function showPanel(map) {
 // The first listings of the selection: those that users of its region want, or the most typical of its group, then the rest, on a
 // day those with interactions first.
 function selected(map) {
+  if (map.order) return [...map.order.filter((i) => map.lit[i]).subarray(0, SHOWN)]
   const first = [...(regionOf(map)?.wanted ?? []), ...(groupOf(map)?.typical ?? [])].filter((i) => map.lit[i])
   const numbers = new Set(first)
   for (const isBusy of map.now ? [true, false] : [false]) {
@@ -59,8 +61,23 @@ function headOf(map) {
     hint(share),
     ...(region ? [hint(region.text), hint(region.reasons.join(" · "))] : []),
     ...(chips.length ? [h("div", { class: "chips" }, ...chips)] : []),
+    ...(map.lit && size ? [sorter(map)] : []),
     ...(map.lit && !size ? [hint("No listing is in this selection. Remove a filter.")] : []),
   ]
+}
+
+// A choice of photos, or a list that is sorted by a number.
+function sorter(map) {
+  const numbers = new Map(map.facets.filter(({ kind }) => kind === "number").map(({ name, label, within }) => [name, within ? label.split(",")[0] : label]))
+  const lists = [...numbers].flatMap(([name, label]) => [[`${name} 0`, `List by ${label}, lowest first`], [`${name} 1`, `List by ${label}, highest first`]])
+  const option = ([value, text]) => h("option", { value, selected: value === map.sorted }, text)
+  const onchange = async ({ target }) => {
+    const [by, falls] = target.value.split(/ (?=[01]$)/)
+    const order = by ? new Uint32Array((await bytes(map, "order", { by, falls })).buffer) : null
+    Object.assign(map, { order, sorted: target.value })
+    showPanel(map)
+  }
+  return h("select", { class: "tool", "aria-label": "Sort the selection", onchange: (event) => onchange(event).catch(say(map)) }, ...[["", "Photos, the most typical first"], ...lists].map(option))
 }
 
 function rename(map) {
@@ -105,7 +122,7 @@ function nameShot(map, i) {
   anchor.title = card.title
   if (card.href) anchor.href = card.href
   if (anchor.firstChild) anchor.firstChild.alt = card.title
-  else anchor.append(h("span", { class: "title" }, card.title), facts({ facts: card.facts.slice(0, 2) }))
+  anchor.append(h("div", { class: "words" }, h("span", { class: "title" }, card.title), facts({ facts: card.facts.slice(0, 3) })))
 }
 
 // What takes a request: the URL, the cards of the photos, and what sets the selection apart.

@@ -11,7 +11,7 @@ const EMPTY = { region: [], group: null, place: null, where: [], day: -1, unmet:
 // What belongs to the listings of one map.
 const emptyMap = (n) => ({
   ...MIDDLE, n, size: n, places: new Uint16Array(2 * n), clusters: new Int16Array(n), codes: new Uint8Array(n),
-  facets: [], groups: [], hasGroups: false, labels: [], cards: new Map(), shots: new Map(), photos: new Map(), tiles: [], lit: null,
+  facets: [], groups: [], hasGroups: false, labels: [], cards: new Map(), shots: new Map(), photos: new Map(), tiles: [], lit: null, order: null, sorted: "",
   now: null, dayOf: -1, unmet: null, unmetOf: "", regionOf: null, aboutOf: "", picked: -1, hovered: -1, pointer: null, shown: -1, line: [],
   state: EMPTY, isRestored: false,
 })
@@ -314,7 +314,7 @@ function follow(map) {
   const state = map.source.state(map.data)
   if (!map.isRestored || JSON.stringify(state) === JSON.stringify(map.state)) return
   for (const facet of map.facets) facet.chosen = barsOf(facet, state.where)
-  const where = map.facets.flatMap(conditionsOf)
+  const where = conditions(map)
   const unused = state.where.filter((text) => !where.includes(text))
   if (unused.length) map.status.textContent = `The link has ${unused.join(", ")}, which no histogram shows; it is left out.`
   map.isPlaying = false
