@@ -117,7 +117,7 @@ def test_two_processes_are_one_service_and_one_that_is_killed_or_stopped_is_repl
         assert seen not in {row["listing_id"] for row in answered(address, new, path)["results"]}
         lists += 1
         assert counted(address, "vibes_requests_total") > requests + 50 - lost  # the dead one's count
-        assert counted(address, "vibes_waiting_requests") == 0
+        wait_until(lambda: counted(address, "vibes_waiting_requests") == 0, 0.1)
 
         psutil.Process(one).suspend()
         wait_until(lambda: not psutil.pid_exists(one), 0.2)
