@@ -23,6 +23,7 @@ from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 from listing_vibes.serving.batch.job import (
     MANIFEST,
+    VECTORS,
     Job,
     RayScorer,
     part_path,
@@ -183,7 +184,7 @@ def test_a_killed_worker_of_ray_changes_no_row(trained, tmp_path):
         pytest.skip("Ray did not start within its own time on this busy machine")
     assert working.returncode == 0, problem
     assert killed is not None, "no worker was seen at work"
-    assert len(list(out.glob("part-*"))) > 30
+    assert len(list(out.glob("part-*"))) > 30 and not (out / VECTORS).exists()
     assert ds.dataset(out).to_table().equals(ds.dataset(tmp_path / "here").to_table())
 
 
@@ -210,6 +211,7 @@ def test_a_worker_writes_the_chunks_it_is_given_and_gives_ray_numbers_alone(trai
         f"part-0000{n}.parquet" for n in (0, 1, 3)
     ]
     assert sum(ds.dataset(path).count_rows() for path in tmp_path.glob("part-*")) == 3 * 2 * 10
+    assert len(list((tmp_path / VECTORS).glob("*.npy"))) == 1  # of the model, which its workers share
     job = Job.load(tmp_path)
     (tmp_path / MANIFEST).write_text(
         job.model_copy(update={"fingerprint": "of another version"}).model_dump_json()

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import rmtree
 from typing import Any, Literal
 
 import numpy as np
@@ -34,9 +35,12 @@ from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import RULED, Rules
 from listing_vibes.run.run import Run
 from listing_vibes.scoring.blend import ALONE
+from listing_vibes.search.index import Shared
 
 #: Readers of parquet folders skip names that begin with _ or .
 MANIFEST, PROBE = "_job.json", "_vibes-probe"
+#: Folder of the vectors that the workers of a job map, so that those of a machine share them.
+VECTORS = ".vectors"
 Kind = Literal["similar", "recommend"]
 #: Listings or users a chunk.
 CHUNK = 2048
@@ -123,6 +127,8 @@ class JobScorer:
             )
         use_one_thread()
         run = Run.open(Path(job.run))
+        (folder / VECTORS).mkdir(exist_ok=True)
+        run.shared = Shared(folder / VECTORS)
         if fingerprint_of(run) != job.fingerprint:
             raise VibesError(f"{run.path} was refreshed during the job in {folder}; choose a new folder.")
         return cls.of(job, folder, run)
@@ -210,11 +216,14 @@ def score_on_ray(scorer: JobScorer, workers: int, report: Report = silent) -> in
         VibesError: Ray is not installed or does not start, or a chunk cannot be scored.
     """
     items, created = [{"chunk": number} for number in scorer.todo()], 0
-    with on_ray(workers) as cluster:
-        results = cluster.map(RayScorer, (str(scorer.folder.resolve()),), items)
-        for done, result in enumerate(results, start=scorer.chunks - len(items) + 1):
-            created += int(result["lists"].sum())
-            report(Counted("chunks", done, scorer.chunks))
+    try:
+        with on_ray(workers) as cluster:
+            results = cluster.map(RayScorer, (str(scorer.folder.resolve()),), items)
+            for done, result in enumerate(results, start=scorer.chunks - len(items) + 1):
+                created += int(result["lists"].sum())
+                report(Counted("chunks", done, scorer.chunks))
+    finally:
+        rmtree(scorer.folder / VECTORS, ignore_errors=True)
     return created
 
 
