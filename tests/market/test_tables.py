@@ -193,8 +193,11 @@ def test_bytes_are_read_as_text_or_hexadecimal_digits(tmp_path):
     ids = [uuid.UUID(int=number * 2**90 + 255).bytes for number in range(1, 31)]
     fixed = pa.array(ids, pa.binary(16))
     homes = {"listing_id": fixed, "shape": pa.array([item * 2 for item in ids], pa.binary())}
-    homes |= {"town": pa.array([b"Ulm", b"Bonn"] * 15, pa.binary()), "price": list(range(30))}
-    events = {"user_id": fixed, "listing_id": fixed, "position": list(range(30))}
+    homes |= {
+        "town": pa.array([b"Ulm", b"Bonn"] * 15, pa.binary()).dictionary_encode(),
+        "price": list(range(30)),
+    }
+    events = {"user_id": fixed, "listing_id": fixed.dictionary_encode(), "position": list(range(30))}
     photos = {
         "listing_id": fixed,
         "path": pa.array([f"{number}.jpg".encode() for number in range(30)], pa.binary()),

@@ -225,9 +225,13 @@ def write_everywhere(folder: Path, run: Run, user: str) -> Path:
         (tables / f"a.{ending}.bz2").write_bytes(bz2.compress(text % user.encode()))
     (tables / "events-20250101-0a.jsonl").write_bytes(LINES % user.encode())
     (tables / "b.jsonl.gz").write_bytes(gzip.compress(LINES % user.encode()))
-    kinds = (pa.string(), pa.binary(), pa.string_view(), pa.dictionary(pa.int32(), pa.string()))
+    kinds = [pa.string(), pa.binary(), pa.string_view()]
+    kinds += [pa.dictionary(pa.int32(), kind) for kind in (pa.string(), pa.binary())]
     for number, kind in enumerate(kinds):
-        pq.write_table(pa.table({C.USER: pa.array([user, "z"]).cast(kind)}), tables / f"t{number}.PARQUET")
+        values = pa.array([user, "z"])
+        if pa.types.is_dictionary(kind):
+            values = values.cast(kind.value_type).dictionary_encode()
+        pq.write_table(pa.table({C.USER: values.cast(kind)}), tables / f"t{number}.PARQUET")
     pq.write_table(pa.table({C.USER: [user, "z"]}), tables / "part-0")
     (folder / "target").mkdir()
     (tables / "a.csv").rename(folder / "target" / "linked.csv")

@@ -243,8 +243,8 @@ def to_frame(table: pa.Table | pa.RecordBatch) -> pd.DataFrame:
         if name in frame.columns and _damaged(column):
             kind = pd.UInt64Dtype() if pa.types.is_unsigned_integer(column.type) else pd.Int64Dtype()
             frame[name] = column.to_pandas(types_mapper={column.type: kind}.get).array
-        elif name in frame.columns and any(is_type(column.type) for is_type in _BINARY):
-            frame[name] = frame[name].map(_decode, na_action="ignore").astype("str")
+        elif name in frame.columns and any(is_type(_value_type(column)) for is_type in _BINARY):
+            frame[name] = frame[name].astype(object).map(_decode, na_action="ignore").astype("str")
     return frame
 
 
@@ -253,6 +253,11 @@ def _decode(cell: bytes) -> str:
         return cell.decode("utf-8")
     except UnicodeDecodeError:  # a UUID, a geometry
         return cell.hex()
+
+
+def _value_type(column: pa.Array | pa.ChunkedArray) -> pa.DataType:
+    """Return the type of the values of a column, also of one that is encoded by a dictionary."""
+    return column.type.value_type if pa.types.is_dictionary(column.type) else column.type
 
 
 def _damaged(column: pa.Array | pa.ChunkedArray) -> bool:

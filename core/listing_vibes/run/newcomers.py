@@ -222,6 +222,13 @@ def parse_cell(attribute: Attribute, name: str, value: Any) -> Any:
     Raises:
         VibesError: the value cannot be parsed.
     """
+    try:
+        for text in value if isinstance(value, list) else [value]:
+            _ = text.encode() if isinstance(text, str) else None
+    except UnicodeEncodeError as error:
+        raise VibesError(
+            f"{name} has half of a surrogate pair, which is no character; send text in UTF-8."
+        ) from error
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     return type_of(attribute.kind).parse(attribute.typed(value), attribute.label, name)

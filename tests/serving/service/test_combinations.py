@@ -52,7 +52,7 @@ BODIES: list[tuple[str, Any]] = [
     *(
         ("/embed", body)
         for body in (
-            {"attributes": {"nowhere": 1}}, {"attributes": {"price": "a lot"}}, {"photos": ["%"]}, {"spaces": ["sound"]},
+            {"attributes": {"nowhere": 1}}, {"attributes": {"district": "\ud800"}}, {"attributes": {"price": ["\ud800"]}}, {"attributes": {"price": "a lot"}}, {"photos": ["%"]}, {"spaces": ["sound"]},
             {"spaces": ["x"] * 21}, {"k": -1}, {"attributes": {"price": {}}}, {"spaces": [LONG]},
         )
     ),

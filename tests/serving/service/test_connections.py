@@ -191,6 +191,14 @@ def test_headers_without_end_are_refused_slow_or_large(port, line, pause):
         assert received(client).endswith(b'"quick"')
 
 
+def test_headers_that_end_in_line_feeds_alone_are_refused_at_once(port):
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=limits.READ_S)) as client:
+        client.sendall(GET.replace(b"\r", b"") % b"quick")
+        begin = time.monotonic()
+        assert client.recv(1000).startswith(b"HTTP/1.1 400")
+        assert time.monotonic() - begin < limits.READ_S / 2
+
+
 def test_a_client_that_does_not_read_is_closed(port):
     for pause in (4, 16, 64):  # the time that a busy machine takes to see it
         with socket.socket() as client:

@@ -31,6 +31,7 @@ WRITE_S = 30.0  # time limit for a client to read a response
 MAX_HEAD = 64 * 2**10  # maximum bytes of a request's first line and headers
 #: The header by which Java's client and `curl --http2` offer HTTP/2. The parser would take it for the end of HTTP, and drop the body.
 UPGRADE = re.compile(rb"\r\nupgrade[ \t]*:", re.IGNORECASE)
+BARE_END = re.compile(rb"\n\r?\n")  # the end of headers by line feeds alone, which the parser refuses
 TASKS = 2  # maximum number of tasks in units of that of connections
 BACKLOG = 1024  # maximum number of connections that wait to be accepted
 SPARE_FILES = 128  # file descriptors for the run, the databases and the logs
@@ -199,7 +200,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._unset_keepalive_if_required()
             data, self._head = self._head + data, b""
             head, end, body = data.partition(b"\r\n\r\n")
-            if not end and len(data) <= MAX_HEAD:
+            if not end and len(data) <= MAX_HEAD and not BARE_END.search(data):
                 self._head = data
                 return
             data = UPGRADE.sub(b"\r\nx-upgrade:", head) + end + body
