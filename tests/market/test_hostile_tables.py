@@ -307,12 +307,39 @@ def test_words_for_missing_numbers_leave_a_column_of_numbers(folder):
     [
         ("user_id,listing_id,position\nH1,7,1\nH2,8,1\n", "columns seem to be swapped"),
         ("user_id,listing_id,position\n7,h1,1\n8,h2,1\n", "spells it 'H1'"),
+        ("user_id,listing_id,position\n7,https://a.example/H1/,1\n", "spells it 'H1'"),
+        ("user_id,listing_id,position\n7,00H1,1\n", "spells it 'H1'"),
+        ("user_id,listing_id,position\n7,1.00200E+11,1\n", "spreadsheet"),
         ("user_id,listing_id,position\n7,9,1\n", "not a listing of this market; the event"),
     ],
 )
 def test_events_that_fit_no_listing_say_why(folder, events, says):
     market = Market.open(folder(listings="listing_id,rooms\nH1,2\nH2,3\n", events=events))
     assert says in messages(market, "listing_id")[0] and market.events.empty
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "says"),
+    [
+        ("size", "{} m²", '[attributes."size"] unit = "m²"'),
+        ("size", "{},5 kr", '[attributes."size"] unit = "kr"'),
+        ("size", "{}.5 - 99", 'kind = "number"'),
+        ("spot", "47.{}, 11.5", "latitude and longitude"),
+        ("latitude", "-12{}.5", "swapped"),
+        ("expires_at", "453{}.25", "spreadsheet"),
+    ],
+)
+def test_cells_of_another_notation_say_how_to_write_them(folder, column, cell, says):
+    cells = [f"{n},47,{cell.format(n)!r}".replace("'", '"') for n in range(10, 30)]
+    market = Market.open(folder(listings=f"listing_id,longitude,{column}\n" + "\n".join(cells) + "\n"))
+    assert says in messages(market, column)[0]
+
+
+@pytest.mark.parametrize("name", ["listings.json", "listings.xlsx"])
+def test_listings_of_another_type_are_named(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(VibesError, match=f"{name}.*listings.csv"):
+        Market.open(tmp_path)
 
 
 def test_photos_without_a_file_are_not_counted_on_a_card(folder):

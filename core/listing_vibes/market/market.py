@@ -91,6 +91,10 @@ class Market:
         sources = {name: source for name in TABLES if (source := find_table(tables, name)) is not None}
         if "listings" not in sources:
             what = "is a run, not a market" if (path / "run.toml").is_file() else "is not a market"
+            if others := sorted(file.name for file in tables.glob("listings.*")):
+                raise VibesError(
+                    f"{tables / others[0]} is of a type that is not read; save it as listings.csv or listings.parquet."
+                )
             raise VibesError(
                 f"{tables} {what}: it holds no listings.parquet, listings.csv or listings.csv.gz; give the folder that does."
             )

@@ -47,6 +47,10 @@ NEEDED = {
 _FAR, _MANY = pd.Timedelta(days=366), 1_000
 _SAMPLE = 1_000  # ids of events that are compared with those of listings in another spelling
 _DATE = "is not an unambiguous date such as 2024-01-31"
+_SPREADSHEET_DAY = " but a day number of a spreadsheet (export the column formatted as a date)"
+_PAIR = re.compile(r"-?\d{1,3}\.\d+[,;] ?-?\d{1,3}\.\d+")  # a latitude and a longitude
+_UNIT = re.compile(r"-?\d[\d.,]*+ ?([^\d\s]\S{0,7})")  # a number with its unit
+_ROUNDED = re.compile(r"\d\.\d+E\+\d+")
 
 
 @dataclass(frozen=True)
@@ -169,15 +173,18 @@ def listings_table(
         column = raw[name]
         if name in (C.PUBLISHED, C.EXPIRES):
             columns[name], bad = to_moments(column)
-            notes.add(name, bad, column, f"{_DATE}; treated as unknown")
+            notes.add(name, bad, column, f"{_date_issue(column, bad)}; treated as unknown")
             _check_lifetimes(name, columns[name], column, now or pd.Timestamp.now("UTC"), notes)
         elif name in MAX_COORDINATE:
             is_text = pd.api.types.is_string_dtype(column.dtype) and column.dtype != object
             values, bad = to_numbers(
                 column.str.replace(",", ".") if is_text else column
             )  # 59,91 has no thousands
-            bad |= np.abs(np.nan_to_num(values)) > MAX_COORDINATE[name]
-            notes.add(name, bad, column, "is not a coordinate in degrees; treated as missing")
+            is_outside = np.abs(np.nan_to_num(values)) > MAX_COORDINATE[name]
+            is_swapped = name == C.LATITUDE and 2 * is_outside.sum() > len(values)
+            bad |= is_outside
+            hint = ", so that latitude and longitude seem to be swapped" if is_swapped else ""
+            notes.add(name, bad, column, f"is not a coordinate in degrees{hint}; treated as missing")
             columns[name] = pd.Series(np.where(bad, np.nan, values))
         elif name not in config.attributes and _NAMELESS.fullmatch(name):
             notes.add_column(name, "has no name in the file, as a row number of pandas; it is ignored")
@@ -316,8 +323,7 @@ def _resolve_attribute(
             shown = ", ".join(f"'{cell[:40]}'" for cell in cells)
             notes.add_column(
                 name,
-                f"is a category, since cells such as {shown} are not numbers; if the column is numeric, set {key} "
-                'kind = "number" in market.toml, with decimal = "," for a decimal comma (other cells are then missing)',
+                f"is a category, since cells such as {shown} are not numbers; {_number_hint(cells, key)}",
             )
         elif kind is None:
             message = "is empty and is ignored"
@@ -330,6 +336,19 @@ def _resolve_attribute(
     label = name.replace("_", " ").strip()
     label = setting.label or capitalize(label)
     return setting.model_copy(update={"kind": kind, "label": label, "separator": separator})
+
+
+def _number_hint(cells: Sequence[str], key: str) -> str:
+    """Return how to have a column read as numbers, by some of its cells that are none; `key` is its table in market.toml."""
+    if all(_PAIR.fullmatch(cell) for cell in cells):
+        return "for locations, split it into the columns latitude and longitude"
+    units = {match[1] if (match := _UNIT.fullmatch(cell)) else "" for cell in cells}
+    if len(units) == 1 and (unit := units.pop()):
+        return f"if the column is numeric, remove '{unit}' from the cells, and set {key} unit = {json.dumps(unit, ensure_ascii=False)} in market.toml"
+    return (
+        f'if the column is numeric, set {key} kind = "number" in market.toml, with decimal = "," for a decimal comma (other cells are '
+        "then missing)"
+    )
 
 
 def photos_table(raw: pd.DataFrame, path: Path, listing_ids: pd.Index) -> tuple[pd.DataFrame, list[Issue]]:
@@ -423,11 +442,25 @@ def _id_hint(ids: pd.Series, users: pd.Series, listing_ids: pd.Index) -> str:
     """Return why none of the `ids` of events is a listing: other columns, or another spelling; "" where neither seems so."""
     if 2 * users.isin(listing_ids).sum() > len(users):
         return ", but user_id is, so that the two columns seem to be swapped"
-    spellings = {re.sub(r"[\W_]", "", listing).casefold(): listing for listing in listing_ids}
+    spellings = {_spelling(listing): listing for listing in listing_ids}
     for text in ids.dropna().unique()[:_SAMPLE]:
-        if (listing := spellings.get(re.sub(r"[\W_]", "", text).casefold())) is not None:
-            return f", which spells it {listing!a}"
+        if _ROUNDED.fullmatch(text):
+            return " but a number that a spreadsheet rounded (export the column as text)"
+        for part in (text, text.rstrip("/").rpartition("/")[2]):  # the id alone, and at the end of a URL
+            if (listing := spellings.get(_spelling(part))) is not None:
+                return f", which spells it {listing!a}"
     return ""
+
+
+def _spelling(listing: str) -> str:
+    """Return what the spellings of an id have in common: neither case nor punctuation nor leading zeros."""
+    return re.sub(r"[\W_]", "", listing).casefold().lstrip("0")
+
+
+def _date_issue(column: pd.Series, bad: np.ndarray) -> str:
+    """Return what is wrong with the cells of a column that are no dates."""
+    days = to_numbers(column[bad])[0]
+    return _DATE + (_SPREADSHEET_DAY if len(days) and ((days > 2e4) & (days < 8e4)).all() else "")
 
 
 def _times(raw: pd.DataFrame, name: str, now: pd.Timestamp, notes: Notes) -> tuple[pd.Series, np.ndarray]:
@@ -435,7 +468,7 @@ def _times(raw: pd.DataFrame, name: str, now: pd.Timestamp, notes: Notes) -> tup
     if name == C.TIMESTAMP:
         moments, bad = to_moments(raw[name])
         bad |= raw[name].isna().to_numpy()
-        notes.add(name, bad, raw[name], f"{_DATE}; the event is skipped")
+        notes.add(name, bad, raw[name], f"{_date_issue(raw[name], bad)}; the event is skipped")
         future = (moments > now).to_numpy()
         notes.add(name, future, raw[name], "lies in the future; the event is skipped")
         return moments, bad | future
