@@ -7,8 +7,10 @@ import pytest
 from looking import click, components, links, texts
 
 from listing_vibes import Run
+from listing_vibes.insight.explain import explain
 from listing_vibes.insight.personas import personas
 from listing_vibes.insight.selection.url_parameters import MOST_EVENTS, as_text, document, parse
+from listing_vibes.insight.taste import different_listings, taste, taste_in_words
 from listing_vibes.market.market import Market
 from listing_vibes.run.histories import Event, read_history, to_events
 from listing_vibes_app.app_pages.simulate.history import Moves, moves
@@ -64,8 +66,25 @@ def test_it_starts_empty_with_ways_to_start(show, trained):
     page = show("simulate", trained)
     assert not components(page, "history_cards") and len(cards(page, "Listings to add")["cards"]) == 12
     starts = [one for one in page.button if (one.key or "").startswith("persona-")]
-    assert len(components(page)) == len(starts) + 1 > 2
+    assert len(components(page)) == len(starts) + 2 > 3
     assert next(button for button in page.button if button.label == "Undo").disabled
+
+
+def test_three_picks_of_different_listings_show_a_taste(show, trained):
+    run, page = Run.open(trained), show("simulate", trained)
+    different = different_listings(run)
+    picks = cards(page, "Very different listings")
+    assert links(picks) == different and [parse(card["add"]).listing for card in picks["cards"]] == different
+    assert "Pick three that you like" in texts(page)
+    liked = ["l03", "l06"]  # two private rooms
+    page = show("simulate", trained, h=",".join(liked))
+    assert links(cards(page, "Very different listings")) == [one for one in different if one not in liked]
+    assert "Pick one more" in texts(page)
+    assert f"**The taste**: {taste_in_words(taste(run, liked))}." in texts(page)
+    page = show("simulate", trained, h="l03,l06,l09,l01*hide", k="6")
+    assert not [one for one in components(page) if one["label"] == "Very different listings"]
+    assert f"**The taste**: {taste_in_words(taste(run, [*liked, 'l09']))}." in texts(page)
+    assert "The taste" not in texts(show("simulate", trained, h="l03"))
 
 
 @pytest.mark.slow
@@ -74,9 +93,14 @@ def test_a_history_gets_the_list_of_the_run_and_a_change_shows_what_moved(show, 
     frame = from_history(("l04", None, None), ("l07", "add_to_favourites", 40.0))
     expected = Run.open(trained).recommend(frame, k=6)
     assert links(recommended(page)) == expected["listing_id"].tolist()
-    assert recommended(page)["cards"][0]["score"] == f"Similarity {expected['score'][0]:.2f}"
+    assert [card["rank"] for card in recommended(page)["cards"]] == list(range(1, 7))
+    last = expected["listing_id"].iloc[-1]
+    assert f"why={last}" in recommended(page)["cards"][-1]["why"]
+    assert explain(Run.open(trained), frame, last)[0].sentence in texts(
+        show("simulate", trained, h="l04,l07*add_to_favourites*40", k="6", why=last)
+    )
     assert recommended(page)["cards"][0]["unwanted"] == f"{expected['listing_id'][0]}*hide"
-    assert not any(card["unwanted"] for card in cards(page, "Listings to add")["cards"])
+    assert not any(card["unwanted"] for card in cards(page, "Very different listings")["cards"])
     assert tokens(page) == ["l04", "l07*add_to_favourites*40"] and not page.expander[0].proto.expanded
     strip = cards(page, "The history, oldest first")
     assert [one["label"] for one in strip["actions"]] == ["View", "Add to favourites", "Hide"]
@@ -138,6 +162,7 @@ def test_two_histories_side_by_side(show, trained):
     for card, listing in zip(recommended(page, "history A")["cards"], first, strict=True):
         assert any(one["text"] == "in both" for one in card["marks"]) == (listing in second)
     assert f"{len(set(first) & set(second))} of 6 are in both" in texts(page)
+    page.button(key="add-h2").click().run()
     chooser = cards(page, "Listings to add")["history"]
     assert chooser["name"] == "h2" and chooser["target"] == "history B"
 
@@ -158,6 +183,8 @@ def test_what_a_history_cannot_have_is_said(show, trained):
 @pytest.mark.slow
 def test_listings_to_add_are_searched_and_the_page_is_saved(show, trained):
     page = show("simulate", trained, h="l04")
+    assert not [one for one in components(page) if "Listings to add" in one["label"]]
+    page.button(key="add-h").click().run()
     page.text_input(key="q").set_value("private").run()
     shown = cards(page, "Listings to add")
     assert links(shown) == ["l01", "l04", "l07", "l10"]
@@ -166,6 +193,8 @@ def test_listings_to_add_are_searched_and_the_page_is_saved(show, trained):
     assert "No listing matches “lighthouse”" in texts(page)
     page.button(key="way-out").click().run()
     assert len(cards(page, "Listings to add")["cards"]) == 12
+    page.button(key="add-h").click().run()
+    assert "add" not in page.query_params
     page = show("simulate", trained, h="l04*view", h2="l05", two="1")
     assert page.code[0].value.endswith("?h=l04%2Aview&h2=l05&two=1")
     assert {"History A as JSON", "History B as JSON"} <= {one.label for one in page.get("download_button")}

@@ -1,7 +1,7 @@
 """Cards of the events of a simulated history, to edit, move or remove, and cards of listings to add."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from urllib.parse import quote
 
 import numpy as np
@@ -13,12 +13,13 @@ from listing_vibes_app.app_pages.simulate.history import Simulated
 from listing_vibes_app.kit.component import component
 from listing_vibes_app.kit.gallery import frame_data, gallery, listing_card
 from listing_vibes_app.server.runs import OpenRun
-from listing_vibes_app.view.formats import words
+from listing_vibes_app.view.formats import duration, words
 from listing_vibes_app.view.photo_box import BOXES
 
 #: Sign before the text of each kind of mark on a card.
 SIGNS = {"new": "+", "up": "↑", "down": "↓", "both": "=", "held": "✓"}
-LEAST = 120  # pixels of a card of the history
+#: Pixels of a card of the history, of a listing to start with, and of one in a strip without photos.
+LEAST, SMALL, WORDY = 140, 118, 220
 _component = component(__file__, GALLERY_HTML, *GALLERY[:-1])
 
 
@@ -33,16 +34,19 @@ def move_mark(move: str) -> list[dict[str, str]]:
 
 
 def history_strip(opened: OpenRun, name: str, history: Simulated, label: str, spoken: str = "") -> None:
-    """Show the events of the history `name` in the URL, oldest first."""
+    """Show the events of the history `name` in the URL as a strip, oldest first."""
     market, tokens = opened.view.market, history.text.split(",")
     cards = []
     for number, (at, event) in enumerate(history.events, start=1):
+        spent = "" if event.duration_s is None else duration(event.duration_s)
+        step = ", ".join(filter(None, [words(event.action) if event.action else "", spent]))
         card = listing_card(
-            opened, market.listing_row[event.listing], step=f"Event {number}", facts=[], photos=[]
+            opened, market.listing_row[event.listing], step=step or f"Event {number}", facts=[], photos=[]
         )
         cards.append(asdict(card) | {"at": at, "token": tokens[at]})
+    height = round(LEAST / BOXES[opened.box] + 88) if opened.view.has_photos else 134
     data = {
-        **frame_data(opened, label, "grid", LEAST, 0),
+        **frame_data(opened, label, "strip", LEAST if opened.view.has_photos else 170, height),
         "actions": [
             {"token": quote(action, safe=""), "label": words(action)} for action in market.valid_actions
         ],
@@ -52,7 +56,7 @@ def history_strip(opened: OpenRun, name: str, history: Simulated, label: str, sp
         "most": MOST_EVENTS,
         "spoken": spoken,
     }
-    _component(key=f"history-{name}", data=data, height="content")
+    _component(key=f"history-{name}", data=data, height=height)
 
 
 def choice(
@@ -65,21 +69,24 @@ def choice(
     label: str,
     marks: Sequence[Iterable[dict[str, str]]] = (),
     scores: Sequence[str] = (),
-    score_help: str = "",
+    why: Sequence[str] = (),
     strip: bool = False,
+    bare: bool = False,
     spoken: str = "",
     examples: bool = True,
 ) -> None:
-    """Show listings (rows of the market) that a click adds to a history; recommended ones also have a button "not this".
+    """Show listings (rows of the market) that a click adds to a history; recommended ones also have a rank and buttons "Not this" and "Why?".
 
     Args:
         name: of the history in the URL; its name on the page is `target`.
         marks: of each card.
-        scores: score line of each card, with the help `score_help`.
+        scores: a line of each card.
+        why: URL of the explanation of each recommended listing, empty without one.
         strip: whether the cards are in one row to scroll.
+        bare: whether cards are small, with a photo and a title only.
         examples: whether cards have buttons that make them examples of a style direction.
     """
-    unwanted = opened.view.market.config.unwanted if scores and not strip else []
+    unwanted = opened.view.market.config.unwanted if why else []
     cards = []
     for place, row in enumerate(listings):
         listing = opened.view.ids[row]
@@ -90,16 +97,22 @@ def choice(
             marks=list(marks[place]) if marks else [],
             add=token(Event(listing)),
             unwanted=token(Event(listing, unwanted[0])) if unwanted else "",
+            rank=place + 1 if why else 0,
+            why=why[place] if why else "",
         )
+        if bare:
+            card = replace(card, facts=[] if card.photo else card.facts, photos=[])
         cards.append(card)
+    least = 150 if BOXES[opened.box] < 1 else 170
+    if strip:
+        least = (SMALL if bare else least) if opened.view.has_photos else WORDY
     gallery(
         opened,
         cards,
         key=key,
         label=label,
         layout="strip" if strip else "grid",
-        least=150 if BOXES[opened.box] < 1 else 170,
-        score_help=score_help,
+        least=least,
         examples=examples,
         history={"name": name, "target": target, "most": MOST_EVENTS},
         spoken=spoken,

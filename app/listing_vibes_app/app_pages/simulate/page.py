@@ -19,11 +19,19 @@ from listing_vibes_app.app_pages.simulate.history import (
     undo,
 )
 from listing_vibes_app.app_pages.simulate.history_cards import choice, history_strip, mark, move_mark
-from listing_vibes_app.app_pages.simulate.sources import add_listings, save_history, start_from
+from listing_vibes_app.app_pages.simulate.sources import (
+    CLICKS,
+    add_listings,
+    first_picks,
+    save_history,
+    show_taste,
+    start_from,
+)
 from listing_vibes_app.kit.as_code import as_code
-from listing_vibes_app.kit.controls import beside, button, load_more, switch
+from listing_vibes_app.kit.controls import button, load_more, switch
 from listing_vibes_app.kit.dials import dial_sliders, new_dial
-from listing_vibes_app.kit.list_options import list_options, nothing_listed, read_selections, score_lines
+from listing_vibes_app.kit.explained import why_listed, why_url
+from listing_vibes_app.kit.list_options import list_options, nothing_listed, read_selections, rule_notes
 from listing_vibes_app.kit.notices import untrained_caption
 from listing_vibes_app.server.params import hold, link, set_params
 from listing_vibes_app.server.runs import OpenRun, current_run, rank, rows_of
@@ -46,20 +54,31 @@ def page() -> None:
     untrained_caption(opened)
     filled = [name for name in targets if histories[name].events]
     if not filled:
-        start_from(opened, side, targets[side])
-        st.header("Or add a listing", anchor=False)
+        first_picks(opened, side, targets[side], histories[side])
+        st.header("Or search for a listing", anchor=False)
         add_listings(opened, side, targets[side], histories[side], False)
+        start_from(opened, side, targets[side])
         return
-    left, right = beside()
-    with left:
-        for name, target in targets.items():
-            show_history(opened, name, histories[name], target)
-    with right:
-        show_lists(opened, histories, filled, targets)
-        st.header(f"Add to {targets[side]}", anchor=False)
-        add_listings(opened, side, targets[side], histories[side], True)
-        with st.expander("Start from a persona, a real user or a file"):
-            start_from(opened, side, targets[side])
+    if two or len(histories[side]) >= CLICKS:
+        for column, (name, target) in zip(
+            st.columns(len(targets), gap="large"), targets.items(), strict=True
+        ):
+            with column:
+                show_history(opened, name, histories[name], target)
+                show_taste(opened, histories[name])
+    else:
+        left, right = st.columns([1, 3])
+        with left:
+            show_history(opened, side, histories[side], targets[side])
+        with right:
+            first_picks(opened, side, targets[side], histories[side])
+        show_taste(opened, histories[side])
+    if "add" in st.query_params:
+        with st.container(border=True):
+            add_listings(opened, side, targets[side], histories[side], True)
+    show_lists(opened, histories, filled, targets)
+    with st.expander("Start from a persona, a real user or a file"):
+        start_from(opened, side, targets[side])
 
 
 def show_lists(
@@ -75,11 +94,14 @@ def show_lists(
     lists = {name: (item, deep_list(opened, item)) for name, item in zip(filled, selections, strict=True)}
     rows = [row for item, result in lists.values() for row in rows_of(opened, result["listing_id"][: item.k])]
     new_dial(opened, dials, list(dict.fromkeys(rows)), rules)
-    for column, name in zip(st.columns(len(filled), gap="large"), filled, strict=True):
+    for number, (column, name) in enumerate(
+        zip(st.columns(len(filled), gap="large"), filled, strict=True), 1
+    ):
         other = lists.get("h2" if name == "h" else "h")
         with column:
-            recommended(opened, name, histories[name], targets[name], lists[name], other)
+            recommended(opened, name, number, histories[name], targets[name], lists[name], other)
     load_more(max(min(item.k, len(result)) for item, result in lists.values()))
+    why_listed(opened, selections)
     with export:
         as_code(opened, selections)
 
@@ -107,18 +129,36 @@ def toolbar(opened: OpenRun, histories: dict[str, Simulated], two: bool) -> str:
 def show_history(opened: OpenRun, name: str, history: Simulated, target: str) -> None:
     """Show a history as cards to edit."""
     label, events = capitalize(target), count(len(history), "event")
-    if not history.events:
-        st.markdown(f"**{label}** is empty. Add a listing below, or start from a persona, a user or a file.")
-    else:
-        most = opened.run.manifest.settings.training.max_listings
-        help = f"The model uses the newest {most} at most. Change, move or remove them on the cards."
-        st.markdown(f"**{label}**: {events}, oldest first", help=help)
+    with st.container(horizontal=True, vertical_alignment="center", key=f"labelled-history-{name}"):
+        if history.events:
+            most = opened.run.manifest.settings.training.max_listings
+            help = f"Oldest first. The model uses the newest {most} at most. Change, move or remove them on the cards."
+            st.markdown(f"**{label}**: {events}", help=help, width="content")
+        else:
+            st.markdown(
+                f"**{label}** is empty. Add a listing, or start from a persona, a user or a file.",
+                width="content",
+            )
+        show_adding(name, target)
+    if history.events:
         history_strip(opened, name, history, f"{label}, oldest first", spoken=f"{label} has {events}")
     if len(history) + history.unknown >= MOST_EVENTS:
         st.caption(f"A history here has {MOST_EVENTS} events at most: another one replaces the oldest.")
     if history.unknown:
         unknown = count(history.unknown, "event")
         st.caption(f"Left out of this link: {unknown} on listings that this market does not have.")
+
+
+def show_adding(name: str, target: str) -> None:
+    """Draw the button that opens the search for listings to add to a history, or closes it."""
+    side = {"to": name} if name == "h2" else {"to": None}
+    if "add" in st.query_params and (st.query_params.get("to", "h") == name):
+        button(
+            "Close the search", "close", lambda: set_params(add=None, q=None, page=None), key=f"add-{name}"
+        )
+    else:
+        label = "Add a listing" if target == "the history" else f"Add to {target}"
+        button(label, "add", lambda: set_params(add=1, **side), key=f"add-{name}")
 
 
 def deep_list(opened: OpenRun, selection: Selection) -> pd.DataFrame:
@@ -131,12 +171,17 @@ def deep_list(opened: OpenRun, selection: Selection) -> pd.DataFrame:
 def recommended(
     opened: OpenRun,
     name: str,
+    number: int,
     history: Simulated,
     target: str,
     made: tuple[Selection, pd.DataFrame],
     other: tuple[Selection, pd.DataFrame] | None,
 ) -> None:
-    """Show the recommendations for a history, and mark moves since the last change and listings shared with the other history."""
+    """Show the recommendations for a history, and mark moves since the last change and listings shared with the other history.
+
+    Args:
+        number: of the list on the page.
+    """
     shown: dict[str, Any] = {"name": name, "target": target}
     if other is not None:
         st.subheader(capitalize(target), anchor=False)
@@ -154,7 +199,6 @@ def recommended(
     if other is not None:
         line += f" {len(shared & set(now[:k]))} of {len(now[:k])} are in both."
     st.markdown(plain(line.strip() or as_of(opened)))
-    lines, meaning = score_lines(opened, selection, result)
     choice(
         opened,
         rows_of(opened, now[:k]),
@@ -164,8 +208,8 @@ def recommended(
             move_mark(move) + [mark("both", "in both")] * (listing in shared)
             for move, listing in zip(moved.marks, now[:k], strict=True)
         ],
-        scores=lines[:k],
-        score_help=meaning,
+        scores=rule_notes(result)[:k],
+        why=[why_url(opened, "simulate", listing, number) for listing in now[:k]],
         spoken=line if past else "",
         **shown,
     )

@@ -7,11 +7,13 @@ from urllib.parse import urlencode
 import numpy as np
 import streamlit as st
 
+from listing_vibes.insight.map.cluster_names import ListingValues
 from listing_vibes.insight.personas import Persona, personas
 from listing_vibes.insight.selection.page_lists import HISTORY_FILE
 from listing_vibes.insight.selection.url_parameters import as_text, document
+from listing_vibes.insight.taste import different_listings, listing_values, taste, taste_in_words
 from listing_vibes.run.histories import events_at, read_history, to_events
-from listing_vibes.words import capitalize
+from listing_vibes.words import capitalize, percent
 from listing_vibes_app.app_pages.simulate.history import Simulated
 from listing_vibes_app.app_pages.simulate.history_cards import choice, mark
 from listing_vibes_app.kit.as_code import download
@@ -24,8 +26,10 @@ from listing_vibes_app.server.runs import BY_RUN, OpenRun, rows_of, search_index
 from listing_vibes_app.view.formats import count, plain
 
 PAGE = 12
+CLICKS = 3  # listings with which a taste is seen
 IN_ROW = 3  # personas; a fixed number, so that elements below do not move while they load
 STRIP = 3  # photos of a persona
+WORDS = {1: "one", 2: "two"}
 LEAST = 3  # events of a random user
 
 
@@ -49,7 +53,63 @@ def add_listings(opened: OpenRun, name: str, target: str, history: Simulated, ex
     chosen = {event.listing for event in history.known}
     marks = [[mark("held", "in the history")] if opened.view.ids[row] in chosen else [] for row in shown]
     label = f"Listings to add to {target}"
-    choice(opened, shown, key="adding", name=name, target=target, label=label, marks=marks, examples=examples)
+    choice(
+        opened,
+        shown,
+        key="adding",
+        name=name,
+        target=target,
+        label=label,
+        marks=marks,
+        strip=True,
+        examples=examples,
+    )
+
+
+def first_picks(opened: OpenRun, name: str, target: str, history: Simulated) -> None:
+    """Show very different listings, the first of which a click adds to the history `name`."""
+    with st.spinner("Looking for different listings …"):
+        chosen = {event.listing for event in history.known}
+        rows = rows_of(opened, [listing for listing in _different(opened) if listing not in chosen])
+    if not rows:
+        return
+    left = CLICKS - len(history)
+    st.header(f"Pick {'three that you like' if left == CLICKS else f'{WORDS[left]} more'}", anchor=False)
+    label = "Very different listings"
+    choice(
+        opened,
+        rows,
+        key="picks",
+        name=name,
+        target=target,
+        label=label,
+        strip=True,
+        bare=True,
+        examples=False,
+    )
+
+
+@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_RUN)
+def _different(opened: OpenRun) -> list[str]:
+    return different_listings(opened.run)
+
+
+@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_RUN)
+def _values(opened: OpenRun) -> ListingValues:
+    return listing_values(opened.run)
+
+
+def show_taste(opened: OpenRun, history: Simulated) -> None:
+    """Say in a sentence what most listings of a history have in common and few others have."""
+    unwanted = set(opened.view.market.config.unwanted)
+    liked = [event.listing for event in history.known if event.action not in unwanted]
+    traits = taste(opened.run, liked, _values(opened))
+    if traits:
+        help = " · ".join(
+            f"{trait.piece}: {percent(trait.inside)} of these, {percent(trait.outside)} of all listings"
+            for trait in traits
+        )
+        st.markdown(f"**The taste**: {plain(taste_in_words(traits))}.", help=plain(help))
 
 
 def start_from(opened: OpenRun, name: str, target: str) -> None:

@@ -42,7 +42,7 @@ function facts(card) {
 
 // Controls that move an item of a list: a handle to drag by mouse, pen or finger, and a step to either side. `move` is called with
 // the places from which and to which; `key` identifies the buttons for `keepFocus`.
-function moveControls(name, at, count, key, move) {
+function moveControls(name, at, count, key, move, [before, after] = "↑↓") {
   const handle = h("span", { class: "handle", title: "Drag to another place" }, symbol("⠿"))
   const items = () => [...handle.closest("li").parentElement.children]
   const under = ({ clientX, clientY }) => handle.getRootNode().elementFromPoint(clientX, clientY)
@@ -63,7 +63,7 @@ function moveControls(name, at, count, key, move) {
     const disabled = to < 0 || to >= count
     return button(sign, () => move(at, to), { title: label, "aria-label": label, disabled, "data-key": `${key}:${word}` })
   }
-  return [handle, step("↑", "earlier", at - 1), step("↓", "later", at + 1)]
+  return [handle, step(before, "earlier", at - 1), step(after, "later", at + 1)]
 }
 
 // Keeps the focus on the same control of a list; where it is gone or disabled, on the first one.
