@@ -33,7 +33,7 @@ def first_page(page: Page, url: str) -> Image.Image:
     page.goto(url)
     wait_until_quiet(page)
     page.wait_for_load_state("networkidle")
-    return shot(page)
+    return shot(page, pause=8000)  # the photos of the wall are decoded late
 
 
 def map_of_photos(page: Page, url: str) -> Image.Image:
