@@ -164,10 +164,10 @@ def test_killed_and_run_again_it_keeps_what_was_done_and_loading_needs_no_torch(
 import sys
 from pathlib import Path
 sys.path.insert(0, {str(HERE.parent)!r})
-import test_vectors
-test_vectors.module.BATCH = 3
+import test_photo_vectors
+test_photo_vectors.module.BATCH = 3
 assert not {{"torch", "timm", "transformers", "sklearn"}} & set(sys.modules)
-test_vectors.embed_photos(Path({str(market)!r}), test_vectors.TEN, test_vectors.StuckEncoder())
+test_photo_vectors.embed_photos(Path({str(market)!r}), test_photo_vectors.TEN, test_photo_vectors.StuckEncoder())
 """
     command = [sys.executable, "-c", child]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
