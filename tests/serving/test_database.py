@@ -362,3 +362,11 @@ def test_a_damaged_log_is_an_error_and_a_last_commit_cut_off_by_a_power_failure_
                 assert not is_damaged or number < 5 or part == 6
     for place in (0, 5, 17, 30):
         assert opened(flipped(place)) == (0, True)
+
+
+def test_a_log_that_cannot_be_read_is_an_error_in_one_sentence(tmp_path):
+    store = Database(tmp_path, "--events", create=True)
+    store.close()
+    (tmp_path / f"{FILE}-wal").mkdir()
+    with pytest.raises(VibesError):
+        Database(tmp_path, "--events").users()

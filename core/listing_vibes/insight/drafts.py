@@ -26,10 +26,8 @@ from listing_vibes.run.newcomers import parse_cell
 SHARES, STEPS = (0.1, 0.25, 0.5, 0.75, 0.9), (0.8, 0.9, 1.1, 1.2)
 #: Entries of a draft that are not attributes; an attribute of such a name is not set by a draft.
 ENTRIES = ("like", "photos", "cover")
-ENDS, TRIALS = (
-    (0.01, 0.99),
-    100,
-)  # quantiles between which a number is tried, and the number of steps between them
+ENDS = (0.01, 0.99)  # quantiles between which a number is tried
+TRIALS = 100  # steps between them
 VALUES = 12  # maximum number of values of a category or members of a set to try, the most common first
 #: Share of a number's variance (on a logarithmic scale where all are positive) between the values of a category from which these are
 #: compared separately; what a category must be for that: at most `VALUES` values, the draft's of at least so many listings.

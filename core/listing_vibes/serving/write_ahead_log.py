@@ -42,7 +42,7 @@ def _damage(log: Path) -> tuple[int, int] | None:
     """
     try:
         content = log.read_bytes()
-    except FileNotFoundError:
+    except OSError:  # there is none, or SQLite will say what is wrong with it
         return None
     if len(content) < _HEADER:
         return None
