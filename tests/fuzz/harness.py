@@ -8,18 +8,20 @@ A target is one function in one file of `tests/fuzz/targets`, named in its regis
 
 `seeds` are valid inputs, which get mutated; a target whose input is no bytes of a file draws its own from a random generator
 (`draw`). Everything else counts as a failure: any other exception, more than `HANG` seconds of the processor, more than `MEMORY`
-beyond what the process had. Where the process itself dies, the input that it read lies in `folder / CURRENT`.
+beyond what the process had. An input that is not done after `STUCK` seconds ends the process with a traceback; where the process
+dies, the input that it read lies in `folder / CURRENT`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import random
 import resource
-import signal
+import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -30,16 +32,13 @@ from tests.fuzz.mutate import mutated
 from listing_vibes.errors import VibesError
 
 HANG = 5.0  # seconds of the processor, so that a busy machine is no hang
+STUCK = 300.0  # seconds on the clock
 MEMORY = 1 << 30  # bytes
 CURRENT = "current-input"
 
 Feed = Callable[[bytes], object]
 Draw = Callable[[random.Random, Sequence[bytes]], bytes]
 TARGETS: dict[str, Target] = {}
-
-
-class Hang(BaseException):
-    """An execution took longer than `HANG`; no `Exception`, so that nothing under test catches it."""
 
 
 @dataclass(frozen=True)
@@ -106,47 +105,36 @@ def run(chosen: Target, executions: int, folder: Path, seed: int = 0, most: int 
     with contextlib.suppress(VibesError):  # what is loaded on first use is no memory of an input
         feed(corpus[0])
     peak = _peak()
-    with _clock():
-        for number in range(executions):
-            content = chosen.draw(random.Random(f"{chosen.name} {seed} {number}"), corpus)
-            (folder / CURRENT).write_bytes(content)
-            started, what = time.process_time(), ""
-            try:
-                signal.setitimer(signal.ITIMER_PROF, HANG)
-                feed(content)
-            except VibesError:
-                outcome.refused += 1
-            except Hang:
-                what = f"took over {HANG:g} s"
-            except BaseException as error:
-                what = f"{type(error).__name__}: {error}\n{''.join(traceback.format_tb(error.__traceback__)[-3:])}"
-            finally:
-                signal.setitimer(signal.ITIMER_PROF, 0)
-            outcome.executions += 1
-            outcome.slowest = max(outcome.slowest, time.process_time() - started)
-            if not what and _peak() - peak > MEMORY:
-                what, peak = f"the memory grew by {_peak() - peak:,} bytes", _peak()
-            if what:
-                outcome.failures.append(Failure(number, content, what))
-                if len(outcome.failures) >= most:
-                    break
+    for number in range(executions):
+        content = chosen.draw(random.Random(f"{chosen.name} {seed} {number}"), corpus)
+        (folder / CURRENT).write_bytes(content)
+        started, what = time.process_time(), ""
+        try:
+            # No timer that sends a signal: a thread of a library may get it, and die of it.
+            faulthandler.dump_traceback_later(STUCK, exit=True, file=sys.__stderr__)
+            feed(content)
+        except VibesError:
+            outcome.refused += 1
+        except BaseException as error:
+            what = (
+                f"{type(error).__name__}: {error}\n{''.join(traceback.format_tb(error.__traceback__)[-3:])}"
+            )
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+        took = time.process_time() - started
+        outcome.executions += 1
+        outcome.slowest = max(outcome.slowest, took)
+        if not what and took > HANG:
+            what = f"took {took:.1f} s"
+        if not what and _peak() - peak > MEMORY:
+            what, peak = f"the memory grew by {_peak() - peak:,} bytes", _peak()
+        if what:
+            outcome.failures.append(Failure(number, content, what))
+            if len(outcome.failures) >= most:
+                break
     return outcome
 
 
 def _peak() -> int:
     """Return the bytes of memory that the process had at most."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-@contextlib.contextmanager
-def _clock() -> Iterator[None]:
-    """Raise `Hang` when the timer of the processor ends."""
-
-    def stop(*_: object) -> None:
-        raise Hang
-
-    signal.signal(signal.SIGPROF, stop)
-    try:
-        yield
-    finally:  # a signal that comes late would end the process
-        signal.signal(signal.SIGPROF, signal.SIG_IGN)
