@@ -28,7 +28,7 @@ def test_photos_are_looked_at_once_and_found_by_what_is_seen_in_them(tmp_path):
     again = PhotoSearch.open(run)
     assert again is not None and (run.path / FILE).is_file()
     np.testing.assert_array_equal(again.looks.shares, search.looks.shares)
-    found = again.find("a refrigerator")
+    found = again.find("a lamp")
     assert sorted(found["listing_id"]) == ["l00", "l01", "l02"]  # the last one has no photo
     assert found["score"].is_monotonic_decreasing and found["seen"].str.len().gt(0).all()
     # What a photo is taken for finds it first.
@@ -103,6 +103,10 @@ def test_each_listing_comes_once_by_its_nearest_photo(tmp_path):
     found = PhotoSearch(run, looks).find("sofa")
     assert found[["listing_id", "photo"]].to_numpy().tolist() == [["l01", 1], ["l00", 0]]
     assert found["score"].iloc[0] == pytest.approx(1, abs=1e-3) and found["seen"].iloc[0] == "sofa"
+    with pytest.raises(VibesError, match="tax declaration"):
+        PhotoSearch(run, looks).find(
+            "tax declaration"
+        )  # no photo resembles it, so the nearest ones would be wrong
     listings = run.market.listings["listing_id"]
     assert PhotoSearch(run, looks).find("sofa", (listings != "l01").to_numpy())["listing_id"].tolist() == [
         "l00"

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from listing_vibes.errors import VibesError
 from listing_vibes.insight.photo_search import search_photos
 from listing_vibes.insight.selection.url_parameters import FILTER_PARAMETERS
 from listing_vibes.market.thumbnails import data_address, preview
@@ -115,8 +116,12 @@ def show_matches_in_photos(opened: OpenRun, text: str, passing: np.ndarray) -> N
     if not text:
         show_covers(opened, np.flatnonzero(passing), LIMITS)
         return
-    with st.spinner("Searching …"):
-        result = photos.find(text)
+    try:
+        with st.spinner("Searching …"):
+            result = photos.find(text)
+    except VibesError as error:  # no photo shows it; what photos show is offered above
+        st.info(plain(str(error)))
+        return
     if photos.is_color(text):
         line, help, notes = f"Covers with {plain(text)}, those without another tone first.", "", ""
     else:
