@@ -17,7 +17,7 @@ STYLE = """<style>
 .why :is(th, td):last-child { width: 22%; padding-right: 0 }
 .why img { height: 44px; aspect-ratio: 4 / 3; object-fit: cover; border-radius: 4px; vertical-align: middle; margin-right: .5rem; flex: none }
 .why .track { display: block; height: .7rem; border-radius: 3px; background: color-mix(in srgb, currentColor 10%, transparent) }
-.why .bar { display: block; height: 100%; border-radius: 3px; background: light-dark(#0f5b60, #6fc3c6) }
+.why .bar { display: block; height: 100%; border-radius: 3px; background: color-mix(in srgb, currentColor 40%, #2b9ea3) }
 .why-pairs { display: grid; grid-template-columns: repeat(2, minmax(0, 20rem)); gap: .4rem 1rem }
 .why-pairs img { width: 100%; max-height: 230px; object-fit: cover; aspect-ratio: 4 / 3; border-radius: 6px; display: block }
 .why-pairs p { margin: 0; font-size: .85rem; opacity: .8 }
