@@ -267,10 +267,14 @@ class Crowd:
 
     def typical_audience(self) -> float | None:
         """Return the median audience of the active listings, as a share of users; None if no listing is active."""
-        run, rows = self.people.run, self.rows[:, : self.k]
-        active = run.index("model").known & run.catalogue.live(self.people.at)
-        audience = np.bincount(rows[rows >= 0], minlength=len(active))[active]
-        return float(np.median(audience)) / len(self.people) if len(audience) else None
+        run = self.people.run
+        audience = self.audiences()[run.index("model").known & run.catalogue.live(self.people.at)]
+        return float(np.median(audience)) if len(audience) else None
+
+    def audiences(self) -> np.ndarray:
+        """Return the audience (L,) of each listing, as a share of users."""
+        rows = self.rows[:, : self.k]
+        return np.bincount(rows[rows >= 0], minlength=len(self.people.run.listing_ids)) / len(self.people)
 
     def is_reached(self, rank: np.ndarray) -> np.ndarray:
         """Return which ranks are among the first `k`, bool."""

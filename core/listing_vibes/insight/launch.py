@@ -14,7 +14,9 @@ from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.intervals import estimates
 from listing_vibes.insight.audience import Crowd, Population, audience_share, share_gain
 from listing_vibes.insight.drafts import Draft, missing_category, single_changes, trial_range
+from listing_vibes.insight.evidence import Bar
 from listing_vibes.insight.market_view import view_of
+from listing_vibes.insight.selection.page_lists import example_listings
 from listing_vibes.market.amounts import price
 from listing_vibes.run.newcomers import Newcomers
 from listing_vibes.run.query import cell_text, describe_listings
@@ -23,6 +25,7 @@ from listing_vibes.tables import render_table
 
 COMPETITORS = 12
 PRICES = 25  # prices that are tried
+BARS = 7  # prices of a slide, with the price now and the best one
 CHANGES = 8  # maximum number of attributes in the text
 FIGURES = ["audience", "gain", "low", "high"]
 
@@ -203,6 +206,13 @@ def _advice(
     return changes, figures[len(tried) :].reset_index(drop=True).assign(photo=covers)[["photo", *FIGURES]]
 
 
+def example_draft(run: Run, crowd: Crowd) -> str:
+    """Return the listing that a draft starts from until one is chosen: the first of `example_listings` with at least the median audience."""
+    examples, median = example_listings(run), crowd.typical_audience() or 0
+    audience = dict(zip(run.listing_ids, crowd.audiences(), strict=True))
+    return next((listing for listing in examples if audience[listing] >= median), examples[0])
+
+
 def gains(crowd: Crowd, base: np.ndarray, vectors: np.ndarray, row: int | None = None) -> pd.DataFrame:
     """Return `audience, gain, low, high` of each of `vectors` (V, d), as shares of users; gains over `base` (1, d), `row` as for
     `Crowd.ranks`.
@@ -245,6 +255,27 @@ def best_price(run: Run, prices: pd.DataFrame, share: float) -> str:
         return f"No other {item.label.lower()} would reach more than {most}."
     at = view.write(item, best["price"])
     return f"Most users at {at}: {most}, now {audience_share(share, '')}. An association in the model, not a cause."
+
+
+def price_bars(run: Run, prices: pd.DataFrame, now: float | None) -> tuple[Bar, ...]:
+    """Return the curve of `prices` (see `price_curve`) as bars for print, with the price `now` and the one with most users among them."""
+    item, best = price(run.market), int(prices["audience"].argmax())
+    assert item is not None  # there are prices
+    notes = {best: "most users"}
+    if now is not None:
+        notes[int((prices["price"] - now).abs().argmin())] = "now"
+    rows = sorted({*np.linspace(0, len(prices) - 1, BARS).round().astype(int).tolist(), *notes})
+    return tuple(
+        Bar(
+            label=view_of(run).write(item, line["price"]),
+            value=line["audience"],
+            low=line["low"],
+            high=line["high"],
+            kind="model" if notes.get(row) == "now" else "better" if row == best else "plain",
+            note=notes.get(row, ""),
+        )
+        for row, line in zip(rows, prices.iloc[rows].to_dict("records"), strict=True)
+    )
 
 
 def changed_values(

@@ -19,15 +19,14 @@ from helpers.pictures import encoded, png, text_bomb
 from listing_vibes import Run, launch
 from listing_vibes.demo.shipped import bundled_run
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.audience import audience_share, recent_lists, share_gain
+from listing_vibes.insight.audience import Crowd, audience_share, recent_lists, share_gain
 from listing_vibes.insight.demand import demand
 from listing_vibes.insight.drafts import trial_range
-from listing_vibes.insight.launch import best_price
+from listing_vibes.insight.launch import best_price, example_draft
 from listing_vibes.insight.map.region import grid_places
 from listing_vibes.insight.map.vibe_map import place_among
 from listing_vibes.insight.market_view import MarketView
 from listing_vibes.insight.page_evidence import evidence_of
-from listing_vibes.insight.selection.page_lists import example_listing
 from listing_vibes.insight.selection.url_parameters import Params
 from listing_vibes.market.market import Market
 from listing_vibes.market.thumbnails import preview
@@ -122,7 +121,7 @@ def test_every_audience_is_a_share_of_the_same_users(show, chilly):
 @pytest.mark.slow
 def test_the_page_opens_with_an_example_and_a_change_keeps_its_photos(show, chilly):
     run = Run.open(chilly)
-    listing, page = example_listing(run), show("cold", chilly)
+    listing, page = example_draft(run, Crowd.of(run)), show("cold", chilly)
     known = launch(run, {"like": listing})
     assert not page.query_params and page.title[0].value == "Launch a listing"
     assert (
@@ -130,7 +129,10 @@ def test_the_page_opens_with_an_example_and_a_change_keeps_its_photos(show, chil
         == run.market.listings["title"][run.market.listing_row[listing]]
     )
     assert page.metric[0].value == audience_share(known.share)
-    assert evidence_of({"run": run}, "/cold").lead == listing
+    slide = evidence_of({"run": run}, "/cold")
+    assert slide.lead == listing and slide.sentence == best_price(run, known.prices, known.share)
+    curve = known.prices["audience"].tolist()
+    assert {bar.value for bar in slide.bars} <= set(curve) and max(curve) in [bar.value for bar in slide.bars]
     assert best_price(run, known.prices, known.share)[:20] in texts(page)
     page.number_input(key="new-price").set_value(250).run()
     assert page.query_params["like"] == listing and json.loads(page.query_params["draft"])["price"] == 250
@@ -151,8 +153,10 @@ def test_new_listings_are_sorted_by_their_audience(show):
 
 @pytest.mark.slow
 def test_a_best_change_is_one_click_and_a_price_needs_its_deal(show):
-    page = show("cold", bundled_run())
-    found = launch(Run.open(bundled_run()), {"like": example_listing(Run.open(bundled_run()))})
+    page, run = show("cold", bundled_run()), Run.open(bundled_run())
+    crowd = Crowd.of(run)
+    found = launch(run, {"like": example_draft(run, crowd)}, crowd=crowd)
+    assert found.share >= crowd.typical_audience()
     best = found.changes.drop_duplicates("attribute").iloc[0]
     assert f"**{100 * best.gain:+.1f}**" in page.button(key="take-0").label
     page.button(key="take-0").click().run()

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from browser.painted import paint_market
+from listing_vibes.insight.map.colors import OTHER
 from listing_vibes.insight.market_view import MarketView
 from listing_vibes.insight.similarity import match, same_and_different
 from listing_vibes.market.config import AttributeConfig, MarketConfig
@@ -14,7 +15,7 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
 from listing_vibes.run.query import describe_listings
-from listing_vibes_app.kit.palettes import EVENTS, coloring
+from listing_vibes_app.kit.palettes import EVENTS, choices, coloring
 from listing_vibes_app.view.search import SearchIndex
 
 
@@ -78,6 +79,23 @@ def test_each_listing_has_the_colour_of_its_own_value(tmp_path):
         said = {code: label for label, code, _ in found.legend}
         assert [said[code] for code in found.codes] == told
         assert {label: size for label, _, size in found.legend} == {one: told.count(one) for one in told}
+
+
+def test_prices_of_rents_and_sales_are_never_colored_on_one_scale(tmp_path):
+    generator, deals = np.random.default_rng(0), np.array(["rent", "sale"] * 60)
+    price = np.where(
+        deals == "rent", generator.integers(400, 900, 120), generator.integers(90_000, 300_000, 120)
+    )
+    frame = pd.DataFrame({"listing_id": [f"l{row}" for row in range(120)], "deal": deals, "price": price})
+    write_market(
+        tmp_path / "homes", MarketConfig(attributes={"price": AttributeConfig(kind="number")}), frame
+    )
+    view = view_of(tmp_path / "homes")
+    labels = choices(view)
+    assert "price" not in labels and labels["price@rent"] == "Price, rent" and "price@sale" in labels
+    for deal in ("rent", "sale"):
+        found = coloring(view, np.arange(120), np.zeros(120), f"price@{deal}")
+        assert ((found.codes == OTHER) == (deals != deal)).all() and found.legend[-1] == ("Other", OTHER, 60)
 
 
 def test_a_category_of_ids_is_told_by_numbers_the_most_frequent_first(tmp_path):

@@ -8,7 +8,9 @@ import streamlit as st
 
 from listing_vibes.cache import cached_per_object
 from listing_vibes.errors import printable, sentence_of
+from listing_vibes.insight.audience import Crowd
 from listing_vibes.insight.drafts import is_whole
+from listing_vibes.insight.launch import example_draft
 from listing_vibes.insight.selection.page_lists import example_listing
 from listing_vibes.insight.selection.url_parameters import Params
 from listing_vibes.market.attribute_types import Attribute, type_of
@@ -17,7 +19,7 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.thumbnails import data_address, originals, preview
 from listing_vibes_app.kit.gallery import Card, gallery
 from listing_vibes_app.server.params import bind, hold, link, set_params
-from listing_vibes_app.server.runs import OpenRun
+from listing_vibes_app.server.runs import BY_RUN, OpenRun
 from listing_vibes_app.view.formats import FIELD, count, plain
 
 MAIN = 4  # fields outside of the expander
@@ -107,11 +109,27 @@ def _is_text(value: Any) -> bool:
     )
 
 
+@st.cache_resource(show_spinner=False, max_entries=4, hash_funcs=BY_RUN)
+def crowd_of(opened: OpenRun) -> Crowd:
+    """Return the users whose lists a draft would enter."""
+    return Crowd.of(opened.run)
+
+
+def can_launch(opened: OpenRun) -> bool:
+    """Return whether a draft has an audience: the run has a model, and there are users."""
+    return opened.run.has_model and opened.view.has_events
+
+
+@st.cache_data(show_spinner=False, max_entries=16, hash_funcs=BY_RUN)
+def _example(opened: OpenRun) -> str:
+    return example_draft(opened.run, crowd_of(opened)) if can_launch(opened) else example_listing(opened.run)
+
+
 def start_row(opened: OpenRun) -> int | None:
     """Return the row of the market's listing that the draft started from: an example until values or a listing are given."""
     rows = opened.view.market.listing_row
     row = link().read("like", rows.get)
-    return rows[example_listing(opened.run)] if row is None and "draft" not in st.query_params else row
+    return rows[_example(opened)] if row is None and "draft" not in st.query_params else row
 
 
 def read_cells(opened: OpenRun) -> dict[str, Any]:

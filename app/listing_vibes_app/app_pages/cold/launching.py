@@ -10,14 +10,14 @@ import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from listing_vibes.insight.audience import Crowd, audience_share, share_gain
+from listing_vibes.insight.audience import audience_share, share_gain
 from listing_vibes.insight.drafts import Draft, launch_code, launch_document, missing_category, trial_range
 from listing_vibes.insight.launch import Launch, best_price, changed_values, launch, price_curve
 from listing_vibes.market.amounts import price
 from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.thumbnails import originals
 from listing_vibes.run.newcomers import Newcomer, Newcomers
-from listing_vibes_app.app_pages.cold.draft import cells_of, change_cells, start_row
+from listing_vibes_app.app_pages.cold.draft import cells_of, change_cells, crowd_of, start_row
 from listing_vibes_app.app_pages.cold.landing import TABLE, show_users, similar_gallery
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.as_code import export_menu, show_python
@@ -52,21 +52,11 @@ def encode_draft(opened: OpenRun, space: str, cells: dict[str, Any], photos: Seq
     return _newcomers(opened).encode(cells, tuple(photos), [space])
 
 
-@st.cache_resource(show_spinner=False, max_entries=4, hash_funcs=BY_RUN)
-def _crowd(opened: OpenRun) -> Crowd:
-    return Crowd.of(opened.run)
-
-
-def can_launch(opened: OpenRun) -> bool:
-    """Return whether a draft has an audience: the run has a model, and there are users."""
-    return opened.run.has_model and opened.view.has_events
-
-
 def prepare_drafts(opened: OpenRun) -> None:
     """Load the encoders and the users of `launch_draft`."""
     photos = originals(opened.view.market.path, opened.view.photos(0)[:1])
     encode_draft(opened, "model", cells_of(opened, 0), [content for _, content in photos])
-    _crowd(opened)
+    crowd_of(opened)
 
 
 @st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=BY_RUN)
@@ -76,7 +66,7 @@ def launch_draft(opened: OpenRun, cells: dict[str, Any], photos: Sequence[bytes]
     Raises:
         VibesError: a value that cannot be read, an encoder that is missing, or no user with a history.
     """
-    created, crowd, draft = _newcomers(opened), _crowd(opened), Draft(cells, tuple(photos))
+    created, crowd, draft = _newcomers(opened), crowd_of(opened), Draft(cells, tuple(photos))
     return launch(opened.run, draft, advise=advise, crowd=crowd, newcomers=created)
 
 
@@ -97,7 +87,7 @@ def reach(opened: OpenRun, cells: dict[str, Any], photos: list[bytes]) -> Launch
     )
     rank = formats.MISSING if result.median_rank is None else f"{result.median_rank:g}"
     right.metric("Median rank", rank, help="Half of the audience would have it higher up in their list")
-    typical = _crowd(opened).typical_audience()
+    typical = crowd_of(opened).typical_audience()
     if typical is not None:
         st.caption(
             f"Of {result.population.describe()}; the median of the active listings is {audience_share(typical, '')}."
@@ -124,7 +114,9 @@ def _explain_changes(opened: OpenRun, cells: dict[str, Any], photos: list[bytes]
 def _changed(
     opened: OpenRun, cells: dict[str, Any], start: dict[str, Any], photos: Sequence[bytes]
 ) -> pd.DataFrame:
-    return changed_values(opened.run, Draft(cells, tuple(photos)), start, _crowd(opened), _newcomers(opened))
+    return changed_values(
+        opened.run, Draft(cells, tuple(photos)), start, crowd_of(opened), _newcomers(opened)
+    )
 
 
 def _start(opened: OpenRun, now: dict[str, Any], pictured: bool) -> Launch | None:
@@ -213,7 +205,7 @@ def show_prices(opened: OpenRun, cells: dict[str, Any], photos: list[bytes], sha
 
 @st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=BY_RUN)
 def _prices(opened: OpenRun, cells: dict[str, Any], photos: Sequence[bytes]) -> pd.DataFrame | None:
-    return price_curve(opened.run, Draft(cells, tuple(photos)), _crowd(opened), _newcomers(opened))
+    return price_curve(opened.run, Draft(cells, tuple(photos)), crowd_of(opened), _newcomers(opened))
 
 
 def _curve(opened: OpenRun, prices: pd.DataFrame, now: float | None) -> go.Figure:

@@ -9,6 +9,7 @@ from listing_vibes.errors import VibesError, sentence_of
 from listing_vibes.insight.audience import audience_share
 from listing_vibes_app.app_pages.cold.draft import (
     UPLOADS,
+    can_launch,
     draft_form,
     start_draft,
     start_row,
@@ -23,7 +24,6 @@ from listing_vibes_app.app_pages.cold.landing import (
     place_on_map,
 )
 from listing_vibes_app.app_pages.cold.launching import (
-    can_launch,
     encode_draft,
     prepare_drafts,
     reach,

@@ -20,6 +20,8 @@ from listing_vibes_app.server.params import set_params
 from listing_vibes_app.server.runs import OpenRun, current_run, rank, rows_of
 from listing_vibes_app.view import formats
 
+SIGHT = 6  # first recommendations, which are in sight beside the sentence on one of them
+
 
 def page() -> None:
     """Draw the page."""
@@ -80,7 +82,7 @@ def show_recommendations(opened: OpenRun, user: int, known: Known) -> None:
     hits.markdown(describe_hits(known, set(rows), later, today))
     notes, ids = rule_notes(result), opened.view.ids
     if opened.run.has_model:
-        place = next((place for place, row in enumerate(rows) if row in later), 0)
+        place = next((place for place, row in enumerate(rows[:SIGHT]) if row in later), 0)
         opened_later = ", which the user opened later" if rows[place] in later else ""
         because(opened, selection, ids[rows[place]], f"No. {place + 1}{opened_later}:")
     cards = [

@@ -61,14 +61,14 @@ def facets(market: Market, rows: np.ndarray) -> list[Facet]:
             results.append(_values(item, column))
             continue
         whole = _number(market, item, column)
-        parts = [_number(market, item, column, *part) for part in _parts(market, item, rows, column)]
+        parts = [_number(market, item, column, *part) for part in number_parts(market, item, rows)]
         results += [part for part in parts if part is not None] or [whole]
     available = [facet for facet in results if facet is not None]
     return sorted(available, key=lambda facet: facet.kind != "number")[:MOST]
 
 
-def _parts(
-    market: Market, item: Attribute, rows: np.ndarray, column: pd.Series
+def number_parts(
+    market: Market, item: Attribute, rows: np.ndarray
 ) -> list[tuple[Attribute, str, np.ndarray]]:
     """Return the category by which a number is split, its value and the listings (n,) bool of each part: rents and sales have no
     common axis.
@@ -77,7 +77,8 @@ def _parts(
     if category is None:
         return []
     texts = market.listings[category.name].iloc[rows].astype("string").reset_index(drop=True)
-    often = texts[column.notna()].value_counts().index[:PARTS]
+    has_number = market.listings[item.name].iloc[rows].notna().to_numpy()
+    often = texts[has_number].value_counts().index[:PARTS]
     return [(category, str(value), (texts == value).fillna(False).to_numpy(bool)) for value in often]
 
 
