@@ -27,7 +27,7 @@ STYLE = """<style>
 .because span { display: flex; gap: 4px; flex: none } .because span:empty { display: none }
 .because img { height: 64px; aspect-ratio: 4 / 3; object-fit: cover; border-radius: 4px }
 .because p { margin: 0; font-size: 1.05rem; line-height: 1.4 }
-@media (max-width: 640px) { .because { flex-wrap: wrap } .why { font-size: .8rem } .why th:first-child { width: 38% } .why td:first-child span { display: block } .why img { display: block } .why-pairs { gap: .3rem } .why-more { flex-wrap: wrap } }
+@media (max-width: 640px) { .because { flex-wrap: wrap } .why { font-size: .8rem } .why th:first-child { width: 30% } .why :is(th, td):last-child { width: 15% } .why td:first-child span { display: block } .why img { display: block } .why-pairs { gap: .3rem } .why-more { flex-wrap: wrap } }
 </style>"""
 
 
