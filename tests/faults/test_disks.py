@@ -36,7 +36,7 @@ COMMANDS = {
     "batch": ["batch", "{}/run", "{}/lists"],
     "batch of listings": ["batch", "{}/run", "{}/lists", "--kind", "listings"],
     "launch": ["launch", "{}/run", "home-0003"],
-    "similar --text": ["similar", "{}/run", "--text", "canopy bed"],
+    "similar --text": ["similar", "{}/run", "--text", "a lamp"],
     "recommend": ["recommend", "{}/run", "user-0001"],
     "report": ["report", "{}/run", "{}/report.html"],
     "refresh": ["refresh", "{}/run", "--listings", "{}/new/listings", "--events", "{}/new/events"],

@@ -56,7 +56,7 @@ def commands(folder: Path) -> dict[str, list[list[object]]]:
         "compare": [[run, other]],
         "ablate": [[market, folder / "ablation", "--grid", folder / "grid.toml", "--seeds", "0"]],
         "tune": [],  # `train`, several times
-        "similar": [[run, "l01"], [run, "--text", "canopy bed"]],
+        "similar": [[run, "l01"], [run, "--text", "a lamp"]],
         "recommend": [[run, "u1"]],
         "batch": [[run, folder / "alike", "--kind", "listings"], [run, folder / "lists", "--engine", "ray"]],
         "launch": [[run, "l01"]],
