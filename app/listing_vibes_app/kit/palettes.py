@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from listing_vibes.cache import cached_per_object
 from listing_vibes.insight.map.colors import OTHER, UNKNOWN, VALUES, Coloring, by_value
 from listing_vibes.insight.map.facets import number_parts
 from listing_vibes.insight.market_view import MarketView
@@ -26,7 +27,7 @@ def choices(view: MarketView) -> dict[str, str]:
     """Return the label of each way to color the map, the groups first."""
     labels = {"multi": "{}: how many", "place": "Distance from the middle"}
     values = {CLUSTERS: "Groups"}
-    for name, (item, value) in _colored(view).items():
+    for name, (item, value, _) in _colored(view).items():
         label = labels.get(item.shown_as, "{}").format(item.label)
         values[name] = f"{label}, {formats.shorten(value, 40)}" if value else label
     if view.has_photos:
@@ -36,21 +37,21 @@ def choices(view: MarketView) -> dict[str, str]:
     return values
 
 
-def _colored(view: MarketView) -> dict[str, tuple[Attribute, str]]:
-    """Return the attributes that can color the map by their names in `choices`, and the value of the category that a number is within.
+@cached_per_object
+def _colored(view: MarketView) -> dict[str, tuple[Attribute, str, np.ndarray]]:
+    """Return the attributes that can color the map by their names in `choices`, each with the value of the category that separates its
+    numbers and the listings (L,) bool that have it, else with "" and all listings.
 
     Rents and sales have no common scale, so their prices are `price@rent` and `price@sale`.
     """
-    market, choices = view.market, {}
+    result, every = {}, np.arange(len(view.market.listings))
     for item in view.attributes:
-        parts = (
-            number_parts(market, item, np.arange(len(market.listings))) if item.shown_as == "number" else []
-        )
-        for _, value, _ in parts:
-            choices[f"{item.name}@{value}"] = item, value
+        parts = number_parts(view.market, item, every) if item.shown_as == "number" else []
+        for _, value, is_part in parts:
+            result[f"{item.name}@{value}"] = item, value, is_part
         if not parts and item.shown_as != "text":
-            choices[C.PLACE if item.shown_as == "place" else item.name] = item, ""
-    return choices
+            result[C.PLACE if item.shown_as == "place" else item.name] = item, "", every >= 0
+    return result
 
 
 def coloring(view: MarketView, rows: np.ndarray, cluster: np.ndarray, by: str) -> Coloring:
@@ -67,7 +68,7 @@ def coloring(view: MarketView, rows: np.ndarray, cluster: np.ndarray, by: str) -
         return _fifths(np.array([len(view.photos(int(row))) for row in rows], float), formats.number)
     if by == EVENTS:
         return _fifths(view.log.counts().astype(float)[rows], formats.number)
-    item, value = _colored(view)[by]
+    item, _, is_part = _colored(view)[by]
     if item.shown_as == "place":
         places = listings[[C.LATITUDE, C.LONGITUDE]].to_numpy(float)
         middle = np.nanmedian(places, axis=0) if np.isfinite(places).any() else (0.0, 0.0)
@@ -75,10 +76,7 @@ def coloring(view: MarketView, rows: np.ndarray, cluster: np.ndarray, by: str) -
     values = listings[item.name].iloc[rows]
     if item.shown_as == "number":
         amounts = values.to_numpy(float, na_value=np.nan)
-        is_other = np.zeros(len(rows), bool)
-        for _, part, is_part in number_parts(view.market, item, rows):
-            is_other = ~is_part if part == value else is_other
-        return _fifths(amounts, lambda amount: view.write(item, amount), is_other)
+        return _fifths(amounts, lambda value: view.write(item, value), ~is_part[rows])
     if item.shown_as == "multi":
         return _fifths(values.str.len().to_numpy(float), formats.number)
     if item.shown_as == "flag":
@@ -93,8 +91,8 @@ def _fifths(
     values: np.ndarray, write: Callable[[float], str], is_other: np.ndarray | None = None
 ) -> Coloring:
     """Color a number by quintiles; one with few distinct values has fewer ranges. Listings that `is_other` (n,) marks are gray."""
-    others = 0 if is_other is None else int(is_other.sum())
-    values = values if is_other is None else np.where(is_other, np.nan, values)
+    is_other = np.zeros(len(values), bool) if is_other is None else is_other
+    values, others = np.where(is_other, np.nan, values), int(is_other.sum())
     existing = values[np.isfinite(values)]
     codes = np.full(len(values), UNKNOWN, np.uint8)
     legend: list[tuple[str, int, int]] = []
@@ -107,8 +105,8 @@ def _fifths(
             mine = existing[number == place]
             low, high = write(float(mine.min())), write(float(mine.max()))
             legend.append((low if low == high else f"{low} to {high}", int(shade), len(mine)))
-    if others and is_other is not None:
-        codes[is_other] = OTHER
+    codes[is_other] = OTHER
+    if others:
         legend.append(("Other", OTHER, others))
     if len(existing) + others < len(values):
         legend.append(("Unknown", UNKNOWN, len(values) - len(existing) - others))

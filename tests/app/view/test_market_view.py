@@ -96,6 +96,9 @@ def test_prices_of_rents_and_sales_are_never_colored_on_one_scale(tmp_path):
     for deal in ("rent", "sale"):
         found = coloring(view, np.arange(120), np.zeros(120), f"price@{deal}")
         assert ((found.codes == OTHER) == (deals != deal)).all() and found.legend[-1] == ("Other", OTHER, 60)
+    sales = np.flatnonzero(deals == "sale")  # a part of the map without any rent
+    found = coloring(view, sales, np.zeros(60), "price@rent")
+    assert (found.codes == OTHER).all() and found.legend == [("Other", OTHER, 60)]
 
 
 def test_a_category_of_ids_is_told_by_numbers_the_most_frequent_first(tmp_path):
