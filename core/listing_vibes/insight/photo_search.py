@@ -140,9 +140,10 @@ class PhotoSearch:
         photos["photo"] = photos.groupby(C.LISTING, sort=False).cumcount()
         photos["score"] = self.looks.similarity(query).astype(float)  # (P,)
         if photos["score"].max() < LEAST_SIMILARITY:
-            examples = ", ".join(f"'{name}'" for name in self.looks.frequent(5)) or "'sofa'"
+            clearest = self.looks.names[self.looks.classes.flat[self.looks.shares.argmax()]]
+            examples = ", ".join(f"'{name}'" for name in self.looks.frequent(5) or [clearest])
             raise VibesError(
-                f"No photo shows anything like '{text.strip()}'; describe in English what a photo may show, such as {examples}."
+                f"No photo shows anything like '{text.strip()}'; describe in English what a photo shows, such as {examples}."
             )
         is_candidate = np.asarray(self.looks.ok, bool)
         if may is not None:
