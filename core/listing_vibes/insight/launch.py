@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,12 +13,14 @@ import pandas as pd
 
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.intervals import estimates
-from listing_vibes.insight.audience import Crowd, Population, audience_share, share_gain
-from listing_vibes.insight.drafts import Draft, missing_category, single_changes, trial_range
-from listing_vibes.insight.evidence import Bar
+from listing_vibes.insight.audience import Crowd, Population, audience_share, newest_listings, share_gain
+from listing_vibes.insight.drafts import Draft, launch_document, missing_category, single_changes, trial_range
+from listing_vibes.insight.evidence import Bar, Evidence, Strip
 from listing_vibes.insight.market_view import view_of
-from listing_vibes.insight.selection.page_lists import example_listings
-from listing_vibes.market.amounts import price
+from listing_vibes.insight.selection.page_lists import example_rows
+from listing_vibes.insight.selection.url_parameters import Params
+from listing_vibes.market.amounts import display_unit, price, years_of
+from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.newcomers import Newcomers
 from listing_vibes.run.query import cell_text, describe_listings
 from listing_vibes.run.run import Run
@@ -207,10 +210,10 @@ def _advice(
 
 
 def example_draft(run: Run, crowd: Crowd) -> str:
-    """Return the listing that a draft starts from until one is chosen: the first of `example_listings` with at least the median audience."""
-    examples, median = example_listings(run), crowd.typical_audience() or 0
-    audience = dict(zip(run.listing_ids, crowd.audiences(), strict=True))
-    return next((listing for listing in examples if audience[listing] >= median), examples[0])
+    """Return the listing that a draft starts from until one is chosen: the first of `example_rows` with at least the median audience."""
+    rows = example_rows(run)
+    is_usual = crowd.audiences()[rows] >= (crowd.typical_audience() or 0)
+    return run.listing_ids[int(rows[is_usual.argmax()])]
 
 
 def gains(crowd: Crowd, base: np.ndarray, vectors: np.ndarray, row: int | None = None) -> pd.DataFrame:
@@ -275,6 +278,78 @@ def price_bars(run: Run, prices: pd.DataFrame, now: float | None) -> tuple[Bar, 
             note=notes.get(row, ""),
         )
         for row, line in zip(rows, prices.iloc[rows].to_dict("records"), strict=True)
+    )
+
+
+def seen_by(run: Run, user: str, rank: int) -> Strip:
+    """Return the newest listings of a user for whom a listing has this rank."""
+    newest = newest_listings(run, run.user_number[user])[:6]
+    return Strip(label=f"No. {rank} for {user}, who looked at", listings=tuple(newest))
+
+
+def draft_evidence(run: Run, params: Params) -> Evidence:
+    """Show the values of a draft and the share of users that it would reach, by price where there is one, else its nearest listings.
+
+    Raises:
+        VibesError: nothing is filled in, or the draft cannot be launched.
+    """
+    try:
+        cells = json.loads(params.get("draft", "null"))
+    except (ValueError, RecursionError):
+        cells = None
+    like = params.get("like") if params.get("like") in run.market.listing_row else None
+    crowd, newcomers = Crowd.of(run), Newcomers(run)
+    like = example_draft(run, crowd) if like is None and "draft" not in params else like
+    if isinstance(cells, dict):
+        cover = params.number("cover", 1, 1, 1000)
+        document = launch_document(run.market, cells, like, params.get("photos") != "0", cover)
+    elif like is not None:
+        cells, document = {}, {"like": like}
+    else:
+        raise VibesError("Nothing is filled in on this page yet; fill in a listing first.")
+    draft, item = Draft.of_mapping(run.market, document), price(run.market)
+    result = launch(run, draft, advise=False, crowd=crowd, newcomers=newcomers)
+    evidence = Evidence(
+        key="draft",
+        url="/",
+        headline=f"This listing would reach {audience_share(result.share)}",
+        population=result.population.describe(),
+        lead=like or "",
+        facts=_facts(run, cells),
+    )
+    prices = price_curve(run, draft, crowd, newcomers)
+    if prices is not None and item is not None:
+        return evidence.model_copy(
+            update={
+                "sentence": best_price(run, prices, result.share),
+                "picture": f"The audience by {item.label.lower()}; the line is the 95 % interval over users.",
+                "bars": price_bars(run, prices, draft.cells.get(item.name)),
+            }
+        )
+    near, first = result.competitors.head(6), result.audience.head(1)
+    strips = [Strip(label="Active listings nearest to it", listings=tuple(near[C.LISTING].tolist()))]
+    strips += [seen_by(run, *user) for user in zip(first[C.USER], first["rank"], strict=True)]
+    rank = "" if result.median_rank is None else f" Its median rank is {result.median_rank:,.0f}."
+    return evidence.model_copy(
+        update={
+            "sentence": f"They would find it among their first {result.k}.{rank}",
+            "picture": "The values of the listing, the active listings nearest to it, and what the user looked at for whom it ranks highest.",
+            "columns": (tuple(strips),),
+        }
+    )
+
+
+def _facts(run: Run, cells: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return the labels and the values of a draft."""
+    years, items = years_of(run.market), {item.name: item for item in run.market.attributes}
+    units = {name: display_unit(run.market, item) for name, item in items.items() if item.shown_as != "place"}
+    return tuple(
+        (
+            (items[name].label if name in items else str(name))
+            + (f" ({units[name]})" if units.get(name) else ""),
+            cell_text(value, name not in years),
+        )
+        for name, value in cells.items()
     )
 
 

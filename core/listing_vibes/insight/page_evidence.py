@@ -1,15 +1,13 @@
 """The evidence of a page of the explorer by its URL: what the page shows, and what a slide of it draws."""
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
 
 import pandas as pd
 
 from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.audience import Crowd, audience_share, newest_listings, opened_later, recent_lists
+from listing_vibes.insight.audience import audience_share, newest_listings, opened_later, recent_lists
 from listing_vibes.insight.comparison import compare
 from listing_vibes.insight.disagreements import (
     LISTED,
@@ -19,10 +17,9 @@ from listing_vibes.insight.disagreements import (
     first_lists,
     usual_baseline,
 )
-from listing_vibes.insight.drafts import Draft, launch_document
 from listing_vibes.insight.evidence import Bar, Evidence, Strip
 from listing_vibes.insight.home import dots_of, home_evidence
-from listing_vibes.insight.launch import best_price, example_draft, launch, price_bars, price_curve
+from listing_vibes.insight.launch import draft_evidence, seen_by
 from listing_vibes.insight.map.parts import chosen_by
 from listing_vibes.insight.map.space_map import map_of
 from listing_vibes.insight.probes import probe_market
@@ -30,13 +27,10 @@ from listing_vibes.insight.quality import ablation_evidence, not_measured, quali
 from listing_vibes.insight.rankings import distinct_examples, ranking_name
 from listing_vibes.insight.selection.page_lists import Selection, page_of, selections
 from listing_vibes.insight.selection.url_parameters import Params
-from listing_vibes.market.amounts import display_unit, price, years_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.moments import moment_in_log
 from listing_vibes.market.titles import title_of
 from listing_vibes.run.histories import user_number
-from listing_vibes.run.newcomers import Newcomers
-from listing_vibes.run.query import cell_text
 from listing_vibes.run.run import Run
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
 from listing_vibes.words import count, cut, percent
@@ -221,7 +215,7 @@ def _cold(runs: Runs, name: str, params: Params) -> Evidence:
         return evidence
     if params.get("view") == "listings":
         raise VibesError("Choose one of the new listings first.")
-    return _draft(run, params)
+    return draft_evidence(run, params)
 
 
 def _newcomer(run: Run, params: Params) -> Evidence:
@@ -238,9 +232,7 @@ def _newcomer(run: Run, params: Params) -> Evidence:
         own = lists[lists[C.LISTING] == selection.query].sort_values("rank", kind="stable")
         headline = f"“{title}” reaches {audience_share(active.share(len(own)))}"
         population = active.describe()
-        strips += [
-            _seen_by(run, *item) for item in zip(own[C.USER].head(AUDIENCE), own["rank"], strict=False)
-        ]
+        strips += [seen_by(run, *item) for item in zip(own[C.USER].head(AUDIENCE), own["rank"], strict=False)]
     return Evidence(
         key="newcomer",
         url="/",
@@ -249,72 +241,6 @@ def _newcomer(run: Run, params: Params) -> Evidence:
         population=population,
         picture="The listing at the left; at the right the nearest ones, and what users in its audience looked at last.",
         lead=selection.query,
-        columns=(tuple(strips),),
-    )
-
-
-def _seen_by(run: Run, user: str, rank: int) -> Strip:
-    """Return the newest listings of a user for whom a listing has this rank."""
-    newest = newest_listings(run, run.user_number[user])[:6]
-    return Strip(label=f"No. {rank} for {user}, who looked at", listings=tuple(newest))
-
-
-def _draft(run: Run, params: Params) -> Evidence:
-    """Show the values of a draft and the share of users that it would reach, by price where there is one, else its nearest listings."""
-    try:
-        cells = json.loads(params.get("draft", "null"))
-    except (ValueError, RecursionError):
-        cells = None
-    like = params.get("like") if params.get("like") in run.market.listing_row else None
-    crowd, newcomers = Crowd.of(run), Newcomers(run)
-    like = example_draft(run, crowd) if like is None and "draft" not in params else like
-    if isinstance(cells, dict):
-        cover = params.number("cover", 1, 1, 1000)
-        document = launch_document(run.market, cells, like, params.get("photos") != "0", cover)
-    elif like is not None:
-        cells, document = {}, {"like": like}
-    else:
-        raise VibesError("Nothing is filled in on this page yet; fill in a listing first.")
-    draft, item = Draft.of_mapping(run.market, document), price(run.market)
-    result = launch(run, draft, advise=False, crowd=crowd, newcomers=newcomers)
-    prices = price_curve(run, draft, crowd, newcomers)
-    years, labels = years_of(run.market), {item.name: item.label for item in run.market.attributes}
-    units = {
-        item.name: display_unit(run.market, item)
-        for item in run.market.attributes
-        if item.shown_as != "place"
-    }
-    facts = [
-        (
-            labels.get(name, str(name)) + (f" ({units[name]})" if units.get(name) else ""),
-            cell_text(value, name not in years),
-        )
-        for name, value in cells.items()
-    ]
-    near = result.competitors.head(6)
-    first = result.audience.head(1)
-    strips = [Strip(label="Active listings nearest to it", listings=tuple(near[C.LISTING].tolist()))]
-    strips += [_seen_by(run, *item) for item in zip(first[C.USER], first["rank"], strict=True)]
-    rank = "" if result.median_rank is None else f" Its median rank is {result.median_rank:,.0f}."
-    shown: dict[str, Any] = {
-        "key": "draft",
-        "url": "/",
-        "headline": f"This listing would reach {audience_share(result.share)}",
-        "population": result.population.describe(),
-        "lead": like or "",
-        "facts": tuple(facts),
-    }
-    if prices is not None and item is not None:
-        return Evidence(
-            **shown,
-            sentence=best_price(run, prices, result.share),
-            picture=f"The audience by {item.label.lower()}; the line is the 95 % interval over users.",
-            bars=price_bars(run, prices, draft.cells.get(item.name)),
-        )
-    return Evidence(
-        **shown,
-        sentence=f"They would find it among their first {result.k}.{rank}",
-        picture="The values of the listing, the active listings nearest to it, and what the user looked at for whom it ranks highest.",
         columns=(tuple(strips),),
     )
 

@@ -155,6 +155,26 @@ def test_states_in_which_something_is_missing(show, trained, bare, eventless, tm
     assert "untrained neighbors" in texts(page)
 
 
+def test_the_sentence_explains_a_hit_in_sight_or_the_first_recommendation(show, trained):
+    run = Run.open(trained)
+    log, first = run.log, None
+    for number, user in enumerate(log.users):
+        for at in range(1, int(log.start[number + 1] - log.start[number])):
+            name, moment, history = as_of(run, number, at)
+            if history:
+                continue
+            listed = run.recommend(name, 12, moment)["listing_id"].tolist()
+            events = log.listing[log.start[number] : log.start[number + 1]]
+            later = {run.listing_ids[row] for row in set(events[at:]) - set(events[:at])}
+            hits = [rank for rank, listing in enumerate(listed, 1) if listing in later]
+            if hits and hits[0] > 6:
+                first = user, at
+    assert first is not None, "no user of this market has the first hit out of sight"
+    page = show("users", trained, user=first[0], at=str(first[1]), k="12")
+    (line,) = (text for text in html(page) if 'class="because"' in text)
+    assert "No. 1:" in line and "opened later" not in line
+
+
 @pytest.mark.parametrize("blend", [None, "nothing"])
 def test_a_sentence_says_why_and_the_figures_are_those_of_the_explanation(show, trained, blend):
     run, (user, moment, _) = Run.open(trained), as_of(Run.open(trained), 1, 4)

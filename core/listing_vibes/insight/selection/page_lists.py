@@ -252,18 +252,18 @@ def compare(run: Run, params: Params) -> list[Selection]:
 
 
 def example_listing(run: Run) -> str:
-    """Return the listing that a page shows until one is chosen, the first of `example_listings`."""
-    return example_listings(run)[0]
+    """Return the listing that a page shows until one is chosen, the first of `example_rows`."""
+    return run.listing_ids[int(example_rows(run)[0])]
 
 
-def example_listings(run: Run) -> list[str]:
-    """Return the listings from the best example on: active, with a photo, with the most values, in any order within these."""
+def example_rows(run: Run) -> np.ndarray:
+    """Return the rows (L,) of the listings from the best example on: active, with a photo, with the most values."""
     listings = run.market.listings
     values = listings.notna().sum(axis=1).to_numpy()
     pictured = listings[C.LISTING].isin(run.market.cover).to_numpy()
     active = run.catalogue.live(run.after_last_event)
     any_order = np.random.default_rng(0).permutation(len(listings))
-    return [run.listing_ids[row] for row in np.lexsort((any_order, -values, ~pictured, ~active))]
+    return np.lexsort((any_order, -values, ~pictured, ~active))
 
 
 def example_user(run: Run) -> str:
