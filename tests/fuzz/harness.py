@@ -110,7 +110,7 @@ def run(chosen: Target, executions: int, folder: Path, seed: int = 0, most: int 
         (folder / CURRENT).write_bytes(content)
         started, what = time.process_time(), ""
         try:
-            # No timer that sends a signal: a thread of a library may get it, and die of it.
+            # No timer that sends a signal, which a thread of a library may get.
             faulthandler.dump_traceback_later(STUCK, exit=True, file=sys.__stderr__)
             feed(content)
         except VibesError:
