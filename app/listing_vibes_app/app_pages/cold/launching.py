@@ -105,7 +105,7 @@ def _explain_changes(opened: OpenRun, cells: dict[str, Any], photos: list[bytes]
     parts = []
     for change in changed.head(BEST).to_dict("records"):
         label, before, after = _written(opened, change)
-        parts.append(f"{plain(f'{label} {before} → {after}')} **{100 * change['gain']:+.1f}**")
+        parts.append(f"{plain(f'{label}: {before} → {after}')} **{100 * change['gain']:+.1f}**")
     if parts:
         st.markdown(f"By what was changed, in points: {'; '.join(parts)}.")
 
