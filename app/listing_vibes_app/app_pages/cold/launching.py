@@ -234,9 +234,7 @@ def _curve(opened: OpenRun, prices: pd.DataFrame, now: float | None) -> go.Figur
             marker={"color": charts.SERIES[1], "symbol": symbol, "size": size, "line": {"width": 3}}, cliponaxis=False,
             textfont={"size": charts.SIZE}, unselected={"marker": {"opacity": 1}, "textfont": {"color": None}},
         )  # fmt: skip
-    ticks = np.linspace(at.min(), at.max(), TICKS)
-    step = 10.0 ** np.floor(np.log10(max(float(np.ptp(at)), 1e-9) / TICKS))
-    ticks = (ticks / step).round() * step
+    ticks = even_ticks(float(at.min()), float(at.max()))
     figure.update_xaxes(
         title=None,
         tickvals=ticks,
@@ -246,6 +244,14 @@ def _curve(opened: OpenRun, prices: pd.DataFrame, now: float | None) -> go.Figur
     figure.update_yaxes(title=None, tickformat=".0%", rangemode="tozero", nticks=5)
     figure.update_layout(margin={"b": 28}, hovermode="closest")
     return figure
+
+
+def even_ticks(low: float, high: float) -> np.ndarray:
+    """Return about `TICKS` round numbers between two prices, equally far apart."""
+    least = max(high - low, 1e-9) / TICKS
+    power = 10.0 ** math.floor(math.log10(least))
+    step = next(times * power for times in (1, 2, 5, 10) if times * power >= least * (1 - 1e-9))
+    return np.arange(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1) * step
 
 
 def show_audience(opened: OpenRun, launched: Launch) -> None:
