@@ -271,7 +271,9 @@ def test_two_runs_have_names_and_stay_in_the_url(show, trained, eventless):
 @pytest.mark.slow
 def test_main_attributes_are_a_line_and_all_wait_behind_a_click(show, trained):
     page = show("similar", trained, listing="l04")
-    assert "Room type: Private room · Price per night: €120 · Amenities: Wifi · Year built: 1994" in texts(page)
+    assert "Room type: Private room · Price per night: €120 · Amenities: Wifi · Year built: 1994" in texts(
+        page
+    )
     unknown = show("similar", trained, listing="l01")
     assert (
         "Amenities: Wifi, Sauna" in unknown.markdown[-1].value
