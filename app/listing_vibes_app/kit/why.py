@@ -52,18 +52,17 @@ def why_dialog(title: str, draw: Callable[[], None]) -> None:
     show()
 
 
-def why_pairs(titles: Sequence[str], pairs: Sequence[Sequence[str]], notes: Sequence[str]) -> None:
-    """Show pairs of photos (URLs), the first one large under the `titles`, with a note on each."""
+def why_pairs(titles: Sequence[str], pairs: Sequence[Sequence[str]]) -> None:
+    """Show pairs of photos (URLs), the first one large with the `titles`."""
     if not pairs:
         return
     large = "".join(
         f'<div><img src="{escape(url)}" alt="{escape(title)}"><p>{escape(title)}</p></div>'
         for url, title in zip(pairs[0], titles, strict=True)
     )
-    notes = [*notes, *[""] * len(pairs)]
     more = "".join(
-        "<span>" + "".join(f'<img src="{escape(url)}" alt="">' for url in pair) + f"<br>{escape(note)}</span>"
-        for pair, note in zip(pairs[1:], notes[1:], strict=False)
+        "<span>" + "".join(f'<img src="{escape(url)}" alt="">' for url in pair) + "</span>"
+        for pair in pairs[1:]
     )
     st.html(f'{STYLE}<div class="why-pairs">{large}</div><div class="why-more">{more}</div>')
 

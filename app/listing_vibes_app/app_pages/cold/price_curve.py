@@ -41,13 +41,13 @@ def show_curve(opened: OpenRun, item: Attribute, prices: pd.DataFrame, cells: di
         "now": None if now is None else int((prices["price"] - now).abs().argmin()),
         "top": top,
         "ticks": [(tick, view.write(item, tick)) for tick in ticks],
-        "shares": [(share, audience_share(share, "")) for share in even_ticks(0, top, 3)],
+        "shares": [(share, audience_share(share, "")) for share in even_ticks(0, top, 4)],
         "label": f"{item.label} of the draft",
         "name": item.name,
         "draft": cells,
         "like": "" if row is None else view.ids[row],
     }
-    _component(key="price-curve", data=data, height=270)
+    _component(key="price-curve", data=data, height=256)
 
 
 def even_ticks(low: float, high: float, most: int = TICKS) -> list[float]:
