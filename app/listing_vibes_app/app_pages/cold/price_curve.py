@@ -41,7 +41,7 @@ def show_curve(opened: OpenRun, item: Attribute, prices: pd.DataFrame, cells: di
         "now": None if now is None else int((prices["price"] - now).abs().argmin()),
         "top": top,
         "ticks": [(tick, view.write(item, tick)) for tick in ticks],
-        "shares": [(share, audience_share(share, "")) for share in even_ticks(0, top, 4)],
+        "shares": [(share, f"{100 * share:g}%") for share in even_ticks(0, top, 4)],
         "label": f"{item.label} of the draft",
         "name": item.name,
         "draft": cells,

@@ -27,7 +27,8 @@ from listing_vibes_app.view import formats
 from listing_vibes_app.view.formats import count, plain
 
 MORE, MOST = 2, 12  # queries for each ranking
-SMALL = 62  # least width of a photo in pixels, so that the `LISTED` of a list stand in one row
+#: Least width in pixels of a photo, so that the `LISTED` of a list stand in one row, and of a card with a title.
+SMALL, WORDY = 62, 130
 RANK_HELP = (
     "The rank that each gave to the listing which the user interacted with next; ties count against it."
 )
@@ -207,11 +208,15 @@ def _show_query(
         cards += [_card(opened, rows[item]) for item in query.history[: LISTED - 1]]
         label = f"Next listing, and the history of {user}"
         st.caption("The next listing, then the history, newest first")
-        gallery(opened, cards, key=f"{key}-history", label=label, least=SMALL)
+        gallery(opened, cards, key=f"{key}-history", label=label, least=_least(opened))
         frames = [st.empty() for _ in names]
         for name, frame in zip(names, frames, strict=True):
             frame.caption(plain(f"First by {name}: ranking …"))
         return frames
+
+
+def _least(opened: OpenRun) -> int:
+    return SMALL if opened.view.has_photos else WORDY
 
 
 def _card(opened: OpenRun, row: int, **more: Any) -> Card:
@@ -232,4 +237,4 @@ def _show_list(opened: OpenRun, name: str, listed: list[str] | str, target: str,
         if row is not None:
             cards.append(_card(opened, row, tone="hit" if listing == target else ""))
     st.caption(plain(f"First by {name}, the best first"))
-    gallery(opened, cards, key=key, label=f"First by {name}", least=SMALL)
+    gallery(opened, cards, key=key, label=f"First by {name}", least=_least(opened))
