@@ -8,9 +8,9 @@ function strip(data, root) {
 function bars(rows, picture) {
   const longest = Math.max(...rows.map((row) => row.high ?? row.value))
   const most = longest > 0.4 ? 1 : longest || 1
-  const percent = (share) => `${(100 * Math.min(share, most)) / most}%`
-  const interval = ({ low, high }) => low !== null && high !== null &&
-    h("span", { class: "interval", style: `left: ${percent(low)}; width: ${percent(high - low)}` })
+  const percent = (share) => `${(100 * Math.max(0, Math.min(share, most))) / most}%`
+  const interval = ({ low, high }) => low !== null && high > 0 &&
+    h("span", { class: "interval", style: `left: ${percent(low)}; width: ${percent(high - Math.max(0, low))}` })
   const axis = most === 1 && h("li", { class: "axis", "aria-hidden": "true" }, h("span"), h("span", { class: "ticks" },
     ...[0, 25, 50, 75, 100].map((at) => h("span", {}, `${at}%`))), h("span"))
   return h("div", {}, h("ul", { class: `bars ${rows.length > 5 ? "many" : ""}` }, ...rows.map((row) =>

@@ -33,6 +33,7 @@ from listing_vibes.market.thumbnails import preview
 from listing_vibes.market.writer import write_market
 from listing_vibes.run.newcomers import Newcomers
 from listing_vibes_app.app_pages.cold.draft import cells_of, fields, read_draft
+from listing_vibes_app.app_pages.cold.price_curve import TICKS, even_ticks
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +140,15 @@ def test_the_page_opens_with_an_example_and_a_change_keeps_its_photos(show, chil
     changed = launch(run, {"like": listing, "price": 250}, advise=False)
     assert page.metric[0].value == audience_share(changed.share)
     assert "By what was changed, in points: Price per night" in texts(page)
+
+
+def test_the_labels_of_the_axis_of_prices_are_round_and_equally_far_apart():
+    assert even_ticks(300, 1200) == [400, 600, 800, 1000, 1200]
+    for low, high in ((490, 2_280_000), (3.5, 9.1), (0.02, 0.051)):
+        ticks = even_ticks(low, high)
+        assert low <= ticks[0] + 1e-9 and ticks[-1] <= high + 1e-9 and 3 <= len(ticks) <= TICKS + 1
+        np.testing.assert_allclose(np.diff(ticks), ticks[1] - ticks[0])
+    assert len(even_ticks(5, 5)) == 1
 
 
 @pytest.mark.slow
