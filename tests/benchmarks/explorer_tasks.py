@@ -169,12 +169,12 @@ def build_history(user: User, _photo: Path) -> str:
 def launch_listing(user: User, photo: Path) -> str:
     """Put in a new listing from a photo; returns its audience."""
     user.go("Launch a listing")
+    audience = user.page.get_by_test_id("stMetricValue").first
+    example = audience.inner_text()
     user.upload(user.page.get_by_test_id("stFileUploader").locator("button", has_text="Upload").first, photo)
-    expect(user.page.get_by_text("phone.jpg")).to_be_visible(timeout=PATIENCE)
-    wait_until_quiet(user.page)  # until then the audience is that of the example
-    audience = user.page.get_by_test_id("stMetric").filter(has_text="Audience")
+    expect(audience).not_to_have_text(example, timeout=PATIENCE)
     expect(audience).to_be_in_viewport(timeout=PATIENCE)
-    return " ".join(audience.inner_text().split())
+    return audience.inner_text()
 
 
 def make_deck(user: User, _photo: Path) -> str:
