@@ -1,4 +1,4 @@
-"""A cold listing as a person checks it: one of the market, and a draft with an uploaded photo and sliders."""
+"""A cold listing as a person checks it: one of the market, and a draft with an uploaded photo and a dragged price."""
 
 import json
 import re

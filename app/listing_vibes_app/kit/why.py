@@ -20,13 +20,13 @@ STYLE = """<style>
 .why .track { display: block; height: .7rem; border-radius: 3px; background: color-mix(in srgb, currentColor 10%, transparent) }
 .why .bar { display: block; height: 100%; border-radius: 3px; background: color-mix(in srgb, currentColor 40%, #2b9ea3) }
 .why-pairs { display: grid; grid-template-columns: repeat(2, minmax(0, 20rem)); gap: .4rem 1rem }
-.why-pairs img { width: 100%; max-height: 230px; object-fit: cover; aspect-ratio: 4 / 3; border-radius: 6px; display: block }
+.why-pairs img { width: 100%; max-height: 230px; object-fit: contain; aspect-ratio: 4 / 3; border-radius: 6px; display: block }
 .why-pairs p { margin: 0; font-size: .85rem; opacity: .8 }
 .why-more { display: flex; gap: 1.2rem; margin-top: .6rem; font-size: .8rem }
 .why-more img { height: 60px; border-radius: 4px; margin-right: 3px }
 .because { display: flex; gap: .9rem; align-items: center; padding: .5rem .7rem; border-radius: 8px; background: color-mix(in srgb, currentColor 5%, transparent) }
 .because span { display: flex; gap: 4px; flex: none } .because span:empty { display: none }
-.because img { height: 64px; aspect-ratio: 4 / 3; object-fit: cover; border-radius: 4px }
+.because img { height: 64px; max-width: 86px; object-fit: cover; border-radius: 4px }
 .because p { margin: 0; font-size: 1.05rem; line-height: 1.4 }
 @media (max-width: 640px) { .because { flex-wrap: wrap } .why { font-size: .8rem } .why th { font-size: .74rem } .why th:first-child { width: 25% } .why :is(th, td):last-child { width: 14% } .why td:first-child span { display: block } .why img { display: block } .why-pairs { gap: .3rem } .why-more { flex-wrap: wrap } }
 </style>"""

@@ -1,6 +1,5 @@
-"""The launch of a draft: its audience, sliders for its numbers, and the changes that gain most."""
+"""The launch of a draft: its audience, also by price, and the changes that gain most."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,10 +8,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from listing_vibes.insight.audience import audience_share, share_gain
-from listing_vibes.insight.drafts import Draft, launch_code, launch_document, missing_category, trial_range
+from listing_vibes.insight.drafts import Draft, launch_code, launch_document, missing_category
 from listing_vibes.insight.launch import Launch, best_price, changed_values, launch, price_curve
 from listing_vibes.market.amounts import price
-from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.thumbnails import originals
 from listing_vibes.run.newcomers import Newcomer, Newcomers
 from listing_vibes_app.app_pages.cold.draft import cells_of, change_cells, crowd_of, start_row
@@ -25,7 +23,6 @@ from listing_vibes_app.server.runs import BY_RUN, OpenRun
 from listing_vibes_app.view import formats
 from listing_vibes_app.view.formats import plain
 
-SLIDERS = 2  # most numbers with a slider
 CHANGES = 8  # most attributes in the advice
 BEST = 3  # changes with a button
 CAUTION = (
@@ -126,36 +123,6 @@ def _start(opened: OpenRun, now: dict[str, Any], pictured: bool) -> Launch | Non
         return None
     photos = originals(opened.view.market.path, opened.view.photos(row)) if pictured else []
     return launch_draft(opened, cells, [content for _, content in photos], advise=False)
-
-
-def sliders(opened: OpenRun, cells: dict[str, Any]) -> None:
-    """Draw a slider for each main number that has a value; the audience is updated while a slider is dragged."""
-    for item in amounts(opened):
-        value = cells.get(item.name)
-        if value is None or missing_category(opened.view.market, cells, item.name) is not None:
-            continue
-        low, high, step = trial_range(opened.view.market, cells, item.name)
-        unit, name = opened.view.unit(item), item.name
-        decimals = max(0, math.ceil(-math.log10(step) - 1e-9))
-
-        def change(new: float, name: str = name) -> None:
-            change_cells(opened, **{name: new})
-
-        st.slider(
-            plain(f"{item.label} ({unit})" if unit else item.label),
-            low,
-            high,
-            step=step,
-            format=f"%.{decimals}f",
-            **hold(f"drag-{name}", float(value), change, once=True),
-        )
-
-
-def amounts(opened: OpenRun) -> list[Attribute]:
-    """Return the numbers that have a slider: those on the cards first, then those with a unit; no years."""
-    view = opened.view
-    results = [item for item in view.attributes if item.shown_as == "number" and not view.is_year(item)]
-    return sorted(results, key=lambda item: (item not in view.headline, not item.unit))[:SLIDERS]
 
 
 def show_prices(opened: OpenRun, cells: dict[str, Any], photos: list[bytes], share: float) -> None:

@@ -113,7 +113,7 @@ def show_recalls(
         for method, label, figure in rows
         if figure
     }
-    show_bars("compared", bars.values(), "Recall@30, from 0 to 100%. Line: range of chance (95%).")
+    show_bars("compared", bars.values(), "Recall@30. Line: range of chance (95%).")
 
 
 def _kind(method: str) -> Literal["model", "other"]:
