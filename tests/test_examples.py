@@ -18,7 +18,7 @@ from helpers.copies import copied
 from helpers.notebooks import NOTEBOOKS, execute, shape
 from helpers.pages import ROOT
 from listing_vibes import Market, Run, evaluate, train
-from listing_vibes.serving.experiment.setup import Arm, Setup, begin_experiment
+from listing_vibes.serving.experiment import Arm, Setup, begin_experiment
 
 PAGE = Path(__file__).resolve().parent.parent / "assets" / "docs" / "how-to" / "python.md"
 OPTIONS = doctest.ELLIPSIS
@@ -32,7 +32,7 @@ FACES = [
     "listing_vibes.training.api:train",
     "listing_vibes.evaluation.run_evaluation:evaluate",
     "listing_vibes.insight.comparison:compare",
-    "listing_vibes.serving.experiment.verdict:experiment",
+    "listing_vibes.serving.experiment:experiment",
     "listing_vibes.insight.explain:explain",
     "listing_vibes.insight.home:home_evidence",
     "listing_vibes.insight.demand:demand",
@@ -42,7 +42,7 @@ FACES = [
     "listing_vibes.insight.photo_search:search_photos",
     "listing_vibes.insight.launch:launch",
     "listing_vibes.insight.selection.page_lists:selection",
-    "listing_vibes.serving.monitor.monitor:monitor",
+    "listing_vibes.serving.monitor:monitor",
     "listing_vibes.evaluation.result:Evaluation.frame",
     "listing_vibes.run.run:Run.open",
     "listing_vibes.run.run:Run.encode",

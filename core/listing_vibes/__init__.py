@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from listing_vibes.market.download.job import download
     from listing_vibes.market.market import Market
     from listing_vibes.run.run import Run
-    from listing_vibes.serving.experiment.verdict import experiment
-    from listing_vibes.serving.monitor.monitor import monitor
+    from listing_vibes.serving.experiment import experiment
+    from listing_vibes.serving.monitor import monitor
     from listing_vibes.training.api import train
     from listing_vibes.training.tune import tune
 
@@ -61,7 +61,7 @@ _MODULES = {
     "train": "listing_vibes.training.api",
     "evaluate": "listing_vibes.evaluation.run_evaluation",
     "compare": "listing_vibes.insight.comparison",
-    "experiment": "listing_vibes.serving.experiment.verdict",
+    "experiment": "listing_vibes.serving.experiment",
     "demand": "listing_vibes.insight.demand",
     "launch": "listing_vibes.insight.launch",
     "download": "listing_vibes.market.download.job",
@@ -69,7 +69,7 @@ _MODULES = {
     "select_on_map": "listing_vibes.insight.map.space_map",
     "name_group": "listing_vibes.insight.map.space_map",
     "measure_shift": "listing_vibes.insight.market_shift",
-    "monitor": "listing_vibes.serving.monitor.monitor",
+    "monitor": "listing_vibes.serving.monitor",
     "selection": "listing_vibes.insight.selection.page_lists",
     "explain": "listing_vibes.insight.explain",
     "tune": "listing_vibes.training.tune",

@@ -20,7 +20,7 @@ from listing_vibes.cli.shared import app
 from listing_vibes.market.importers.movielens_1m import ATTRIBUTES, EXCLUDED
 from listing_vibes.market.market import Market
 from listing_vibes.run.run import Run
-from listing_vibes.serving.experiment.setup import Arm, Setup, begin_experiment
+from listing_vibes.serving.experiment import Arm, Setup, begin_experiment
 
 #: Every command, and what it is called with; {} is the disk, on which a copy of the stage lies.
 COMMANDS = {

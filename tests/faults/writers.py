@@ -31,7 +31,7 @@ from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import RESULTS, reading, results_of
-from listing_vibes.serving.batch.job import prepare, score_here
+from listing_vibes.serving.batch import prepare, score_here
 from listing_vibes.serving.forget import forget
 from listing_vibes.serving.refresh.refresher import Refresher
 from listing_vibes.serving.refresh.sources import FileSource

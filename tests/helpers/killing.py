@@ -17,7 +17,7 @@ from listing_vibes.progress import Update
 #: What a process that is forked here has loaded.
 LIBRARIES = [
     "listing_vibes.training.train",
-    "listing_vibes.serving.batch.job",
+    "listing_vibes.serving.batch",
     "listing_vibes.serving.refresh.refresher",
 ]
 

@@ -22,7 +22,7 @@ from fastapi.testclient import TestClient
 from helpers.waiting import PATIENCE_S
 from listing_vibes.serving.database import Database
 from listing_vibes.serving.events import EVENT, PostedEventLog, read_events
-from listing_vibes.serving.experiment.setup import Setup
+from listing_vibes.serving.experiment import Setup
 from listing_vibes.serving.impressions import ImpressionLog
 from listing_vibes.serving.service.access import Access
 from listing_vibes.serving.service.app import FOLLOW_S, make_app

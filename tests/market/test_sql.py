@@ -322,7 +322,7 @@ def test_a_refresh_reads_what_is_new_on_a_storage_and_no_file_twice(memory):
 
 @pytest.mark.slow
 def test_lists_are_delivered_to_a_storage_and_never_over_others(memory, trained, tmp_path, monkeypatch):
-    monkeypatch.setattr("listing_vibes.serving.batch.job.CHUNK", 40)
+    monkeypatch.setattr("listing_vibes.serving.batch.CHUNK", 40)
     vibes("batch", trained.path, "memory://lists/today", "--k", 3)
     vibes("batch", trained.path, tmp_path / "here", "--k", 3)
     names = sorted(name.rpartition("/")[2] for name in memory.find("/lists/today"))
@@ -334,7 +334,7 @@ def test_lists_are_delivered_to_a_storage_and_never_over_others(memory, trained,
     vibes("batch", trained.path, "memory://lists", "--kind", "listings", "--k", 3)  # subfolders do not matter
     assert memory.isfile("/lists/_job.json") and memory.isfile("/lists/today/_job.json")
     memory.rm_file("/lists/today/_job.json")  # as after an interruption
-    monkeypatch.setattr("listing_vibes.serving.batch.job.CHUNK", 80)
+    monkeypatch.setattr("listing_vibes.serving.batch.CHUNK", 80)
     vibes("batch", trained.path, "memory://lists/today", "--k", 3)
     left = [name.rpartition("/")[2] for name in memory.find("/lists/today")]
     assert "_job.json" in left and len(left) < len(names)

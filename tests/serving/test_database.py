@@ -24,7 +24,7 @@ from listing_vibes.market.user_names import VARIABLE, UserNames
 from listing_vibes.serving import events
 from listing_vibes.serving.database import PATIENCE_S, Busy, Database
 from listing_vibes.serving.events import append_events, read_events
-from listing_vibes.serving.experiment.setup import Arm, Setup, begin_experiment, read_setup
+from listing_vibes.serving.experiment import Arm, Setup, begin_experiment, read_setup
 from listing_vibes.serving.forget import forget
 from listing_vibes.serving.impressions import ImpressionLog, read_impressions
 from listing_vibes.serving.places import FILE, resolve_place

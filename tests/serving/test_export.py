@@ -21,15 +21,18 @@ from listing_vibes.market.market import Market
 from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.run import Run
 from listing_vibes.search.milvus_store import replace_listings
-from listing_vibes.serving.export import model as exported
-from listing_vibes.serving.export.model import (
+from listing_vibes.serving import export as exported
+from listing_vibes.serving.export import (
+    LISTINGS,
+    USERS,
     ExportCheck,
     ExportedModel,
     check_export,
     export_run,
+    export_vectors,
+    fill_collection,
     read_manifest,
 )
-from listing_vibes.serving.export.vectors import LISTINGS, USERS, export_vectors, fill_collection
 from listing_vibes.serving.refresh.refresher import Refresher
 from listing_vibes.serving.refresh.sources import FileSource
 

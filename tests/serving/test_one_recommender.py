@@ -24,7 +24,7 @@ from listing_vibes.market.market import Market
 from listing_vibes.run.blends import NO_BLEND, save_blends
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
-from listing_vibes.serving.batch.job import prepare, score_here
+from listing_vibes.serving.batch import prepare, score_here
 
 FITS = [
     fixed_blend("recency", recent=0.3),

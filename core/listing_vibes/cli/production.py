@@ -15,7 +15,7 @@ from listing_vibes.words import count
 
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
-    from listing_vibes.serving.batch.job import Kind
+    from listing_vibes.serving.batch import Kind
 
 OUT = "folder for the files, here (an interrupted batch continues) or on object storage (s3://...)"
 KIND = "users = recommendations for every user; listings = neighbors of every listing"
@@ -39,7 +39,7 @@ def batch(
     from listing_vibes.cores import cores
     from listing_vibes.market.durable import only_writer
     from listing_vibes.market.storage import is_address, shown
-    from listing_vibes.serving.batch.job import delivered, prepare, score_here, score_on_ray
+    from listing_vibes.serving.batch import delivered, prepare, score_here, score_on_ray
 
     chosen, place, started = read_rules(rules, k), shown(out) if is_address(out) else out, time.monotonic()
     others = {"--space": space} if kind == "users" else {"--blend": blend, "rule drop_seen": chosen.drop_seen}
@@ -90,13 +90,13 @@ def export(
     for name in dict.fromkeys(formats or ([] if milvus else ["onnx"])):
         (_export_vectors if name == VECTORS else _export_model)(opened, folder, name)
     if milvus is not None:
-        from listing_vibes.serving.export.vectors import fill_collection
+        from listing_vibes.serving.export import fill_collection
 
         typer.echo(f"{milvus}: {fill_collection(opened, milvus, milvus_index, milvus_metric):,} vectors")
 
 
 def _export_vectors(run: "Run", folder: Path, name: str) -> None:
-    from listing_vibes.serving.export.vectors import export_vectors
+    from listing_vibes.serving.export import export_vectors
 
     with progress_bar() as progress:
         rows = export_vectors(run, folder, progress)
@@ -107,7 +107,7 @@ def _export_vectors(run: "Run", folder: Path, name: str) -> None:
 def _export_model(run: "Run", folder: Path, name: str) -> None:
     """Write the model in one format; raise a `VibesError` if its vectors differ too much from the model's."""
     _ = run.engine  # raises without a model or without torch
-    from listing_vibes.serving.export.model import LEAST, check_export, export_run
+    from listing_vibes.serving.export import LEAST, check_export, export_run
 
     with progress_bar() as progress:
         files = export_run(run, folder, name, progress)
@@ -259,7 +259,7 @@ Actions = Annotated[list[str] | None, typer.Option(help="actions that count; rep
 @app.command(rich_help_panel=PRODUCTION)
 def experiment(place: Place, action: Actions = None, json_: options.Json = False) -> None:
     """Judge an experiment: which of two served runs is better, with an interval that is valid however often you check."""
-    from listing_vibes.serving.experiment.verdict import experiment as judged
+    from listing_vibes.serving.experiment import experiment as judged
 
     verdict = judged(place, action)
     typer.echo(json.dumps(verdict.to_dict()) if json_ else repr(verdict))
@@ -276,7 +276,7 @@ def monitor(
     json_: options.Json = False,
 ) -> None:
     """Check whether a run is still good: recall on new events, coverage, drift; exit code 1 if a threshold is crossed."""
-    from listing_vibes.serving.monitor.monitor import monitor as check_run
+    from listing_vibes.serving.monitor import monitor as check_run
 
     with progress_bar() as progress:
         result = check_run(run, thresholds, blend=blend, progress=progress)

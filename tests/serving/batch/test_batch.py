@@ -21,7 +21,7 @@ from listing_vibes.run.blends import save_blends
 from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
-from listing_vibes.serving.batch.job import (
+from listing_vibes.serving.batch import (
     MANIFEST,
     VECTORS,
     Job,

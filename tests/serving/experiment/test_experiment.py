@@ -23,11 +23,21 @@ from listing_vibes.run.blends import save_blends
 from listing_vibes.run.rules import Rules
 from listing_vibes.serving.database import Database
 from listing_vibes.serving.events import append_events
-from listing_vibes.serving.experiment.interleaving import BOTH, answer_by_both, draft
-from listing_vibes.serving.experiment.setup import A, Arm, B, Setup, begin_experiment, read_setup
-from listing_vibes.serving.experiment.verdict import LEVEL, always_valid, experiment, log_evidence
+from listing_vibes.serving.experiment import (
+    LEVEL,
+    A,
+    Arm,
+    B,
+    Setup,
+    always_valid,
+    begin_experiment,
+    experiment,
+    log_evidence,
+    read_setup,
+)
 from listing_vibes.serving.impressions import ImpressionLog, Maker, impression_row, read_impressions
 from listing_vibes.serving.places import FILE
+from listing_vibes.serving.service.interleaving import BOTH, answer_by_both, draft
 from listing_vibes.serving.service.lists import CurrentRun, ListRequest, ServedList
 from listing_vibes.serving.service.models import RankedListing, RecommendQuery, Results, SimilarQuery
 from listing_vibes.serving.service.server import ServiceSettings, serve

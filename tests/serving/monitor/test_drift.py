@@ -30,9 +30,7 @@ from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import stamp_of
 from listing_vibes.scoring.ranking_metrics import METRICS
-from listing_vibes.serving.monitor.checks import Check, Monitored, Thresholds, model_of
-from listing_vibes.serving.monitor.drift import ListingGroup, attribute_checks, photo_check
-from listing_vibes.serving.monitor.monitor import (
+from listing_vibes.serving.monitor import (
     METRIC,
     NewestQueries,
     SampledLists,
@@ -42,6 +40,15 @@ from listing_vibes.serving.monitor.monitor import (
     monitor,
     newest_queries,
     recall_check,
+)
+from listing_vibes.serving.monitor_checks import (
+    Check,
+    ListingGroup,
+    Monitored,
+    Thresholds,
+    attribute_checks,
+    model_of,
+    photo_check,
 )
 from listing_vibes.serving.refresh.refresher import Refresher
 from listing_vibes.serving.refresh.sources import FileSource
@@ -292,7 +299,7 @@ def test_of_an_honest_month_nothing_is_named(shop, before, monkeypatch):
     worse = recall_check(replace(newest, measured=np.full(80, 0.95)), asked, run, found.thresholds)
     assert worse.crossed and worse.before == pytest.approx(0.95) and worse.p < 0.01
     assert {"coverage", "attribute"} <= set(by_name)
-    monkeypatch.setattr("listing_vibes.serving.monitor.monitor.QUERIES", 50)
+    monkeypatch.setattr("listing_vibes.serving.monitor.QUERIES", 50)
     some = newest_queries(run).queries
     assert len(some) == 50 and set(some.event) < set(newest.queries.event)
 
@@ -315,7 +322,7 @@ def test_doubled_prices_are_named_and_the_command_says_so_everywhere(shop, befor
 
 @pytest.mark.slow
 def test_a_drift_after_an_honest_refresh_is_named_at_the_next_one(shop, before, monkeypatch):
-    monkeypatch.setattr("listing_vibes.serving.monitor.monitor.QUERIES", 50)
+    monkeypatch.setattr("listing_vibes.serving.monitor.QUERIES", 50)
     rows = pd.read_parquet(before / "listings.parquet").sort_values(C.PUBLISHED, ignore_index=True)
     first = len(rows) - 40
 

@@ -21,7 +21,7 @@ from listing_vibes.progress import Counted
 from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import stamp_of
-from listing_vibes.serving.refresh import market_tables
+from listing_vibes.serving.refresh import publication
 from listing_vibes.serving.refresh.refresher import RefreshCanceled, keep_fresh
 from listing_vibes.serving.refresh.sources import FileSource
 
@@ -157,7 +157,7 @@ def test_a_market_folder_that_was_left_half_way_follows_at_the_next_refresh(shop
         events = new_events(shop.market, [], 12, 10, seed=number)
         shop.deliver(str(number), listings=new_listings(shop.market, number), events=events)
         with monkeypatch.context() as patch, pytest.raises(error):
-            patch.setattr(market_tables, "copy_file", copy)
+            patch.setattr(publication, "copy_file", copy)
             shop.refresh()
         assert Run.open(shop.run).version == number  # readers have it already
         assert not shop.refresh().published and shop.is_followed()
@@ -188,7 +188,7 @@ def test_a_market_that_was_changed_by_hand_is_refused_until_it_is_embedded_and_s
 def test_a_market_that_cannot_be_written_and_a_run_that_is_written_are_refused(shop, monkeypatch):
     with only_writer(shop.run, "vibes embed"), pytest.raises(VibesError, match="`vibes embed`"):
         shop.refresh()
-    monkeypatch.setattr("listing_vibes.serving.refresh.market_tables.os.access", lambda *_: False)
+    monkeypatch.setattr("listing_vibes.serving.refresh.publication.os.access", lambda *_: False)
     with pytest.raises(VibesError, match="cannot be written, and a refresh"):
         shop.refresh()
 

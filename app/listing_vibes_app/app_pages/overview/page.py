@@ -5,7 +5,7 @@ import streamlit as st
 from listing_vibes.insight.evidence import Evidence
 from listing_vibes.insight.home import iterate_home_evidence
 from listing_vibes.market.titles import market_title
-from listing_vibes.serving.monitor.checks import Monitored
+from listing_vibes.serving.monitor_checks import Monitored
 from listing_vibes.words import count
 from listing_vibes_app.kit.controls import button
 from listing_vibes_app.kit.empty import empty, to_similar

@@ -15,7 +15,7 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.moments import to_moments
 from listing_vibes.market.tables import Issue, Notes, events_table, listings_table, require
 from listing_vibes.market.values import as_ids, to_numbers, with_points
-from listing_vibes.serving.refresh.market_tables import raw_table
+from listing_vibes.serving.refresh.publication import raw_table
 from listing_vibes.serving.refresh.sources import Frame
 
 MOMENTS = (C.PUBLISHED, C.EXPIRES, C.TIMESTAMP)

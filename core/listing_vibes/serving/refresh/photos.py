@@ -19,8 +19,8 @@ from listing_vibes.market.photo_decoding import photo_problem
 from listing_vibes.market.photo_files import PhotoProblem, digest, locate, path_of, with_paths
 from listing_vibes.market.tables import Issue, photos_table, require
 from listing_vibes.market.values import as_ids, to_numbers
-from listing_vibes.serving.refresh.market_tables import raw_table
 from listing_vibes.serving.refresh.merge import Changes
+from listing_vibes.serving.refresh.publication import raw_table
 from listing_vibes.serving.refresh.sources import Frame
 
 #: Seconds after which photos that still cannot be read or fetched are given up: a day.

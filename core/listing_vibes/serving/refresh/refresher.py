@@ -30,14 +30,15 @@ from listing_vibes.run.embedding import spaces_of, stored_vectors, write_spaces
 from listing_vibes.run.engine import Engine
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import stamp_of, sweep
-from listing_vibes.serving.refresh.market_tables import (
+from listing_vibes.serving.refresh.merge import Changes, merge_events, merge_listings
+from listing_vibes.serving.refresh.photos import merge_photos
+from listing_vibes.serving.refresh.publication import (
+    RefreshState,
     changed_market,
+    next_version,
     pinned_config,
     update_market_folder,
 )
-from listing_vibes.serving.refresh.merge import Changes, merge_events, merge_listings
-from listing_vibes.serving.refresh.photos import merge_photos
-from listing_vibes.serving.refresh.publication import RefreshState, next_version
 from listing_vibes.serving.refresh.sources import Poll, Source
 from listing_vibes.words import count
 

@@ -27,7 +27,7 @@ from listing_vibes.run.run import Run
 from listing_vibes.search.index import Shared
 from listing_vibes.serving.database import Database
 from listing_vibes.serving.events import PostedEventLog
-from listing_vibes.serving.experiment.setup import Arm, Setup, begin_experiment
+from listing_vibes.serving.experiment import Arm, Setup, begin_experiment
 from listing_vibes.serving.impressions import ImpressionLog
 from listing_vibes.serving.places import resolve_place
 from listing_vibes.serving.service.access import Access

@@ -16,10 +16,10 @@ from typing import Any
 from listing_vibes.errors import VibesError, sentence_of
 from listing_vibes.serving.database import Busy
 from listing_vibes.serving.events import Accepted, PostedEvent, PostedEventLog, event_rows
-from listing_vibes.serving.experiment.interleaving import answer_by_both
-from listing_vibes.serving.experiment.setup import Setup
+from listing_vibes.serving.experiment import Setup
 from listing_vibes.serving.impressions import ImpressionLog, impression_row
 from listing_vibes.serving.service.batcher import Batcher
+from listing_vibes.serving.service.interleaving import answer_by_both
 from listing_vibes.serving.service.lists import CurrentRun, ListRequest, ServedList
 from listing_vibes.serving.service.metrics import Metrics
 from listing_vibes.serving.service.models import (

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from listing_vibes.run.rules import Rules
-from listing_vibes.serving.experiment.setup import Setup
+from listing_vibes.serving.experiment import Setup
 from listing_vibes.serving.service.lists import ListRequest, RunState, ServedList
 from listing_vibes.serving.service.models import RecommendQuery
 

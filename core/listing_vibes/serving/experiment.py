@@ -1,4 +1,4 @@
-"""Result of an experiment: impressions joined with events, and a sequential test that is valid at any time.
+"""An experiment: its setup, which is stored with the impressions, and its result by a sequential test that is valid at any time.
 
 The evidence against a share p after w successes among n is the likelihood ratio of a Beta mixture to p,
 
@@ -11,21 +11,34 @@ never rejected are a confidence sequence (Howard, Ramdas, McAuliffe & Sekhon 202
 confidence sequences"). Nothing here is asymptotic.
 """
 
+import hashlib
+import random
+import secrets
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scipy.special import betaln
 
 from listing_vibes.errors import VibesError, needs
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
+from listing_vibes.market.documents import Forbidding
 from listing_vibes.words import count, percent
 
+with needs("An experiment", "serve"):
+    from listing_vibes.serving.database import Database
+    from listing_vibes.serving.impressions import read_feedback, read_impressions
+    from listing_vibes.serving.places import resolve_place
+
+A, B = "A", "B"
+_STATE = "experiment"
 LEVEL = 0.95
 #: a + b of the mixture, whose mean is the share of the null: a prior sample size. It determines the differences for which the
 #: test is fastest (about 1 / sqrt), not its validity.
@@ -33,6 +46,77 @@ MIXED = 100.0
 #: The numbers of outcomes after which a sequence is checked grow by this factor, from each of the first 2,000 on: they do not depend
 #: on its length, so a rejected share stays rejected. Fewer checks keep the test valid.
 GROWTH = 1.0005
+
+
+class Arm(Forbidding):
+    """A run with a blend."""
+
+    run: str
+    blend: str | None = None
+
+    def __str__(self) -> str:
+        return self.run if self.blend is None else f"{self.run} with {self.blend}"
+
+
+class Setup(BaseModel):
+    """An experiment: every list is interleaved from two runs.
+
+    Attributes:
+        events: database of events of the services; empty: none.
+        salt: makes the coins independent of other experiments.
+        design: refuses the experiments of 0.1.0 that split the users.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    a: Arm
+    b: Arm
+    events: str = ""
+    salt: str = Field(default_factory=lambda: secrets.token_hex(16))
+    design: Literal["interleave"] = "interleave"
+
+    def __str__(self) -> str:
+        return f"A: {self.a}, B: {self.b}, events in {self.events or 'no database'}"
+
+    def coins(self, request_id: str) -> random.Random:
+        """Return the random generator of one list, which is reproducible with the salt."""
+        digest = hashlib.blake2b(request_id.encode(), key=self.salt.encode(), digest_size=8).digest()
+        return random.Random(int.from_bytes(digest, "big"))  # nosec B311
+
+
+def begin_experiment(place: Path | str, setup: Setup) -> Setup:
+    """Start the experiment of a database of impressions, or resume it.
+
+    Raises:
+        VibesError: the database has another experiment.
+    """
+    with closing(Database(place, "--impressions", create=True)) as database:
+        current = _parse(database, database.begin_state(_STATE, setup.model_dump_json()))
+    if current.model_copy(update={"salt": setup.salt}) != setup:
+        raise VibesError(
+            f"{place} has the experiment '{current}'; resume that, or choose another place for '{setup}'."
+        )
+    return current
+
+
+def read_setup(place: Path | str) -> Setup | None:
+    """Return the experiment of a database; None if it has none.
+
+    Raises:
+        VibesError: the database does not exist, or its experiment cannot be read.
+    """
+    with closing(Database(place, "--impressions")) as database:
+        setup = database.read_state(_STATE)
+        return None if setup is None else _parse(database, setup)
+
+
+def _parse(database: Database, setup: str) -> Setup:
+    try:
+        return Setup.model_validate_json(setup)
+    except ValidationError as error:
+        raise VibesError(
+            f"The experiment of {database.name} is damaged, or splits the users, as no longer possible; choose another place."
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -90,12 +174,6 @@ def _bounds(wins: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray
             out, within = np.where(ruled_out, middle, out), np.where(ruled_out, within, middle)
         results.append(out)
     return results[0], results[1]
-
-
-with needs("An experiment", "serve"):
-    from listing_vibes.serving.experiment.setup import A, B, Setup, read_setup
-    from listing_vibes.serving.impressions import read_feedback, read_impressions
-    from listing_vibes.serving.places import resolve_place
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -30,12 +30,17 @@ from listing_vibes.run.scorers import model_scorer, run_blend
 from listing_vibes.scoring.blend import ALONE
 from listing_vibes.scoring.ranking_metrics import METRIC, METRICS, Coverage, per_query, user_means
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY
-from listing_vibes.serving.monitor.checks import ALPHA, FEWEST, Check, Monitored, Thresholds, model_of
-from listing_vibes.serving.monitor.drift import (
+from listing_vibes.serving.monitor_checks import (
+    ALPHA,
+    FEWEST,
     MOST,
     TRAIN,
+    Check,
     ListingGroup,
+    Monitored,
+    Thresholds,
     attribute_checks,
+    model_of,
     permutation_p,
     photo_check,
 )

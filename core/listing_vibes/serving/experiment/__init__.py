@@ -1,1 +1,0 @@
-"""Experiments on users: assignment to one of two runs, interleaving, and the test of which run is better."""

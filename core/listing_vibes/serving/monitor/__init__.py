@@ -1,1 +1,0 @@
-"""Monitoring of a run: its newest events, listings and lists, compared with training and evaluation."""
