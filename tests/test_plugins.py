@@ -18,6 +18,7 @@ from listing_vibes import Market, Run, evaluate, train
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.encoders import PHOTO_ENCODERS, encoder_of
 from listing_vibes.features.texts.sources import TEXT_SOURCES
+from listing_vibes.insight.selection.url_parameters import Params, read_rules
 from listing_vibes.market.attribute_types import ATTRIBUTE_TYPES
 from listing_vibes.market.importers import IMPORTERS, Importer
 from listing_vibes.model.losses import LOSSES
@@ -37,6 +38,15 @@ def test_names_are_known_without_importing_the_package():
     assert not any(module.startswith("acme_vibes") for module in sys.modules)
     for found, name in ADDED:
         assert found[name].__module__.startswith("acme_vibes.")
+
+
+@pytest.mark.usefixtures("plugin")
+def test_listings_can_be_grouped_by_an_attribute_of_the_packages_type():
+    homes = pd.DataFrame({"listing_id": ["a", "b"], "free": ["2024-02-03", "2024-03-03"]})
+    market = Market.from_frames(homes, attributes={"free": {"kind": "month"}})
+    params = Params({"per": "free", "same": "free"})
+    rules = read_rules(market, params, users=True)
+    assert (rules.seller, rules.same, params.unused) == ("free", ("free",), [])
 
 
 @pytest.mark.slow

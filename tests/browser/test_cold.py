@@ -1,4 +1,4 @@
-"""A cold listing as a person checks it: one of the market, and a draft with an uploaded photo and sliders."""
+"""A cold listing as a person checks it: one of the market, and a draft with an uploaded photo and a dragged price."""
 
 import json
 import re
@@ -18,7 +18,6 @@ from listing_vibes.insight.audience import audience_share, recent_lists
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
 from listing_vibes.run.newcomers import Newcomers
-from listing_vibes_app.kit.charts import WORDS
 
 LISTINGS, PHOTOS = 12, 1
 
@@ -97,15 +96,31 @@ def test_a_photo_alone_finds_listings(page, explorer):
     assert not troubles(page, "listings like a photo")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_words_of_a_chart_have_their_color(page, explorer, theme):
-    page.emulate_media(color_scheme=theme)
+def test_the_point_on_the_curve_of_prices_is_dragged_and_moved_by_keys(page, explorer):
     page.goto("/cold?view=new&like=l03")
-    ticks = page.locator(".js-plotly-plot").first.locator(":is(.xtick, .ytick) text")
-    expect(ticks.first).to_be_visible()
-    red, green, blue = (int(WORDS[theme][at : at + 2], 16) for at in (1, 3, 5))
-    fills = ticks.evaluate_all("nodes => nodes.map((node) => getComputedStyle(node).fill)")
-    assert len(fills) > 5 and set(fills) == {f"rgb({red}, {green}, {blue})"}
+    point = page.get_by_role("slider", name="Price per night of the draft")
+    expect(point).to_be_visible()
+    wait_until_quiet(page)
+    dearest, plot = int(point.get_attribute("aria-valuemax")), page.locator(".plot").bounding_box()
+    page.mouse.move(*_middle(point.bounding_box()))
+    page.mouse.down()
+    page.mouse.move(plot["x"] + plot["width"], plot["y"], steps=5)
+    expect(point).to_have_attribute("aria-valuenow", str(dearest))
+    assert "draft=" not in page.url  # until it is released
+    page.mouse.up()
+    page.wait_for_url("**draft=**")
+    dragged = draft_of(page)["price"]
+    expect(page.get_by_role("spinbutton", name="Price per night (EUR)")).to_have_value(f"{dragged:.0f}")
+    wait_until_quiet(page)
+    point.focus()
+    page.keyboard.press("ArrowLeft")
+    cheaper = "(before) => JSON.parse(new URLSearchParams(location.search).get('draft')).price < before"
+    page.wait_for_function(cheaper, arg=dragged)
+    assert_whole(page)
+
+
+def _middle(box):
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
 def test_a_field_that_a_browser_draws_late_keeps_its_value(page, explorer):

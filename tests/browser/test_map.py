@@ -75,7 +75,7 @@ def test_from_a_line_over_a_brush_to_a_file_of_exactly_those_listings(page, draw
     expect(pointed.get_by_text("Home 4 by the *old* harbour")).to_be_visible()
     assert_photos(page, pointed, [(4, 0)], PHOTOS)
 
-    page.get_by_role("button", name="Draw around").click()
+    page.get_by_role("button", name="Draw a region").click()
     corners = [(1500, -1200), (20_000, -1200), (20_000, 51_000), (1500, 51_000)]
     page.mouse.move(*on_screen(page, *corners[0]))
     page.mouse.down()
@@ -150,7 +150,7 @@ def test_the_keyboard_walks_chooses_and_opens(page, drawn):
     expect(page.get_by_role("heading", name=title)).to_be_visible()
     page.go_back()
     open_map(page)
-    page.get_by_role("button", name="Choose in sight").focus()
+    page.get_by_role("button", name="Select what is in view").focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**region=**")
     expect(page.locator(".vibe-map")).to_have_attribute("data-selected", "24")

@@ -104,6 +104,8 @@ def test_all_photos_are_seen_large_and_why_is_a_link(page, explorer):
     album = near(page).get_by_role("button", name="See all 2 photos").first
     album.click()
     expect(box.locator("img").last).to_have_js_property("complete", True)
+    enlarged = "(image) => Math.min(image.clientWidth / image.naturalWidth, image.clientHeight / image.naturalHeight)"
+    assert box.locator("img").last.evaluate(enlarged) <= 2.01
     box.get_by_role("button", name="Close").click()
     expect(box).to_have_count(0)
     expect(album).to_be_focused()

@@ -1,9 +1,13 @@
 """The taste of a history, and listings that differ."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from listing_vibes.insight.taste import AROUND, COVERAGE, LIFT, different_listings, taste, taste_in_words
+from listing_vibes.market.attribute_types import ATTRIBUTE_TYPES
+from listing_vibes.market.attribute_types.number import Number
 from listing_vibes.market.columns import Columns as C
 
 
@@ -51,6 +55,22 @@ def test_a_taste_is_what_most_have_in_common_and_few_others_have(trained):
                 continue
             assert trait.inside == pytest.approx(has.iloc[rows].mean())
             assert trait.outside == pytest.approx(has.mean())
+
+
+class Share(Number):
+    """Another type of numbers."""
+
+
+def test_a_number_of_another_type_is_a_taste(trained, monkeypatch):
+    table, market = trained.market.listings, trained.market
+    ids = table[C.LISTING].iloc[table["price"].argsort()[:3]].tolist()
+    expected = taste(trained, ids)
+    assert any(trait.piece.startswith("around") for trait in expected)
+    monkeypatch.setattr(ATTRIBUTE_TYPES, "_elsewhere", {"share": f"{__name__}:Share"})
+    monkeypatch.setitem(vars(ATTRIBUTE_TYPES), "_modules", {**ATTRIBUTE_TYPES._modules, "share": ""})
+    others = [replace(item, kind="share") if item.kind == "number" else item for item in market.attributes]
+    monkeypatch.setitem(vars(market), "attributes", others)
+    assert taste(trained, ids) == expected
 
 
 def test_one_listing_has_no_taste_however_often(trained):

@@ -16,6 +16,7 @@ from listing_vibes.market.log import CACHE_FILE, EventLog, cached_log
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import ResolvedSplit
 from listing_vibes.run.embedding import embed_market
+from listing_vibes.search.index import Shared
 from listing_vibes.serving.forget import forget
 from listing_vibes.training import examples
 from listing_vibes.training.examples import TrainingData
@@ -55,6 +56,26 @@ def test_cached_events_are_those_of_the_tables_until_a_table_changes(tiny_market
     events = pd.read_parquet(path / "events.parquet")
     events[events[C.USER] != "u003"].to_parquet(path / "events.parquet", index=False)
     assert len(cached_log(lazily(path)).users) == len(expected[-3]) - 1
+
+
+def test_processes_map_the_cached_events_from_one_file_each(tiny_market, tmp_path):
+    path, shared = tiny_market("market", photos=0), Shared(tmp_path)
+    expected = columns(cached_log(lazily(path)))
+    times = []
+    for _ in range(2):
+        log = cached_log(lazily(path), shared.array)
+        assert columns(log) == expected
+        for array in (log.user, log.listing, log.time, log.action, log.duration):
+            while isinstance(array.base, np.ndarray):
+                array = array.base
+            assert isinstance(array, np.memmap) and array.filename.parent == tmp_path
+        times.append({file.name: file.stat().st_mtime_ns for file in tmp_path.glob("*.npy")})
+    assert times[0] == times[1] and len(times[0]) == 5
+    events = pd.read_parquet(path / "events.parquet")
+    events[events[C.USER] != "u003"].to_parquet(path / "events.parquet", index=False)
+    cached_log(lazily(path))
+    assert len(cached_log(lazily(path), shared.array).users) == len(expected[-3]) - 1
+    assert len(list(tmp_path.glob("*.npy"))) == 5
 
 
 def test_events_of_the_future_and_of_few_readers_are_not_cached(tiny_market):

@@ -108,3 +108,16 @@ def test_a_condition_boosts_by_its_weight_in_standard_deviations(run):
 def test_an_invalid_rule_is_refused(run, rules):
     with pytest.raises(VibesError, match=r"Rule (boost|pin|owner)"):
         run.recommend(run.log.users[0], rules=Rules.of(rules))
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        ("district>=2", r"'district>=2', but district \(category\) has no order; use =, as in district=2\."),
+        ("rooms=" + "|".join(["1"] * 1001), r"has 1,001 values of rooms; give at most 1,000\."),
+    ],
+    ids=["an order", "too many values"],
+)
+def test_a_comparison_that_is_refused_says_why(run, condition, message):
+    with pytest.raises(VibesError, match=message):
+        run.recommend(run.log.users[0], rules={"where": condition})

@@ -26,12 +26,13 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.splits import make_split
 from listing_vibes.model.encoder import inference_dtype, precision_name
 from listing_vibes.model.settings import BlendWeights, Settings
+from listing_vibes.run import scorers
 from listing_vibes.run.blends import FITTED_BLENDS, copy_blends, load_blends, save_blends
 from listing_vibes.run.embedding import default_space, embed_market
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.other_market import is_other_market
 from listing_vibes.run.run import Run
-from listing_vibes.run.scorers import run_blend
+from listing_vibes.run.scorers import model_scorer, run_blend
 from listing_vibes.run.stored import MarketMismatch
 from listing_vibes.run.versions import results_of
 from listing_vibes.scoring.baselines.ease import Ease
@@ -391,3 +392,13 @@ def test_every_precision_gives_the_same_vectors_and_is_recorded(trained, bare):
             (other.encode_histories(log, start, end), exact.encode_histories(log, start, end)),
         ):
             assert np.sum(mine * theirs, axis=1).min() > least
+
+
+def test_a_blend_has_each_feature_of_listings_that_its_weights_name(trained, monkeypatch):
+    values = np.arange(len(trained.listing_ids), dtype=np.float32)[None]
+    monkeypatch.setattr(
+        scorers, "moments_of", lambda *_: {"photo_count": lambda at: values.repeat(len(at), 0)}
+    )
+    assert [*run_blend(trained, fixed_blend(photo_count=0.5), model_scorer(trained)).moments] == [
+        "photo_count"
+    ]

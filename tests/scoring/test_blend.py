@@ -139,6 +139,15 @@ def test_a_model_of_more_examples_has_a_greater_weight_in_the_prior():
     assert (prior_of(names, np.full(50_000, 3))[0] == more).all()  # beyond the markets of the prior
 
 
+def test_a_feature_that_other_markets_lack_has_a_weight_and_its_name(random_split):
+    log, split, catalogue = random_split(4, users=60, listings=70, events=900)
+    values = np.random.default_rng(0).normal(size=(1, log.listings)).astype(np.float32)
+    moments = {**moments_of(log, split.train, catalogue), "photo_count": lambda at: values.repeat(len(at), 0)}
+    blend = fit_blend("all", {"model": Noise(log.listings)}, moments, log, split, catalogue)
+    assert blend.weights.parts == "recency+photo_count" and blend.weights.errors["photo_count"] > 0
+    assert [*blend.scores(split.test.take(slice(0, 2))).columns] == ["model", "recent", "photo_count"]
+
+
 @pytest.mark.parametrize("timed", [True, False])
 def test_no_test_query_is_used_and_the_unit_of_scores_does_not_matter(random_split, timed):
     log, split, catalogue = random_split(4, users=60, listings=70, events=900, timed=timed)

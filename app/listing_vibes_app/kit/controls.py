@@ -65,9 +65,11 @@ def button(label: str, icon: str, on_click: Callable[[], Any], **more: Any) -> N
     st.button(label, icon=f":material/{icon}:", on_click=on_click, **more)
 
 
-def random_button(label: str, draw: Callable[[np.random.Generator], Any], help: str, **more: Any) -> None:
+def random_button(
+    label: str, draw: Callable[[np.random.Generator], Any], help: str, icon: str = "casino", **more: Any
+) -> None:
     """Draw a button that calls `draw` with a random generator."""
-    button(label, "casino", lambda: draw(np.random.default_rng()), help=help, **more)
+    button(label, icon, lambda: draw(np.random.default_rng()), help=help, **more)
 
 
 def any_listing(opened: OpenRun, take: Callable[[int], Any], label: str = "Any listing") -> None:
@@ -89,6 +91,7 @@ def shuffle_button(**clears: None) -> None:
         "Shuffle",
         lambda rng: set_params(sample=int(rng.integers(1, SEEDS)), page=None, **clears),
         "Show the listings below in a random order",
+        "shuffle",
     )
 
 

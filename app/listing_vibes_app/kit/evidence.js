@@ -4,15 +4,14 @@ function strip(data, root) {
   return h("section", { class: "part" }, data.label && h("h3", {}, data.label), list)
 }
 
-// A row for each bar: its name, the bar with its interval as a line, and its value; the axis ends at 100 % or at the longest bar.
-function bars(rows, picture) {
-  const longest = Math.max(...rows.map((row) => row.high ?? row.value))
-  const most = longest > 0.4 ? 1 : longest || 1
-  const percent = (share) => `${(100 * Math.min(share, most)) / most}%`
-  const interval = ({ low, high }) => low !== null && high !== null &&
-    h("span", { class: "interval", style: `left: ${percent(low)}; width: ${percent(high - low)}` })
-  const axis = most === 1 && h("li", { class: "axis", "aria-hidden": "true" }, h("span"), h("span", { class: "ticks" },
-    ...[0, 25, 50, 75, 100].map((at) => h("span", {}, `${at}%`))), h("span"))
+// A row for each bar: its name, the bar with its interval as a line, and its value; below them the axis.
+function bars(rows, ticks, picture) {
+  const most = ticks.at(-1)
+  const percent = (share) => `${(100 * Math.max(0, Math.min(share, most))) / most}%`
+  const interval = ({ low, high }) => low !== null && high > 0 &&
+    h("span", { class: "interval", style: `left: ${percent(low)}; width: ${percent(high - Math.max(0, low))}` })
+  const axis = h("li", { class: "axis", "aria-hidden": "true" }, h("span"), h("span", { class: "ticks" },
+    ...ticks.map((at) => h("span", {}, `${Math.round(100 * at)}%`))), h("span"))
   return h("div", {}, h("ul", { class: `bars ${rows.length > 5 ? "many" : ""}` }, ...rows.map((row) =>
     h("li", { class: row.kind, title: row.note },
       h("span", { class: "method" }, row.label, row.note && h("small", {}, row.note)),
@@ -59,7 +58,7 @@ function wall({ strips, alike, colors, more }) {
     const [near, shown] = [new Set([at, ...(alike[at] ?? [])]), at ?? 0]
     items.forEach((item, other) => item.classList.toggle("faded", at !== null && !near.has(other)))
     large.replaceChildren(
-      image(shown), h("p", { class: "title" }, cards[shown].title), h("p", { class: "hint" }, cards[shown].facts.map(([, value]) => value).join(" · ")),
+      image(shown), h("p", { class: "title" }, cards[shown].title), h("p", { class: "hint" }, cards[shown].facts.map(([, value]) => value).filter((value) => value !== "—").join(" · ")),
       h("p", { class: "hint" }, "Most like it"), h("div", { class: "near" }, ...alike[shown].slice(0, 6).map((other) => image(other))),
     )
   }
@@ -99,7 +98,7 @@ function wall({ strips, alike, colors, more }) {
   })))
   const heads = strips.map((part) => h("a", { class: "head", href: `${more}&group=${part.group}`, style: `--group: ${color(colors, part.group)}; --share: ${100 * part.share}%` },
     h("b", {}, part.label), h("span", { class: "hint" }, part.note), h("span", { class: "share" })))
-  const root = h("div", { class: "answers", onkeydown: ({ key }) => key === "Escape" && center !== null && gather(center) },
+  const root = h("div", { class: "answers", style: `--box: ${strips[0].box}`, onkeydown: ({ key }) => key === "Escape" && center !== null && gather(center) },
     h("div", { class: "columns", onpointerleave: () => show(center) }, ...strips.map((_, number) => h("div", { class: "group" }, heads[number], columns[number]))), large)
   show(null)
   return root
@@ -117,6 +116,6 @@ export default function ({ data, parentElement }) {
   host.replaceChildren(
     ...(data.headline ? [header(data)] : []),
     data.alike?.length && matchMedia("(min-width: 641px)").matches ? wall(data) : h("div", { class: "strips" },
-      data.dots && dotMap(data.dots), ...data.strips.map((given) => strip(given, parentElement)), data.bars.length && bars(data.bars, data.picture)),
+      data.dots && dotMap(data.dots), ...data.strips.map((given) => strip(given, parentElement)), data.bars.length && bars(data.bars, data.ticks, data.picture)),
   )
 }

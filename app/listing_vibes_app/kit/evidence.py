@@ -1,6 +1,6 @@
 """Evidence on a page: its headline and sentence, photos, the wall, a map of dots, and bars."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -8,6 +8,7 @@ import pandas as pd
 
 from listing_vibes.insight.evidence import Bar, Dots, Evidence, Strip
 from listing_vibes.insight.map.colors import VALUES
+from listing_vibes.report.figures import Axis
 from listing_vibes.widgets.scripts import GALLERY
 from listing_vibes.words import percent
 from listing_vibes_app.kit.component import component
@@ -45,14 +46,14 @@ def show_evidence(opened: OpenRun, evidence: Evidence) -> None:
         "colors": VALUES,
         "dots": _dots(opened, evidence, evidence.dots) if evidence.dots else None,
         "strips": [_strip(opened, strip, evidence.is_wall) for strip in [*lead, *evidence.strips]],
-        "bars": _rows(evidence.bars),
+        **_bars(evidence.bars),
     }
     _component(key=f"evidence-{evidence.key}", data=data, height="content")
 
 
 def show_bars(key: str, bars: Iterable[Bar], picture: str = "") -> None:
     """Draw only bars."""
-    data = {"key": "bars", "url": "", "strips": [], "bars": _rows(bars), "picture": picture}
+    data = {"key": "bars", "url": "", "strips": [], **_bars(list(bars)), "picture": picture}
     _component(key=key, data=data, height="content")
 
 
@@ -61,9 +62,10 @@ def _with_run(opened: OpenRun, url: str) -> str:
     return base_path() + url + (more if "?" in url else more.replace("&", "?", 1))
 
 
-def _rows(bars: Iterable[Bar]) -> list[dict[str, Any]]:
-    """Return what the script draws of each bar."""
-    return [{**bar.model_dump(), "text": percent(bar.value, 0)} for bar in bars]
+def _bars(bars: Sequence[Bar]) -> dict[str, Any]:
+    """Return what the script draws of bars, and the ticks of their axis, which are those of a slide."""
+    rows = [{**bar.model_dump(), "text": percent(bar.value, 0)} for bar in bars]
+    return {"bars": rows, "ticks": Axis(bars).ticks}
 
 
 def _dots(opened: OpenRun, evidence: Evidence, dots: Dots) -> dict[str, Any]:

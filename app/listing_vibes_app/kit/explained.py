@@ -89,7 +89,7 @@ def _show(opened: OpenRun, selection: Selection, listing: str) -> None:
     if result.sentence:
         st.markdown(f"**{plain(result.sentence)}**")
     pair = _pair(opened, result, LARGE)
-    why_pairs([title for _, title in pair], [[url for url, _ in pair]] if pair else [], [])
+    why_pairs([title for _, title in pair], [[url for url, _ in pair]] if pair else [])
     labels = {item.name: item.label for item in view.attributes}
     lines = []
     for part in [

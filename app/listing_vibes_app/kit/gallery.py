@@ -108,7 +108,7 @@ def _fact(view: MarketView, row: int, item: Attribute) -> str:
     if item.shown_as == "flag":
         return label if view.raw(row, item) else ""
     is_shown = item.shown_as != "place" and value != MISSING and len(value) <= SHORT
-    return f"{label} {value}" if is_shown else ""
+    return f"{label}: {value}" if is_shown else ""
 
 
 def gallery(

@@ -337,7 +337,7 @@ def _recall(run: Run) -> Evidence | None:
         headline=f"Our model finds the next listing in {100 * ours.value:.0f} of 100 cases{rest}",
         sentence=f"Found: what a user opened next was among the first {K} of the list made before.",
         population=population_of(run.metrics or {}),
-        picture="A bar for each method, from 0 to 100%. Line: range of chance (95%).",
+        picture="A bar for each method. Line: range of chance (95%).",
         bars=tuple(bars),
     )
 

@@ -303,7 +303,7 @@ def photos_evidence(run: Run) -> Evidence:
         headline=f"Photos alone tell {best.label} to {percent(best.value, 0)}{more}",
         sentence="The share of the differences between listings that a linear model predicts from their photos (R²).",
         population=count(len(run.market.cover), "listing") + " with photos",
-        picture="A bar for each number of the market, from 0 (chance) to 100%. Line: 95% interval.",
+        picture="A bar for each number of the market; 0 is chance. Line: 95% interval.",
         bars=bars,
     )
 

@@ -77,7 +77,7 @@ def taste(run: Run, listings: Sequence[str], values: ListingValues | None = None
     traits = [Trait(*words, *shares) for words, *shares in zip(values.words, inside, outside, strict=True)]
     traits += _numbers(run, rows)
     weights = [trait.inside * np.log(trait.inside / trait.outside) if trait.inside else 0 for trait in traits]
-    numbers = {item.label for item in run.market.attributes if item.kind == "number"}
+    numbers = {item.label for item in run.market.attributes if item.shown_as == "number"}
     common: dict[str, Trait] = {}
     for at in np.argsort(-np.array(weights), kind="stable"):
         trait = traits[at]
@@ -96,7 +96,7 @@ def _numbers(run: Run, rows: np.ndarray) -> list[Trait]:
     """Return "around" and the median of each number of the listings `rows` (m,), which those within `AROUND` of it have."""
     view, traits = view_of(run), []
     for item in run.market.attributes:
-        if item.kind != "number":
+        if item.shown_as != "number":
             continue
         numbers = run.market.listings[item.name].to_numpy(float, na_value=np.nan)  # (L,)
         known = rows[np.isfinite(numbers[rows])]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from listing_vibes.errors import VibesError, printable
-from listing_vibes.words import cut
+from listing_vibes.words import capitalize, cut
 
 if TYPE_CHECKING:
     from listing_vibes.market.market import Market
@@ -61,6 +61,11 @@ def identity(identifier: str, kind: str, row: int) -> str:
         return f"{kind} no. {row + 1:,}"
     identifier = printable(identifier)
     return identifier if identifier.lower().startswith(kind.lower()) else f"{kind} {identifier}"
+
+
+def market_title(market: "Market") -> str:
+    """Return the name of a market for display: the configured one, or that of its folder in words."""
+    return market.name if market.config.name else capitalize(market.name.replace("-", " ").replace("_", " "))
 
 
 def title_of(market: "Market", listing: str) -> str:

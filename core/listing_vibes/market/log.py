@@ -6,6 +6,7 @@ Those of a large market are cached with it, so that they are validated and sorte
 
 import json
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -30,7 +31,8 @@ from listing_vibes.version import __version__
 DAY = 24 * 3600 * 10**9  # nanoseconds, as the times of a log
 #: From so many events on, reading them from the cache saves a second or more.
 FEWEST = 1_000_000
-COLUMNS = ("listing", "time", "action", "duration")  # of events, beside their user
+#: Columns of events beside their user, with their types.
+COLUMNS = {"listing": np.int32, "time": np.int64, "action": np.int16, "duration": np.float32}
 CACHE_FILE, HEADER = "events.parquet", b"listing-vibes"
 
 
@@ -211,7 +213,20 @@ class EventLog:
         return np.bincount(listing, minlength=self.listings)
 
 
-def cached_log(market: Market) -> EventLog:
+#: Returns an array by its name, state, shape and type, and by how to fill it if it is not there.
+Memory = Callable[[str, object, tuple[int, ...], type, Callable[[np.ndarray], object]], np.ndarray]
+
+
+def own_memory(
+    _of: str, _state: object, shape: tuple[int, ...], kind: type, fill: Callable[[np.ndarray], object]
+) -> np.ndarray:
+    """Return the array that `fill` fills, in the memory of this process."""
+    array: np.ndarray = np.empty(shape, kind)
+    fill(array)
+    return array
+
+
+def cached_log(market: Market, memory: Memory = own_memory) -> EventLog:
     """Return the events of a market, from its cache where no table changed since the cache was written.
 
     Only the tables in the market's folder are cached, and only there, where `vibes forget` finds the cache; those of a version of a
@@ -221,7 +236,7 @@ def cached_log(market: Market) -> EventLog:
     if key is None or folder.parent != market.path or market.tables != market.path:
         return EventLog.from_market(market)
     with suppress(OSError, pa.ArrowException, KeyError, ValueError):
-        if (log := _read_cache(folder / CACHE_FILE, key, market)) is not None:
+        if (log := _read_cache(folder / CACHE_FILE, key, market, memory)) is not None:
             return log
     log = EventLog.from_market(market)
     # An event of the future will be valid later, and others may read a cache.
@@ -248,28 +263,40 @@ def _is_readable(market: Market) -> bool:
     return source is not None and bool(source.stat().st_mode & stat.S_IROTH)
 
 
-def _read_cache(path: Path, key: str, market: Market) -> EventLog | None:
+def _read_cache(path: Path, key: str, market: Market, memory: Memory) -> EventLog | None:
     """Return the cached events; None where the cache has another key."""
     with pa.OSFile(str(path)) as stream:
         file = pq.ParquetFile(stream, read_dictionary=[C.USER])
         header = json.loads(file.schema_arrow.metadata[HEADER])
         if header["key"] != key:
             return None
-        table = file.read().combine_chunks()
-    users = table[C.USER].chunk(0)
-    # Copies, since Arrow's buffers are read-only.
-    arrays = {name: table[name].to_numpy().copy() for name in COLUMNS}
-    user = users.indices.to_numpy().copy()
+        users, columns = _read_columns(file, str(path), key, memory)
+    pa.default_memory_pool().release_unused()  # Arrow would keep some 300 MiB for 20 million events.
     return EventLog(
-        user=user,
-        **arrays,
-        start=np.searchsorted(user, np.arange(len(users.dictionary) + 1)),
-        users=users.dictionary.to_pandas().tolist(),
+        **columns,
+        start=np.searchsorted(columns["user"], np.arange(len(users) + 1)),
+        users=users,
         actions=header["actions"],
         listings=len(market.listings),
         timed=True,
         unwanted=tuple(market.config.unwanted),
     )
+
+
+def _read_columns(
+    file: pq.ParquetFile, path: str, key: str, memory: Memory
+) -> tuple[list[str], dict[str, np.ndarray]]:
+    """Return the users of cached events and the columns of a log, read one at a time."""
+    coded = file.read([C.USER]).column(0).combine_chunks()
+
+    def read(name: str, kind: type) -> np.ndarray:
+        def fill(array: np.ndarray) -> None:
+            array[:] = coded.indices if name == "user" else file.read([name]).column(0)
+
+        return memory(f"{path} {name}", key, (len(coded),), kind, fill)
+
+    columns = {name: read(name, kind) for name, kind in {"user": np.int32, **COLUMNS}.items()}
+    return coded.dictionary.to_pandas().tolist(), columns
 
 
 def _write_cache(path: Path, key: str, log: EventLog) -> None:

@@ -193,14 +193,12 @@ class BlendWeights(Forbidding):
 
     @property
     def parts(self) -> str:
-        """Return the kinds of features in the words of `--blend`, such as "neighbors+recency"."""
-        kinds = {
-            "neighbors": ("attributes", "photos", "text"),
-            "recency": ("recent", "age"),
-            "ids": ("ids",),
-            "covisits": ("covisits",),
-        }
-        return "+".join(kind for kind, names in kinds.items() if self.weights.keys() & set(names))
+        """Return the kinds of features in the words of `--blend`, such as "neighbors+recency"; other features by their names."""
+        kinds = {"attributes": "neighbors", "photos": "neighbors", "text": "neighbors"}
+        kinds |= {"recent": "recency", "age": "recency"}
+        order = dict.fromkeys(["neighbors", "recency", "ids", *self.weights])
+        present = {kinds.get(name, name) for name in self.weights} - {"model"}
+        return "+".join(kind for kind in order if kind in present)
 
     @property
     def note(self) -> str:

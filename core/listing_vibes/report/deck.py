@@ -26,6 +26,7 @@ from listing_vibes.insight.page_evidence import Runs, evidence_of
 from listing_vibes.insight.quality import measures_table, not_measured, quality_evidence
 from listing_vibes.insight.selection.page_lists import page_of
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.display_names import market_title
 from listing_vibes.market.documents import write_text
 from listing_vibes.progress import Counted, Report, silent
 from listing_vibes.report.figures import BOX, LABEL, ROOM, Axis, DotMap, Photo, fitting_columns
@@ -144,6 +145,7 @@ def deck_html(runs: Runs, slides: Sequence[Slide] | None = None, report: Report 
     content = {
         "run": run,
         "market": market,
+        "market_name": market_title(market),
         "metrics": run.metrics or {},
         "measures": measures_table(run.metrics or {}),
         "when": when,

@@ -106,10 +106,13 @@ def read_comparison(
             f"{', '.join(item.name for item in available)}."
         )
     kind, several = type_of(attribute.kind), BETWEEN.split(value) if sign == "=" else [value]
-    if (sign != "=" and not kind.amount) or len(several) > MOST_VALUES:
+    if sign != "=" and not kind.amount:
         raise VibesError(
-            f"{rule} compares {attribute.name} by {sign} with {len(several):,} values; use = where it is not a number, and at "
-            f"most {MOST_VALUES:,} values."
+            f"{option}, but {attribute.name} ({attribute.kind}) has no order; use =, as in {attribute.name}={value}."
+        )
+    if len(several) > MOST_VALUES:
+        raise VibesError(
+            f"{rule} has {len(several):,} values of {attribute.name}; give at most {MOST_VALUES:,}."
         )
     try:
         values = [kind.parse_condition(attribute.typed(item.replace(r"\|", "|").strip())) for item in several]

@@ -14,7 +14,7 @@ from listing_vibes.defaults import K
 from listing_vibes.errors import NotThere, VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.display_names import NumberedUsers
-from listing_vibes.market.log import EventLog, cached_log
+from listing_vibes.market.log import EventLog, cached_log, own_memory
 from listing_vibes.market.market import Market
 from listing_vibes.market.moments import Moment, moment_in_log
 from listing_vibes.market.precomputed_vectors import precomputed_vectors
@@ -41,7 +41,7 @@ class RunData:
     manifest: Manifest
     summaries: Sequence[MarketSummary]
     stored_run: StoredRun | None
-    #: A folder of indexes that several processes share; None if this process has its own.
+    #: A folder of vectors and events that several processes share; None if this process has its own.
     shared: Shared | None = None
     _market_in_memory: Market | None
     _photo_center: np.ndarray | None
@@ -146,8 +146,14 @@ class RunData:
                 self._indexes[space] = (
                     ExactIndex.of_stored(stored)
                     if self.shared is None
-                    else self.shared.index(
-                        f"{self.path.resolve()} {space}", self.stamp, stored.shape, partial(normalize, stored)
+                    else ExactIndex(
+                        self.shared.array(
+                            f"{self.path.resolve()} {space}",
+                            self.stamp,
+                            stored.shape,
+                            np.float32,
+                            partial(normalize, stored),
+                        )
                     )
                 )
             except ValueError as error:
@@ -266,7 +272,7 @@ class RunData:
     @cached_property
     def log(self) -> EventLog:
         """Return the market's events."""
-        return cached_log(self.market)
+        return cached_log(self.market, own_memory if self.shared is None else self.shared.array)
 
     @cached_property
     def catalogue(self) -> Catalogue:

@@ -87,7 +87,7 @@ def run_blend(
         elif name == COVISITS:
             spaces = {space: _vectors(run, space, train) for space in NEIGHBORS if fit.covisits.get(space)}
             scorers[name] = ContentEase.fit(spaces, run.log, train, run.catalogue, fit.covisits)
-    if not any(fit.weights.get(name) for name in ("recent", "age")):
+    if not any(weight for name, weight in fit.weights.items() if name not in scorers):
         return Blend(fit, scorers)
     moments = moments_of(run.log, train, run.catalogue).items()
     return Blend(fit, scorers, {name: _cached(part) for name, part in moments if fit.weights.get(name)})

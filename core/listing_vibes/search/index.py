@@ -1,4 +1,4 @@
-"""Exact nearest neighbors by cosine over the listings that have a vector in a space, and files of indexes that processes share."""
+"""Exact nearest neighbors by cosine over the listings that have a vector in a space, and files of arrays that processes share."""
 
 from __future__ import annotations
 
@@ -160,10 +160,10 @@ LOCK = ".making"
 
 
 class Shared:
-    """A folder of indexes for the lifetime of a service.
+    """A folder of arrays for the lifetime of a service or of a batch.
 
-    Vectors are stored in half precision, and each process would otherwise convert them to float32 in its own memory. The pages of
-    these files are shared, and the system may drop them when memory is short.
+    Vectors are stored in half precision and events compressed, and each process would otherwise expand them in its own memory. The
+    pages of these files are shared, are read where they are used, and the system may drop them when memory is short.
 
     Args:
         folder: an existing folder.
@@ -172,14 +172,19 @@ class Shared:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def index(
-        self, of: str, state: object, shape: tuple[int, int], fill: Callable[[np.ndarray], object]
-    ) -> ExactIndex:
-        """Return the index of the space `of` in this state; files of other states are removed, but stay mapped while in use.
+    def array(
+        self,
+        of: str,
+        state: object,
+        shape: tuple[int, ...],
+        kind: type,
+        fill: Callable[[np.ndarray], object],
+    ) -> np.ndarray:
+        """Return the array `of` in this state; files of other states are removed, but stay mapped while in use.
 
         Args:
             state: identifies the state by its `repr`.
-            fill: writes the vectors into a float32 array (L, d) of this shape.
+            fill: writes the values into an array of this shape and type.
 
         Raises:
             VibesError: the folder cannot be written.
@@ -189,16 +194,17 @@ class Shared:
             with FileLock(self.folder / LOCK, mode=0o600):  # It also ends with the process.
                 if not path.is_file():
                     with atomic_path(path, durable=False) as temporary:
-                        vectors = np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
+                        array = np.lib.format.open_memmap(temporary, "w+", kind, shape)
                         if hasattr(os, "posix_fallocate"):  # Otherwise a full disk would kill the process.
                             with temporary.open("r+b") as stream:
                                 os.posix_fallocate(stream.fileno(), 0, temporary.stat().st_size)
-                        fill(vectors)
-                        vectors.flush()
+                        fill(array)
+                        array.flush()
                     for old in set(self.folder.glob(f"{_digest(of)}-*.npy")) - {path}:
                         old.unlink(missing_ok=True)
                 # Copy-on-write, although nothing writes, since torch warns of read-only arrays.
-                return ExactIndex(np.load(path, mmap_mode="c").view(np.ndarray))
+                mapped: np.ndarray = np.load(path, mmap_mode="c").view(np.ndarray)
+                return mapped
         except OSError as error:
             raise write_error(self.folder, error) from error
 

@@ -12,11 +12,11 @@ MAP_HTML = """
 <section class="vibe-map">
   <div class="stage">
     <div class="tools" role="toolbar" aria-label="Map tools">
-      <button type="button" class="tool" data-tool="lasso" title="A drag draws a line around listings instead of moving the map">Draw around</button>
+      <button type="button" class="tool" data-tool="lasso" title="A drag draws a line around listings instead of moving the map">Draw a region</button>
       <button type="button" class="tool" data-tool="in" title="Zoom in" aria-label="Zoom in">+</button>
       <button type="button" class="tool" data-tool="out" title="Zoom out" aria-label="Zoom out">−</button>
       <button type="button" class="tool" data-tool="whole" title="Show all listings">Whole map</button>
-      <button type="button" class="tool" data-tool="sight" title="Make all listings within the frame the region">Choose in sight</button>
+      <button type="button" class="tool" data-tool="sight" title="Select all listings that the frame shows">Select what is in view</button>
       <button type="button" class="tool" data-tool="photos" title="Photos instead of dots">Photos</button>
       <button type="button" class="tool" data-tool="unmet" title="Where users want more than is active">Unmet demand</button>
     </div>

@@ -33,6 +33,7 @@ from listing_vibes.market.photo_decoding import preview
 from listing_vibes.market.writer import write_market
 from listing_vibes.run.newcomers import Newcomers
 from listing_vibes_app.app_pages.cold.draft import cells_of, fields, read_draft
+from listing_vibes_app.app_pages.cold.price_curve import TICKS, even_ticks
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +142,15 @@ def test_the_page_opens_with_an_example_and_a_change_keeps_its_photos(show, chil
     assert "By what was changed, in points: Price per night" in texts(page)
 
 
+def test_the_labels_of_the_axis_of_prices_are_round_and_equally_far_apart():
+    assert even_ticks(300, 1200) == [400, 600, 800, 1000, 1200]
+    for low, high in ((490, 2_280_000), (3.5, 9.1), (0.02, 0.051)):
+        ticks = even_ticks(low, high)
+        assert low <= ticks[0] + 1e-9 and ticks[-1] <= high + 1e-9 and 3 <= len(ticks) <= TICKS + 1
+        np.testing.assert_allclose(np.diff(ticks), ticks[1] - ticks[0])
+    assert len(even_ticks(5, 5)) == 1
+
+
 @pytest.mark.slow
 def test_new_listings_are_sorted_by_their_audience(show):
     page, run = show("cold", bundled_run(), view="listings"), Run.open(bundled_run())
@@ -198,16 +208,15 @@ def landed(page) -> list[float]:
 
 
 @pytest.mark.slow
-def test_sliders_and_advice_change_the_draft(show, chilly, tmp_path):
+def test_a_price_and_advice_change_the_draft(show, chilly, tmp_path):
     shutil.copytree(chilly.parent, tmp_path / "one")
     path = tmp_path / "one" / "run"
     frame, run = write_map(path).query("space == 'model'"), Run.open(path)
     page = show("cold", path, view="new", like="l04", photos="0")
     before = landed(page)
-    assert page.slider(key="drag-price").value == run.market.listings["price"].iloc[4]
-    page.slider(key="drag-price").set_value(150.0).run()
+    page.number_input(key="new-price").set_value(150).run()
     cells = json.loads(page.query_params["draft"])
-    assert cells["price"] == 150 and page.number_input(key="new-price").value == 150
+    assert cells["price"] == 150
     found = launch(run, cells)
     assert page.metric[0].value == audience_share(found.share)
     # Its position on the map moves with it.
@@ -255,7 +264,7 @@ def test_a_draft_starts_from_a_listing_or_a_link(show, chilly, bare, tmp_path):
     assert not page.error and page.number_input(key="new-photos").value == 5
 
 
-def test_fields_hold_what_they_can_and_sliders_move_in_whole_steps(tmp_path):
+def test_fields_hold_what_they_can_and_prices_are_tried_in_whole_steps(tmp_path):
     rows = np.arange(24)
     columns = {"rooms": 1.0 + rows % 6, "area": 20.5 + rows, "parcel": 1e17 + 1e15 * rows}
     frame = pd.DataFrame({"listing_id": [f"l{row}" for row in rows], **columns, "price": 9.0})

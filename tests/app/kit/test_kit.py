@@ -48,6 +48,9 @@ def test_a_chart_has_values_intervals_and_names_that_are_no_markup(monkeypatch):
     charts.show_chart(figure, key="mine", alt="Three lines", height=200)
     layout = drawn["figure"].layout
     assert (layout.margin.l, layout.margin.t, layout.height) == (64, charts.TOP, 200)
+    assert {layout.xaxis.tickfont.color, layout.yaxis.tickfont.color, layout.font.color} == {
+        charts.WORDS["light"]
+    }
     assert drawn["theme"] == "streamlit" and drawn["config"]["toImageButtonOptions"]["filename"] == "mine"
 
 

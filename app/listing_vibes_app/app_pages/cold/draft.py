@@ -191,7 +191,7 @@ def _field(opened: OpenRun, item: Attribute, cells: dict[str, Any]) -> None:
     def held(shown: Any) -> dict[str, Any]:
         return hold(f"new-{name}", shown, lambda new: change_cells(opened, **{name: new}), once=True)
 
-    empty: dict[str, Any] = {"placeholder": "Not known"}
+    empty: dict[str, Any] = {"placeholder": "Unknown"}
     options: list[str] = []
     if item.shown_as in ("category", "multi"):
         more_values = [value] if isinstance(value, str) else value or []

@@ -27,7 +27,7 @@ from listing_vibes_app.server.runs import BY_RUN, OpenRun, rows_of
 from listing_vibes_app.view.formats import count, plain
 
 DOTS = 1500  # most listings on the map
-TABLE = 50  # users listed
+TABLE = 12  # users shown
 #: Color, symbol, size and opacity of each kind of dot.
 DOTS_LIKE = {
     "Other listings": (charts.GRAY, "circle", 5, 0.55),

@@ -1,25 +1,21 @@
-"""The launch of a draft: its audience, sliders for its numbers, and the changes that gain most."""
+"""The launch of a draft: its audience, also by price, and the changes that gain most."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from listing_vibes.insight.audience import audience_share, share_gain
-from listing_vibes.insight.drafts import Draft, launch_code, launch_document, missing_category, trial_range
+from listing_vibes.insight.drafts import Draft, launch_code, launch_document, missing_category
 from listing_vibes.insight.launch import Launch, best_price, changed_values, launch, price_curve
 from listing_vibes.market.amounts import price
-from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.photo_decoding import originals
 from listing_vibes.run.newcomers import Newcomer, Newcomers
 from listing_vibes_app.app_pages.cold.draft import cells_of, change_cells, crowd_of, start_row
 from listing_vibes_app.app_pages.cold.landing import TABLE, show_users, similar_gallery
-from listing_vibes_app.kit import charts
+from listing_vibes_app.app_pages.cold.price_curve import show_curve
 from listing_vibes_app.kit.as_code import export_menu, show_python
 from listing_vibes_app.kit.controls import button
 from listing_vibes_app.server.params import hold, link, set_params
@@ -27,10 +23,8 @@ from listing_vibes_app.server.runs import BY_RUN, OpenRun
 from listing_vibes_app.view import formats
 from listing_vibes_app.view.formats import plain
 
-SLIDERS = 2  # most numbers with a slider
 CHANGES = 8  # most attributes in the advice
 BEST = 3  # changes with a button
-TICKS = 5  # labels of an axis of prices
 CAUTION = (
     "Each line changes one attribute and leaves the rest. It shows an association in the model, not a "
     "cause. The interval (95 %) is over users."
@@ -105,7 +99,7 @@ def _explain_changes(opened: OpenRun, cells: dict[str, Any], photos: list[bytes]
     parts = []
     for change in changed.head(BEST).to_dict("records"):
         label, before, after = _written(opened, change)
-        parts.append(f"{plain(f'{label} {before} → {after}')} **{100 * change['gain']:+.1f}**")
+        parts.append(f"{plain(f'{label}: {before} → {after}')} **{100 * change['gain']:+.1f}**")
     if parts:
         st.markdown(f"By what was changed, in points: {'; '.join(parts)}.")
 
@@ -131,38 +125,8 @@ def _start(opened: OpenRun, now: dict[str, Any], pictured: bool) -> Launch | Non
     return launch_draft(opened, cells, [content for _, content in photos], advise=False)
 
 
-def sliders(opened: OpenRun, cells: dict[str, Any]) -> None:
-    """Draw a slider for each main number that has a value; the audience is updated while a slider is dragged."""
-    for item in amounts(opened):
-        value = cells.get(item.name)
-        if value is None or missing_category(opened.view.market, cells, item.name) is not None:
-            continue
-        low, high, step = trial_range(opened.view.market, cells, item.name)
-        unit, name = opened.view.unit(item), item.name
-        decimals = max(0, math.ceil(-math.log10(step) - 1e-9))
-
-        def change(new: float, name: str = name) -> None:
-            change_cells(opened, **{name: new})
-
-        st.slider(
-            plain(f"{item.label} ({unit})" if unit else item.label),
-            low,
-            high,
-            step=step,
-            format=f"%.{decimals}f",
-            **hold(f"drag-{name}", float(value), change, once=True),
-        )
-
-
-def amounts(opened: OpenRun) -> list[Attribute]:
-    """Return the numbers that have a slider: those on the cards first, then those with a unit; no years."""
-    view = opened.view
-    results = [item for item in view.attributes if item.shown_as == "number" and not view.is_year(item)]
-    return sorted(results, key=lambda item: (item not in view.headline, not item.unit))[:SLIDERS]
-
-
 def show_prices(opened: OpenRun, cells: dict[str, Any], photos: list[bytes], share: float) -> None:
-    """Show the audience of a draft by its price as a curve, on which a click takes a price; or what has to be known first."""
+    """Show the audience of a draft by its price as a curve whose point takes another price; or what has to be known first."""
     item = price(opened.view.market)
     if item is None:
         return
@@ -186,19 +150,10 @@ def show_prices(opened: OpenRun, cells: dict[str, Any], photos: list[bytes], sha
     if prices is None:
         return
 
-    def take_price() -> None:
-        points = st.session_state[f"price-curve-{st.context.theme.type}"].selection.points
-        if points:
-            change_cells(opened, **{item.name: points[0]["x"]})
-
-    alt = f"Audience by {item.label.lower()}, with the {item.label.lower()} now and the one with most users"
-    show = {"on_select": take_price, "selection_mode": "points"}
-    charts.show_chart(
-        _curve(opened, prices, cells.get(item.name)), key="price-curve", alt=alt, height=270, **show
-    )
+    show_curve(opened, item, prices, cells)
     st.caption(
         plain(
-            f"{best_price(opened.run, prices, share)} Band: 95 % interval over users. Click a dot to take its price."
+            f"{best_price(opened.run, prices, share)} Band: 95 % interval over users. Drag the point to another price."
         )
     )
 
@@ -206,46 +161,6 @@ def show_prices(opened: OpenRun, cells: dict[str, Any], photos: list[bytes], sha
 @st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=BY_RUN)
 def _prices(opened: OpenRun, cells: dict[str, Any], photos: Sequence[bytes]) -> pd.DataFrame | None:
     return price_curve(opened.run, Draft(cells, tuple(photos)), crowd_of(opened), _newcomers(opened))
-
-
-def _curve(opened: OpenRun, prices: pd.DataFrame, now: float | None) -> go.Figure:
-    """Return the audience by price with its band, the price with most users as a ring, and the price now."""
-    item, figure = price(opened.view.market), go.Figure()
-    assert item is not None
-    at, share = prices["price"], prices["audience"]
-    texts = [
-        f"<b>{charts.escaped(opened.view.write(item, value))}</b><br>{audience_share(audience)}"
-        for value, audience in zip(at, share, strict=True)
-    ]
-    band = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
-    figure.add_scatter(x=at, y=prices["high"], **band)
-    figure.add_scatter(x=at, y=prices["low"], fill="tonexty", fillcolor="rgba(125,135,139,0.25)", **band)
-    figure.add_scatter(
-        x=at, y=share, mode="lines+markers", customdata=texts, hovertemplate="%{customdata}<extra></extra>",
-        line={"color": charts.SERIES[0], "width": 2}, marker={"size": 7}, unselected={"marker": {"opacity": 1}},
-    )  # fmt: skip
-    best = int(share.argmax())
-    marks = [("Most users", best, "circle-open", 20)]
-    if now is not None:
-        marks.append(("Now", int((at - now).abs().argmin()), "diamond", 15))
-    for name, row, symbol, size in marks:
-        figure.add_scatter(
-            x=[at[row]], y=[share[row]], mode="markers+text", text=[name], textposition="top center", hoverinfo="skip",
-            marker={"color": charts.SERIES[1], "symbol": symbol, "size": size, "line": {"width": 3}}, cliponaxis=False,
-            textfont={"size": charts.SIZE}, unselected={"marker": {"opacity": 1}, "textfont": {"color": None}},
-        )  # fmt: skip
-    ticks = np.linspace(at.min(), at.max(), TICKS)
-    step = 10.0 ** np.floor(np.log10(max(float(np.ptp(at)), 1e-9) / TICKS))
-    ticks = (ticks / step).round() * step
-    figure.update_xaxes(
-        title=None,
-        tickvals=ticks,
-        ticktext=[opened.view.write(item, value) for value in ticks],
-        showgrid=False,
-    )
-    figure.update_yaxes(title=None, tickformat=".0%", rangemode="tozero", nticks=5)
-    figure.update_layout(margin={"b": 28}, hovermode="closest")
-    return figure
 
 
 def show_audience(opened: OpenRun, launched: Launch) -> None:

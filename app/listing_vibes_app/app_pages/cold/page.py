@@ -30,7 +30,6 @@ from listing_vibes_app.app_pages.cold.launching import (
     show_advice,
     show_audience,
     show_prices,
-    sliders,
 )
 from listing_vibes_app.kit.as_code import as_code
 from listing_vibes_app.kit.controls import any_listing, beside, button, page_of, switch
@@ -216,12 +215,9 @@ def landing(opened: OpenRun, cells: dict[str, Any], photos: list[tuple[str, byte
         warn_photo(f"{photos[number][0]} is left out: {reason}.")
     if launches:
         with top:
-            audience = st.container()  # above the sliders, which are there while it is computed
+            launched = reach(opened, cells, contents)
+            show_prices(opened, cells, contents, launched.share)
             best = st.empty()
-            sliders(opened, cells)
-            with audience:
-                launched = reach(opened, cells, contents)
-                show_prices(opened, cells, contents, launched.share)
             show_audience(opened, launched)
     if space in result.vectors:
         placed = Placement(title, space, result.vectors[space], opened.run.nearest(result.scores[space]))

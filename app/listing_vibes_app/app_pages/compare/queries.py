@@ -26,7 +26,8 @@ from listing_vibes_app.view import formats
 from listing_vibes_app.view.formats import count, plain
 
 MORE, MOST = 2, 12  # queries for each ranking
-SMALL = 62  # least width of a photo in pixels, so that the `LISTED` of a list stand in one row
+#: Least width in pixels of a photo, so that the `LISTED` of a list stand in one row, and of a card with a title.
+SMALL, WORDY = 62, 130
 RANK_HELP = (
     "The rank that each gave to the listing which the user interacted with next; ties count against it."
 )
@@ -65,6 +66,9 @@ def show_queries(opened: OpenRun) -> None:
         f"**{len(ahead[1]):,}**. Recall@30 differs by {_difference(comparison)}. Below, where each was ahead most.",
         help=RANK_HELP,
     )
+    slow = [key for key in (first, second) if is_unfitted(*split_key(key))]
+    for key in slow:
+        offer_lists(options[key], key)
     shown = link().number("queries", SHOWN, SHOWN, MOST)
     sides = distinct_examples(*ahead, shown)
     frames = []
@@ -79,7 +83,11 @@ def show_queries(opened: OpenRun) -> None:
         button("Load more", "expand_more", lambda: set_params(queries=shown + MORE), key="more-queries")
     both = pd.concat(sides, ignore_index=True)
     for place, key in enumerate((first, second)):  # after the queries: fitting a ranking again takes seconds
-        lists = _lists(options[key], *split_key(key), both)
+        if key in slow:
+            for drawn in filter(None, frames):
+                drawn[place].empty()
+            continue
+        lists = _lists(*split_key(key), both)
         for number, (frame, listed, target) in enumerate(zip(frames, lists, both["target"], strict=True)):
             if frame is not None:
                 with frame[place].container():
@@ -104,7 +112,7 @@ def show_recalls(
         for method, label, figure in rows
         if figure
     }
-    show_bars("compared", bars.values(), "Recall@30, from 0 to 100%. Line: range of chance (95%).")
+    show_bars("compared", bars.values(), "Recall@30. Line: range of chance (95%).")
 
 
 def _kind(method: str) -> Literal["model", "other"]:
@@ -158,18 +166,24 @@ def _difference(comparison: Comparison) -> str:
     return f"{value:+.1f} points ({span}, p {write_p(main['p_holm'])})"
 
 
-def _lists(name: str, run: str, scorer: str, queries: pd.DataFrame) -> list[list[str] | str]:
-    """Return the first listings of a ranking on each query, or why they are not shown; a click fits a slow scorer."""
-    opened = open_run(run)
-    if not is_quick(opened.run, scorer) and st.query_params.get("lists") != "1":
-        with st.container(horizontal=True, vertical_alignment="center", key=f"fitted-{run}-{scorer}"):
-            label = f"Show the lists of {plain(name)}"
-            button(label, "view_carousel", lambda: set_params(lists=1), key=f"fit-{scorer}")
-            why = "It has to be fitted again for that, which may take a minute or more."
-            st.caption(why, width="content")
-        return ["Not fitted here yet."] * len(queries)
+def is_unfitted(run: str, scorer: str) -> bool:
+    """Return whether a scorer is slow to fit again, and the URL does not ask for it."""
+    return not is_quick(open_run(run).run, scorer) and st.query_params.get("lists") != "1"
+
+
+def offer_lists(name: str, key: str) -> None:
+    """Draw a button that fits a slow scorer again for its lists."""
+    with st.container(horizontal=True, vertical_alignment="center", key=f"fitted-{key}"):
+        label = f"Show the lists of {plain(name)}"
+        button(label, "view_carousel", lambda: set_params(lists=1), key=f"fit-{split_key(key)[1]}")
+        why = "It has to be fitted again for that, which may take a minute or more."
+        st.caption(why, width="content")
+
+
+def _lists(run: str, scorer: str, queries: pd.DataFrame) -> list[list[str] | str]:
+    """Return the first listings of a ranking on each query, or why they are not shown."""
     try:
-        return list(lists_of(opened, scorer, queries, LISTED))
+        return list(lists_of(open_run(run), scorer, queries, LISTED))
     except Exception as error:
         return [describe_error(error)] * len(queries)
 
@@ -193,11 +207,15 @@ def _show_query(
         cards += [_card(opened, rows[item]) for item in query.history[: LISTED - 1]]
         label = f"Next listing, and the history of {user}"
         st.caption("The next listing, then the history, newest first")
-        gallery(opened, cards, key=f"{key}-history", label=label, least=SMALL)
+        gallery(opened, cards, key=f"{key}-history", label=label, least=_least(opened))
         frames = [st.empty() for _ in names]
         for name, frame in zip(names, frames, strict=True):
             frame.caption(plain(f"First by {name}: ranking …"))
         return frames
+
+
+def _least(opened: OpenRun) -> int:
+    return SMALL if opened.view.has_photos else WORDY
 
 
 def _card(opened: OpenRun, row: int, **more: Any) -> Card:
@@ -218,4 +236,4 @@ def _show_list(opened: OpenRun, name: str, listed: list[str] | str, target: str,
         if row is not None:
             cards.append(_card(opened, row, tone="hit" if listing == target else ""))
     st.caption(plain(f"First by {name}, the best first"))
-    gallery(opened, cards, key=key, label=f"First by {name}", least=SMALL)
+    gallery(opened, cards, key=key, label=f"First by {name}", least=_least(opened))

@@ -4,6 +4,7 @@ import streamlit as st
 
 from listing_vibes.insight.evidence import Evidence
 from listing_vibes.insight.home import iterate_home_evidence
+from listing_vibes.market.display_names import market_title
 from listing_vibes.serving.monitor_checks import Monitored
 from listing_vibes.words import count
 from listing_vibes_app.kit.controls import button
@@ -21,7 +22,7 @@ def page() -> None:
     """Draw the page."""
     opened = current_run()
     only, details = st.query_params.get("part"), "details" in st.query_params
-    st.title(plain(opened.view.market.name), anchor=False)
+    st.title(plain(market_title(opened.view.market)), anchor=False)
     st.caption(plain(describe_market(opened)))
     show_notices(opened, details)
     with boundary():

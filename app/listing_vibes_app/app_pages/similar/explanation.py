@@ -46,7 +46,6 @@ def _show(opened: OpenRun, rows: tuple[int, int], space: str) -> None:
             ]
             for at, pair in enumerate(pairs)
         ],
-        [f"{pair['alike']:.2f} alike" for pair in result.photos],
     )
     if result.note:
         st.caption(plain(result.note))

@@ -126,8 +126,8 @@ def show_matches_in_photos(opened: OpenRun, text: str, passing: np.ndarray) -> N
         line, help, notes = f"Covers with {plain(text)}, those without another tone first.", "", ""
     else:
         line = f"Photos that come nearest to “{plain(text)}”. {LIMITS}"
-        help = "Cosine similarity of the description and what the photo was taken for"
-        notes = "Taken for: " + result["seen"] + result["score"].map(" · {:.2f}".format)
+        help = "What the photo was recognized as, which the text is compared with"
+        notes = "Recognized as: " + result["seen"]
     label = "Listings by their nearest photo"
     _show_photo_matches(opened, result.assign(note=notes), passing, line, label, score_help=help)
     as_code(opened, read_selections(opened, "similar"))

@@ -112,7 +112,8 @@ def describe_hits(known: Known, shown: set[int], later: set[int], today: set[int
         return line + f"of that day, and {len(shown & later - today):,} of {len(later - today):,} later ones."
     if later:
         new = formats.count(len(later), "new listing")
-        return f"**{len(shown & later)} of these {len(shown)}** are among the {new} that the user interacted with later."
+        hits = len(shown & later)
+        return f"**{hits} of these {len(shown)}** {'is' if hits == 1 else 'are'} among the {new} that the user interacted with later."
     return "The user interacted with no new listing later, so no recommendation can be checked."
 
 

@@ -85,7 +85,9 @@ def escaped(text: str) -> str:
 def groupings(market: Market) -> list[Attribute]:
     """Return the attributes by which listings can be grouped."""
     return [
-        item for item in market.attributes if item.kind in ("category", "flag") and item.name != market.title
+        item
+        for item in market.attributes
+        if item.shown_as in ("category", "flag") and item.name != market.title
     ]
 
 

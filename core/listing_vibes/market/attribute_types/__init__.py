@@ -41,7 +41,8 @@ class AttributeType(ABC):
     single_valued: ClassVar[bool] = True
     #: The value fits into a table cell, so that stores can filter by it and probes can use it.
     short: ClassVar[bool] = True
-    #: An amount: a default target of probes; a number that predicts how many events a listing has is a leak.
+    #: An amount: conditions compare it by <, <=, >= and >; a default target of probes; one that predicts how many events a listing
+    #: has is a leak.
     amount: ClassVar[bool] = False
     #: Written text, which may contain ratings.
     written: ClassVar[bool] = False

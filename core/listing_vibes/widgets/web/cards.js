@@ -31,10 +31,13 @@ const mark = ({ kind, sign, text }) => h("span", { class: `mark ${kind}` }, symb
 const kinship = (sign, label, text) =>
   h("p", { class: "kinship", title: text }, symbol(sign), h("span", { class: "label" }, label), text)
 
+// Shows a photo at most twice as large as it is.
+const limitSize = ({ target }) => (target.style.maxWidth = `${2 * target.naturalWidth}px`)
+
 // All photos of a listing in the large size, one beside the other; arrow keys, swipes and buttons move.
 function openPhotos(root, card, box) {
   const strip = h("ul", { class: "slides", tabIndex: 0, style: `--box: ${box}` }, ...card.photos.map((src, at) =>
-    h("li", {}, h("img", { src, alt: `Photo ${at + 1} of ${card.title}` }), h("p", {}, `${at + 1} of ${card.photos.length}`)),
+    h("li", {}, h("img", { src, alt: `Photo ${at + 1} of ${card.title}`, onload: limitSize }), h("p", {}, `${at + 1} of ${card.photos.length}`)),
   ))
   const step = (way) => strip.scrollBy({ left: way * strip.clientWidth })
   const control = (sign, label, click) => button(sign, click, { "aria-label": label, class: "key" })
@@ -113,9 +116,14 @@ function draw(list, cards, data, root) {
   })
 }
 
-// Sets the number of columns of a grid: as many as cards of the least width fit, or up to a third fewer for a full last row.
-function divide(list, least) {
+// Sets the width of the cards of a strip so that none is cut at its end, and the number of columns of a grid: as many as cards of the
+// least width fit, or up to a third fewer for a full last row.
+function divide(list, { layout, least }) {
   const width = list.clientWidth, count = list.childElementCount, gap = parseFloat(getComputedStyle(list).columnGap) || 0
+  if (layout === "strip") {
+    const whole = Math.max(1, Math.floor((width + gap) / (0.85 * least + gap)))
+    return list.style.setProperty("--wide", count * (least + gap) > width + gap ? `${(width - 4 + gap) / whole - gap}px` : `${least}px`)
+  }
   const most = Math.floor((width + gap) / (Math.min(least, Math.max(128, width / 2 - 8)) + gap))
   const gaps = (columns) => (columns - count % columns) % columns
   let best = most
@@ -134,15 +142,16 @@ function showCards(list, { cards, ...frame }, root, { choose = chooseExample, ex
     const height = data.height ? `${data.height}px` : "auto"
     list.style = `--box: ${data.box}; --ratio: ${data.ratio}; --least: ${data.least}px; --height: ${height}`
     if (data.layout === "strip") list.tabIndex = 0
+    list.resized?.disconnect()
     keepFocus(list, () => draw(list, cards, data, root))
     root.querySelector(".spoken")?.replaceChildren(frame.spoken ?? "")
+    if (data.layout !== "tiles") {
+      list.resized = new ResizeObserver(() => divide(list, data))
+      list.resized.observe(list)
+      divide(list, data)
+    }
     const now = data.dividers && data.layout === "strip" && [...list.children].find((item) => item.querySelector(".divider").textContent)
     // The strip starts in sight of the first divider.
     if (now) list.scrollLeft += now.getBoundingClientRect().left - list.getBoundingClientRect().left - list.clientWidth * 0.7
-    list.resized?.disconnect()
-    if (data.layout === "grid") {
-      list.resized = new ResizeObserver(() => divide(list, data.least))
-      list.resized.observe(list)
-    }
   }
 }

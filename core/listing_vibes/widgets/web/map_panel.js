@@ -55,7 +55,7 @@ function headOf(map) {
   if (group) chips.push(button("Rename", () => rename(map), { class: "chip" }))
   const share = map.lit
     ? `${size.toLocaleString("en")} of ${counted(n)}, ${((100 * size) / Math.max(n, 1)).toFixed(1)}%`
-    : `${counted(n)}. Point, draw around, or brush below.`
+    : `${counted(n)}. Point at one, draw a region, or choose values below.`
   return [
     h("h2", { class: "name" }, group?.name ?? region?.name ?? (map.lit ? "Selection" : "All listings")),
     hint(share),
