@@ -20,7 +20,7 @@ STYLE = """<style>
 .why .track { display: block; height: .7rem; border-radius: 3px; background: color-mix(in srgb, currentColor 10%, transparent) }
 .why .bar { display: block; height: 100%; border-radius: 3px; background: color-mix(in srgb, currentColor 40%, #2b9ea3) }
 .why-pairs { display: grid; grid-template-columns: repeat(2, minmax(0, 20rem)); gap: .4rem 1rem }
-.why-pairs img { width: 100%; max-height: 230px; object-fit: contain; aspect-ratio: 4 / 3; border-radius: 6px; display: block }
+.why-pairs img { width: 100%; max-height: 230px; object-fit: contain; object-position: left; aspect-ratio: 4 / 3; border-radius: 6px; display: block }
 .why-pairs p { margin: 0; font-size: .85rem; opacity: .8 }
 .why-more { display: flex; gap: 1.2rem; margin-top: .6rem; font-size: .8rem }
 .why-more img { height: 60px; border-radius: 4px; margin-right: 3px }
