@@ -22,9 +22,11 @@ from listing_vibes.insight.evidence import Evidence, Strip
 from listing_vibes.insight.home import home_evidence
 from listing_vibes.insight.map.colors import VALUES
 from listing_vibes.insight.map.vibe_map import read_map
+from listing_vibes.insight.market_view import view_of
 from listing_vibes.insight.page_evidence import Runs, evidence_of
 from listing_vibes.insight.quality import measures_table, not_measured, quality_evidence
 from listing_vibes.insight.selection.page_lists import page_of
+from listing_vibes.market.amounts import MISSING
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.display_names import market_title
 from listing_vibes.market.documents import write_text
@@ -188,7 +190,8 @@ class DrawnSlide:
         except VibesError as error:
             self.evidence = Evidence(key="none", url=slide.url, headline="", sentence=str(error))
         name = slide.run or next(iter(runs))
-        self.market = (runs[name] if name in runs else next(iter(runs.values()))).market
+        self.view = view_of(runs[name] if name in runs else next(iter(runs.values())))
+        self.market = self.view.market
         self.headline = slide.title or self.evidence.headline or slide.url
         self.axis = Axis(self.evidence.bars)
         self.map = DotMap(self.evidence.dots) if self.evidence.dots else None
@@ -197,6 +200,11 @@ class DrawnSlide:
     def photo(self, listing: str) -> Photo:
         """Return a listing as a photo."""
         return Photo(self.market, listing)
+
+    def facts(self, listing: str) -> str:
+        """Return the main attributes of a listing in a line."""
+        facts = self.view.facts(self.market.listing_row[listing], self.view.headline)
+        return " · ".join(value for _, value in facts if value != MISSING)
 
     @property
     def photos(self) -> list[Photo]:

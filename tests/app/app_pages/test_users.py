@@ -97,9 +97,8 @@ def test_the_timeline_and_the_list_as_of_an_event(show, trained):
     later = set(events["listing_id"][4:]) - set(events["listing_id"][:4])
     marked = [one for one, card in zip(expected, shown["cards"], strict=True) if card["badge"]]
     assert marked == [listing for listing in expected if listing in later] != []
-    assert f"**{len(marked)} of these 6** " in texts(
-        page
-    ) and f" among the {len(later)} new listings" in texts(page)
+    verb = "is" if len(marked) == 1 else "are"
+    assert f"**{len(marked)} of these 6** {verb} among the {len(later)} new listings" in texts(page)
     page.slider(key="at").set_value(2).run()
     assert page.query_params == {**ASKED, "at": "2"} and "knows the first 2; 4 came later" in texts(page)
     page.slider(key="at").set_value(6).run()

@@ -84,8 +84,8 @@ def show_queries(opened: OpenRun) -> None:
     both = pd.concat(sides, ignore_index=True)
     for place, key in enumerate((first, second)):  # after the queries: fitting a ranking again takes seconds
         if key in slow:
-            for drawn in filter(None, frames):
-                drawn[place].empty()
+            for unfitted in filter(None, frames):
+                unfitted[place].empty()
             continue
         lists = _lists(*split_key(key), both)
         for number, (frame, listed, target) in enumerate(zip(frames, lists, both["target"], strict=True)):
