@@ -34,8 +34,7 @@ from listing_vibes.run.run import Run
 from listing_vibes.run.scorers import default_ranking, model_scorer, neighbor_features, untrained_neighbors
 from listing_vibes.scoring.blend import fit_blend, moments_of
 from listing_vibes.scoring.neighbors import NEIGHBORS
-from listing_vibes.scoring.ranking_metrics import METRIC, METRICS
-from listing_vibes.scoring.ranking_names import NEAR_RECENT
+from listing_vibes.scoring.ranking_metrics import METRIC, METRICS, NEAR_RECENT
 from listing_vibes.scoring.scores import CachedScorer
 from listing_vibes.training.api import train
 

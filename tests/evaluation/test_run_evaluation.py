@@ -20,7 +20,7 @@ from listing_vibes.progress import Notice
 from listing_vibes.run.blends import load_blends
 from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.run import Run
-from listing_vibes.tables import WIDTH, render_table
+from listing_vibes.words import WIDTH, render_table
 
 
 @pytest.fixture(scope="module")

@@ -136,7 +136,7 @@ def test_a_market_that_is_only_read_trains_evaluates_and_opens(tmp_path, monkeyp
         vibes("check", market)
         run = Run.open(tmp_path / "run")
         assert "photos" in run.spaces and len(run.similar(run.listing_ids[0], 3))
-        from listing_vibes.market.thumbnails import thumbnail
+        from listing_vibes.market.photo_decoding import thumbnail
 
         opened = Market.open(market)
         assert thumbnail(opened.path, opened.photos["path"].iloc[0]).is_file()

@@ -9,7 +9,7 @@ from listing_vibes import Run
 from listing_vibes.insight.occlusion import NEWEST, occlude_history
 from listing_vibes.model.settings import BlendWeights
 from listing_vibes.run.histories import of_histories
-from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, blend_name
+from listing_vibes.scoring.ranking_metrics import DEFAULT_RANKING, blend_name
 
 #: An id model and its settings, for the feature "ids".
 KNN = {"ids": "ItemKNN", "id_settings": {"shrink": 20.0, "decay": 0.9}}

@@ -12,15 +12,14 @@ from listing_vibes.errors import VibesError
 from listing_vibes.insight.market_view import MarketView
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.documents import read_toml
-from listing_vibes.market.download.address import is_public
 from listing_vibes.market.download.fetch import Robots
+from listing_vibes.market.download.guard import is_public
 from listing_vibes.market.durable import inside
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.moments import moment_in_log, to_moments
-from listing_vibes.market.photo_decoding import image_end
+from listing_vibes.market.photo_decoding import image_end, thumbnail
 from listing_vibes.market.precomputed_vectors import precomputed_vectors
-from listing_vibes.market.thumbnails import thumbnail
 from listing_vibes.market.values import to_set
 from listing_vibes.run.conditions import fulfilling
 from listing_vibes.run.versions import RESULTS, STATES, building, sweep

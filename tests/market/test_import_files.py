@@ -9,7 +9,7 @@ import pytest
 from helpers.commands import vibes
 from listing_vibes.errors import VibesError
 from listing_vibes.market.importers import IMPORTERS, import_market
-from listing_vibes.market.leaks import leaks_by_text
+from listing_vibes.market.listings_table import leaks_by_text
 from listing_vibes.market.market import Market
 
 AIRBNB = """id,name,description,host_id,host_name,host_is_superhost,neighbourhood_cleansed,latitude,longitude,room_type,\

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.display_names import FILE, VARIABLE, NumberedUsers, UserNames
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
-from listing_vibes.market.user_names import FILE, VARIABLE, NumberedUsers, UserNames
 from listing_vibes.market.values import by_user_and_time, rows_in
 
 EVENTS = st.lists(

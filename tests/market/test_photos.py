@@ -12,10 +12,15 @@ from PIL import Image
 
 from helpers.pictures import encoded, png
 from listing_vibes.errors import VibesError
-from listing_vibes.market import photo_decoding, photo_files, thumbnails
-from listing_vibes.market.photo_decoding import MemoryBudget, decoding_problem, open_photo, photo_problem
+from listing_vibes.market import photo_decoding, photo_files
+from listing_vibes.market.photo_decoding import (
+    MemoryBudget,
+    decoding_problem,
+    open_photo,
+    photo_problem,
+    thumbnail,
+)
 from listing_vibes.market.photo_files import OUTSIDE, PhotoProblem, locate, read
-from listing_vibes.market.thumbnails import thumbnail
 
 # pytest resets the filters that `photo_decoding` sets at import.
 pytestmark = [
@@ -177,7 +182,7 @@ import resource, sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from listing_vibes.market.photo_decoding import decoding_problem
-from listing_vibes.market.thumbnails import preview, thumbnail
+from listing_vibes.market.photo_decoding import preview, thumbnail
 
 market = Path(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]), int(sys.argv[2])))
@@ -210,7 +215,7 @@ def test_a_small_webp_is_created_once_for_each_content(gallery, monkeypatch):
     with Image.open(first) as image:
         assert (image.format, image.mode, image.size) == ("WEBP", "RGB", (320, 213))
     with monkeypatch.context() as patch:
-        patch.setattr(thumbnails, "open_photo", lambda *a: pytest.fail("decoded again"))
+        patch.setattr(photo_decoding, "open_photo", lambda *a: pytest.fail("decoded again"))
         (gallery / "photos" / "a.jpg").rename(gallery / "photos" / "b.jpg")
         assert thumbnail(gallery, "photos/b.jpg") == first
     exif = Image.Exif()

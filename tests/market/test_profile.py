@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from listing_vibes.market.leaks import leaks_by_counts, leaks_by_name, leaks_by_text
+from listing_vibes.market.listings_table import leaks_by_counts, leaks_by_name, leaks_by_text
 from listing_vibes.market.market import Market
 from listing_vibes.market.profile import WIDTH, profile, render
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from listing_vibes.features.content_spaces import text_vectors
 from listing_vibes.features.featurizer import FeatureConfig, Featurizer
 from listing_vibes.market.caches import DEMO, MODELS, market_cache, run_cache, run_cache_file, writable_cache
+from listing_vibes.market.display_names import is_code, title_of
 from listing_vibes.market.market import Market
-from listing_vibes.market.titles import is_code, title_of
 from listing_vibes.words import gaps, is_latin, plain_text, unspaced, without_markup, words
 
 TOWNS = ["渋谷", "新宿", "浅草", "上野"]

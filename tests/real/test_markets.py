@@ -19,7 +19,7 @@ from listing_vibes.features.photos.photo_vectors import PhotoVectors, embed_phot
 from listing_vibes.market.attribute_types import infer_type
 from listing_vibes.market.caches import DEMO, MODELS
 from listing_vibes.market.importers import import_market
-from listing_vibes.market.leaks import RATING_WORDS
+from listing_vibes.market.listings_table import RATING_WORDS
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.profile import profile

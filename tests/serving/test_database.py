@@ -20,7 +20,7 @@ from helpers.serving import app_of, ask, locked, running, serving, stored_events
 from helpers.waiting import has_ended, wait_until
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.user_names import VARIABLE, UserNames
+from listing_vibes.market.display_names import VARIABLE, UserNames
 from listing_vibes.serving import events
 from listing_vibes.serving.database import PATIENCE_S, Busy, Database
 from listing_vibes.serving.events import append_events, read_events

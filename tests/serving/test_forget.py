@@ -22,9 +22,9 @@ from helpers.newcomers import new_events
 from helpers.waiting import wait_until
 from listing_vibes.errors import NotThere, VibesError
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.display_names import VARIABLE, UserNames, hashed_name
 from listing_vibes.market.durable import only_writer, scratch_folder
 from listing_vibes.market.market import Market
-from listing_vibes.market.user_names import VARIABLE, UserNames, hashed_name
 from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run

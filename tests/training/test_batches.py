@@ -17,10 +17,9 @@ from listing_vibes.market.splits import Catalogue, make_split
 from listing_vibes.model.checkpoint import build_model
 from listing_vibes.model.inputs import Inputs, TokenBatch
 from listing_vibes.model.settings import Resolved, ResolvedTraining
-from listing_vibes.training.batches import Epoch, WindowBatches
+from listing_vibes.training.batches import Epoch, Mix, WindowBatches
 from listing_vibes.training.distributed import Processes
 from listing_vibes.training.examples import make_examples
-from listing_vibes.training.multi_market import Mix
 from listing_vibes.training.step import StepData
 from listing_vibes.variants.cls import HistoryBatches
 from listing_vibes.variants.pretraining import MASKED, Pretraining, mask_values, pretraining_loss

@@ -22,7 +22,7 @@ from listing_vibes.run.blends import choose_blend, load_blends
 from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.other_market import TRANSFER_LATE_WEIGHT
-from listing_vibes.training.multi_market import folder_names
+from listing_vibes.training.batches import folder_names
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from listing_vibes.model.checkpoint import load_weights
 from listing_vibes.model.model import ListingModel, TokenEmbedder
 from listing_vibes.model.settings import Resolved
 from listing_vibes.progress import Validated, silent
-from listing_vibes.training.multi_market import Mix
+from listing_vibes.training.batches import Mix
 from listing_vibes.training.optimize import Optimization, learning_rate, make_optimizer, take_step
 from listing_vibes.training.train import train
 from listing_vibes.variants.two_stage import TwoStageOptimization

@@ -11,9 +11,8 @@ from listing_vibes.market.log import DAY
 from listing_vibes.market.splits import make_split
 from listing_vibes.model.encoder import encode_histories, encode_listings
 from listing_vibes.scoring.recency import RecentEvents
-from listing_vibes.training.batches import WindowBatches
+from listing_vibes.training.batches import Mix, WindowBatches
 from listing_vibes.training.examples import bank_candidates, fresh_candidates, make_examples
-from listing_vibes.training.multi_market import Mix
 from listing_vibes.training.step import greatest_so_far, step_loss
 from listing_vibes.variants import cls
 from listing_vibes.variants.cls import HistoryBatches

@@ -30,7 +30,7 @@ from listing_vibes.run.blends import copy_blends, load_blends
 from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
-from listing_vibes.scoring.ranking_names import NEAR_RECENT
+from listing_vibes.scoring.ranking_metrics import NEAR_RECENT
 from listing_vibes.training import validation as module
 from listing_vibes.training.api import refit_settings
 from listing_vibes.training.checkpoints import Checkpoints

@@ -5,7 +5,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from listing_vibes.insight.market_view import MarketView
-from listing_vibes.market.thumbnails import thumbnail
+from listing_vibes.market.photo_decoding import thumbnail
 from listing_vibes_app.server.boundary import catch_errors, text_response
 from listing_vibes_app.server.pages import NUMBER
 from listing_vibes_app.server.photos import SIZES, base_path

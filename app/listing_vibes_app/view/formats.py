@@ -15,7 +15,7 @@ from listing_vibes.market.amounts import MISSING as MISSING
 from listing_vibes.market.amounts import is_currency as is_currency
 from listing_vibes.market.amounts import number as number
 from listing_vibes.market.amounts import with_unit as with_unit
-from listing_vibes.market.titles import identity as identity
+from listing_vibes.market.display_names import identity as identity
 from listing_vibes.words import count as count
 
 #: Format of a number in a field, with all digits: Streamlit's default has two decimals and shows 0.0005 as 0.00.

@@ -50,7 +50,7 @@ from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.manifest import Manifest, seal
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import RESULTS, results_of
-from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
+from listing_vibes.scoring.ranking_metrics import DEFAULT_RANKING
 from listing_vibes.training.train import train
 
 #: A fixed encoder rather than the best available one, so that the run is the same on every machine.

@@ -14,12 +14,7 @@ from pydantic import ValidationError
 
 from listing_vibes.ablation.grid import Grid, Variant, available_inputs, left_out
 from listing_vibes.ablation.jobs import JOB, OUTCOME, RANKS, AblationJob, JobSettings, run_jobs, save_ranks
-from listing_vibes.ablation.table import (
-    Measured,
-    ablation_table,
-    figures_of,
-    render_ablation,
-)
+from listing_vibes.ablation.table import Measured, ablation_table, figures_of, render_ablation
 from listing_vibes.cores import cores
 from listing_vibes.errors import VibesError, needs
 from listing_vibes.evaluation.result import slice_masks, week_after_training
@@ -34,9 +29,8 @@ from listing_vibes.market.splits import Split
 from listing_vibes.model.settings import Resolved, Settings
 from listing_vibes.progress import Notice, Report, Stage, silent
 from listing_vibes.scoring.ranking import Scorer
-from listing_vibes.scoring.ranking_names import ORACLE
-from listing_vibes.tables import write_p
-from listing_vibes.words import count
+from listing_vibes.scoring.ranking_metrics import ORACLE
+from listing_vibes.words import count, write_p
 
 OracleOf = Callable[[EventLog], Scorer]
 

@@ -21,7 +21,7 @@ from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Settings
 from listing_vibes.registry import one_of
 from listing_vibes.scoring.named import baseline_names
-from listing_vibes.scoring.ranking_names import ORACLE
+from listing_vibes.scoring.ranking_metrics import ORACLE
 
 SEED = 0
 Content = tuple[Market, PhotoVectors | None]

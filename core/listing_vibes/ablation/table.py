@@ -12,9 +12,8 @@ from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.intervals import SIGNIFICANT, RankedQueries, with_holm
 from listing_vibes.market.io import read_stored_table, require_numbers
-from listing_vibes.scoring.ranking_metrics import METRICS
-from listing_vibes.scoring.ranking_names import CEILING, ORACLE, method_name
-from listing_vibes.tables import render_table, write_interval, write_p
+from listing_vibes.scoring.ranking_metrics import CEILING, METRICS, ORACLE, method_name
+from listing_vibes.words import render_table, write_interval, write_p
 
 COLUMNS = (
     "variant", "seed", "slice", "metric", "k", "value", "low", "high", "queries", "reference", "difference", "p_value",

@@ -150,7 +150,7 @@ def refresh(
     from dataclasses import asdict
     from datetime import datetime
 
-    from listing_vibes.market.download.limits import Limits
+    from listing_vibes.market.download.guard import Limits
     from listing_vibes.serving.refresh.refresher import keep_fresh, seconds_of, status
     from listing_vibes.serving.refresh.sources import source_of
 

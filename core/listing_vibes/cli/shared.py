@@ -127,7 +127,7 @@ def as_json(run: Any, document: dict[str, Any]) -> str:
 def show(run: Any, results: Any, as_json: bool, rules: Any) -> None:
     """Print a list, or the reason why it is empty, see `explain_empty`."""
     from listing_vibes.run.query import describe_listings, explain_empty
-    from listing_vibes.tables import render_table
+    from listing_vibes.words import render_table
 
     if as_json:
         rows = results.drop(columns="title", errors="ignore").to_dict("records")

@@ -6,7 +6,7 @@ from listing_vibes.demo.choice import exposure, matches, order, utility
 from listing_vibes.demo.simulate import World
 from listing_vibes.market.log import DAY, EventLog
 from listing_vibes.market.splits import Queries
-from listing_vibes.scoring.ranking_names import ORACLE
+from listing_vibes.scoring.ranking_metrics import ORACLE
 
 DRAWS = 8  # pages over which the position is averaged
 

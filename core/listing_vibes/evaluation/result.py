@@ -19,10 +19,17 @@ from listing_vibes.market.log import DAY, EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Protocol, Queries, Split
 from listing_vibes.scoring.neighbors import NEIGHBORS
-from listing_vibes.scoring.ranking_metrics import METRIC, RECALL, Coverage
-from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY, NEAR_RECENT, ORACLE, uses_model
-from listing_vibes.tables import render_table, write_difference, write_interval
-from listing_vibes.words import count
+from listing_vibes.scoring.ranking_metrics import (
+    DEFAULT_RANKING,
+    METRIC,
+    MODEL_ONLY,
+    NEAR_RECENT,
+    ORACLE,
+    RECALL,
+    Coverage,
+    uses_model,
+)
+from listing_vibes.words import count, render_table, write_difference, write_interval
 
 if TYPE_CHECKING:
     from listing_vibes.model.settings import BlendWeights

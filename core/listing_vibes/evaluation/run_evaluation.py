@@ -43,13 +43,14 @@ from listing_vibes.scoring.blend import COVISITS, Blend, Moment, fit_blend, mome
 from listing_vibes.scoring.content_ease import ContentEase
 from listing_vibes.scoring.interactions import IdModel
 from listing_vibes.scoring.ranking import Scorer, batches, checked_scores, pessimistic_ranks, top
-from listing_vibes.scoring.ranking_metrics import METRIC, Coverage
-from listing_vibes.scoring.ranking_names import (
+from listing_vibes.scoring.ranking_metrics import (
     CONTENT_EASE,
     DEFAULT_RANKING,
+    METRIC,
     MODEL_ONLY,
     NEAR_RECENT,
     WITHOUT_MODEL,
+    Coverage,
     blend_name,
     blend_parts,
 )

@@ -16,10 +16,8 @@ from listing_vibes.evaluation.saved import RANK
 from listing_vibes.insight.rankings import ABOUT, KEY, load_rankings, query_moments, rankers
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.run import Run
-from listing_vibes.scoring.ranking_metrics import METRIC
-from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
-from listing_vibes.tables import render_table, write_interval, write_p
-from listing_vibes.words import count
+from listing_vibes.scoring.ranking_metrics import DEFAULT_RANKING, METRIC
+from listing_vibes.words import count, render_table, write_interval, write_p
 
 FIRST, SECOND = SIDES = ("first", "second")
 PAIR = f"{FIRST} - {SECOND}"

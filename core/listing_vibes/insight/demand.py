@@ -30,8 +30,7 @@ from listing_vibes.market.log import ranges
 from listing_vibes.market.moments import Moment
 from listing_vibes.progress import Report, silent
 from listing_vibes.run.run import Run
-from listing_vibes.tables import render_table
-from listing_vibes.words import count
+from listing_vibes.words import count, render_table
 
 LEAST = 1.5  # default minimum lift of a region with unmet demand
 USERS = 2000  # size of the sample of users; more add little for a hundredth of all demand

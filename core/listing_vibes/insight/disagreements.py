@@ -32,7 +32,7 @@ from listing_vibes.scoring.blend import COVISITS, fit_blend, moments_of
 from listing_vibes.scoring.named import BY_SPACE, named_baseline
 from listing_vibes.scoring.neighbors import VectorNeighbors
 from listing_vibes.scoring.ranking import Scorer, checked_scores
-from listing_vibes.scoring.ranking_names import (
+from listing_vibes.scoring.ranking_metrics import (
     CONTENT_EASE,
     DEFAULT_RANKING,
     MODEL_ONLY,

@@ -18,8 +18,7 @@ from listing_vibes.market.attribute_types import Attribute, type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import read_given_json
 from listing_vibes.market.market import Market
-from listing_vibes.market.photo_decoding import decoding_problem
-from listing_vibes.market.thumbnails import originals
+from listing_vibes.market.photo_decoding import decoding_problem, originals
 from listing_vibes.run.newcomers import parse_cell
 
 #: Values of numbers to try: quantiles of active listings, and relative steps from the current value.

@@ -16,12 +16,7 @@ import pandas as pd
 
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.market_view import MarketView, ordinal, shorten, view_of, words
-from listing_vibes.insight.occlusion import (
-    OccludedHistory,
-    Part,
-    occlude_history,
-    occlude_listing,
-)
+from listing_vibes.insight.occlusion import OccludedHistory, Part, occlude_history, occlude_listing
 from listing_vibes.insight.similarity import SimilarityExplanation, explain_similarity
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.moments import Moment
@@ -30,9 +25,8 @@ from listing_vibes.run.recommender import RULES, Recommender
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 from listing_vibes.scoring.blend import COVISITS
-from listing_vibes.scoring.ranking_names import blend_name
-from listing_vibes.tables import render_table
-from listing_vibes.words import enumerated
+from listing_vibes.scoring.ranking_metrics import blend_name
+from listing_vibes.words import enumerated, render_table
 
 SHOWN = 5  # events, attributes and photos in the text
 LEAST = 0.001  # smallest gain of a reason in the sentence

@@ -26,8 +26,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import write_text
 from listing_vibes.market.values import sample_rows
 from listing_vibes.run.run import Run
-from listing_vibes.scoring.ranking_metrics import METRIC
-from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, method_name, uses_model
+from listing_vibes.scoring.ranking_metrics import DEFAULT_RANKING, METRIC, method_name, uses_model
 from listing_vibes.search.index import best
 from listing_vibes.words import count, enumerated, percent
 

@@ -24,7 +24,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.newcomers import Newcomers
 from listing_vibes.run.query import cell_text, describe_listings
 from listing_vibes.run.run import Run
-from listing_vibes.tables import render_table
+from listing_vibes.words import render_table
 
 COMPETITORS = 12
 PRICES = 25  # prices that are tried

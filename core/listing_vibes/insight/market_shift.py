@@ -24,7 +24,7 @@ from listing_vibes.market.market import Market
 from listing_vibes.run.manifest import Manifest, check_loaded, named_model
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import reading
-from listing_vibes.tables import render_table
+from listing_vibes.words import render_table
 
 
 class AttributeShift(Forbidding):

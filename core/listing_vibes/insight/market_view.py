@@ -16,9 +16,9 @@ from listing_vibes.errors import printable
 from listing_vibes.market.amounts import MISSING, display_unit, is_currency, number, with_unit, years_of
 from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.display_names import identity, is_code
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
-from listing_vibes.market.titles import identity, is_code
 from listing_vibes.run.run import Run
 from listing_vibes.words import capitalize
 

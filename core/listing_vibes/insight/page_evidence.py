@@ -28,11 +28,11 @@ from listing_vibes.insight.rankings import distinct_examples, ranking_name
 from listing_vibes.insight.selection.page_lists import Selection, page_of, selections
 from listing_vibes.insight.selection.url_parameters import Params
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.display_names import title_of
 from listing_vibes.market.moments import moment_in_log
-from listing_vibes.market.titles import title_of
 from listing_vibes.run.histories import user_number
 from listing_vibes.run.run import Run
-from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
+from listing_vibes.scoring.ranking_metrics import DEFAULT_RANKING
 from listing_vibes.words import count, cut, percent
 
 #: The runs of a deck by the name that a URL gives them, the default one first.

@@ -11,10 +11,8 @@ from listing_vibes.insight.evidence import Bar, Evidence
 from listing_vibes.insight.home import population_of
 from listing_vibes.insight.rankings import best_baseline
 from listing_vibes.run.run import Run
-from listing_vibes.scoring.ranking_metrics import METRIC
-from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, ORACLE, method_name, uses_model
-from listing_vibes.tables import write_p
-from listing_vibes.words import capitalize, count, enumerated
+from listing_vibes.scoring.ranking_metrics import DEFAULT_RANKING, METRIC, ORACLE, method_name, uses_model
+from listing_vibes.words import capitalize, count, enumerated, write_p
 
 BETTER, WORSE, NOT_DIFFERENT = "significantly better", "significantly worse", "not significantly different"
 #: Kind and sign of a variant of an ablation.

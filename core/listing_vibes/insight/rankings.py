@@ -9,8 +9,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.io import read_stored_table, require_numbers
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import results_of
-from listing_vibes.scoring.ranking_metrics import METRIC
-from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, ORACLE, method_name, uses_model
+from listing_vibes.scoring.ranking_metrics import DEFAULT_RANKING, METRIC, ORACLE, method_name, uses_model
 
 KEY = [C.USER, "at", "target"]
 ABOUT = ("candidates", "history_length", "cold_listing", "cold_user")

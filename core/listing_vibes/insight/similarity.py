@@ -22,8 +22,7 @@ from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 from listing_vibes.scoring.scores import Scores
-from listing_vibes.tables import render_table
-from listing_vibes.words import count, cut, enumerated
+from listing_vibes.words import count, cut, enumerated, render_table
 
 Verdict = Literal["same", "close", "different", "unknown"]
 NEAR = 0.1  # numbers within a tenth of each other are close

@@ -38,7 +38,7 @@ class AttributeConfig(Forbidding):
 
 
 class PrivacyConfig(Forbidding):
-    """Privacy: `users` says whether user ids are shown as they are, see `listing_vibes.market.user_names`."""
+    """Privacy: `users` says whether user ids are shown as they are, see `listing_vibes.market.display_names`."""
 
     users: Literal["plain", "hashed"] = "plain"
 

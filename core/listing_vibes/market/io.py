@@ -218,14 +218,7 @@ def _read_csv(path: Path, rows: int | None = None) -> pd.DataFrame:
         # pandas would drop cells beyond the header with only a warning.
         warnings.simplefilter("error", pd.errors.ParserWarning)
         table = pd.read_csv(
-            path,
-            dtype="str",
-            keep_default_na=False,
-            na_values=[""],
-            encoding="utf-8",
-            index_col=False,
-            sep=mark,
-            nrows=rows,
+            path, dtype="str", keep_default_na=False, na_values=[""], index_col=False, sep=mark, nrows=rows
         )
     # pandas renames a repeated column to `name.1`; only the author of the file knows which one is right.
     repeated = [name for name, times in Counter(names).items() if name and times > 1]

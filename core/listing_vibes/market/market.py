@@ -14,21 +14,13 @@ from listing_vibes.errors import VibesError, printable
 from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
+from listing_vibes.market.display_names import UserNames, find_title
 from listing_vibes.market.durable import inside
 from listing_vibes.market.fingerprint import file_stamps, fingerprint_of
 from listing_vibes.market.frames import IN_MEMORY, as_table, config_of, photo_paths, source_of
 from listing_vibes.market.io import TABLES, find_table, read_header, read_table
-from listing_vibes.market.tables import (
-    NEEDED,
-    Issue,
-    check_unwanted,
-    events_table,
-    listings_table,
-    photos_table,
-    require,
-)
-from listing_vibes.market.titles import find_title
-from listing_vibes.market.user_names import UserNames
+from listing_vibes.market.listings_table import listings_table
+from listing_vibes.market.tables import NEEDED, Issue, check_unwanted, events_table, photos_table, require
 from listing_vibes.market.values import rows_in
 from listing_vibes.market.writer import finish_writing, replacing, write_market
 from listing_vibes.words import count

@@ -1,4 +1,4 @@
-"""Decode untrusted photo files within a memory budget that all threads of a process share.
+"""Decode untrusted photo files within a memory budget that all threads of a process share; small WebP copies of photos.
 
 A PNG of half a megabyte may hold 100 megapixels, 400 MB once decoded. So a photo is decoded only when the budget has room for
 it, at a reduced scale where its format supports that (JPEG), and is shrunk before its pixels are copied.
@@ -8,14 +8,19 @@ import io
 import re
 import struct
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from threading import Condition, Lock
 
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from listing_vibes.errors import VibesError
+from listing_vibes.market import photo_files
+from listing_vibes.market.caches import writable_cache
+from listing_vibes.market.durable import atomic_path, inside
 from listing_vibes.market.photo_files import MAX_BYTES, TOO_LARGE, PhotoProblem, locate
 
 #: A larger image is a mistake or a decompression bomb.
@@ -32,6 +37,10 @@ STRIP = 2**20  # pixels that are converted at a time
 # `MAX_PIXELS` limits the size, and `PhotoProblem` reports damage, so that Pillow's warnings are redundant.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", module=r"PIL\.")
+#: A marker in the coded pixels of a JPEG that is neither a stuffed byte nor a restart marker, and fill bytes before a marker.
+_MARKER, _FILL = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL), re.compile(rb"\xff*")
+#: The most segments of a JPEG or chunks of a PNG; a photo of 256 MB in chunks of 8 KB has 32,768.
+MOST_PARTS = 2**17
 
 
 class MemoryBudget:
@@ -209,12 +218,6 @@ def photo_problem(name: str, market: Path) -> str | None:
     return decoding_problem(file, decode_all=False)
 
 
-#: A marker in the coded pixels of a JPEG that is neither a stuffed byte nor a restart marker, and fill bytes before a marker.
-_MARKER, _FILL = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL), re.compile(rb"\xff*")
-#: The most segments of a JPEG or chunks of a PNG; a photo of 256 MB in chunks of 8 KB has 32,768.
-MOST_PARTS = 2**17
-
-
 def image_end(data: bytes) -> int | None:
     """Return the length in bytes of the image at the start of a file; None where its format does not define it."""
     for magic, end in _ENDS.items():
@@ -264,3 +267,55 @@ def _webp(data: bytes) -> int | None:
 _ENDS: dict[bytes, Callable[[bytes], int | None]] = {
     rb"\xff\xd8": _jpeg, rb"\x89PNG\r\n\x1a\n": _png, rb"RIFF....WEBP": _webp,
 }  # fmt: skip
+
+
+def thumbnail(market_path: Path, photo_path: str, size: int = 320) -> Path | None:
+    """Return the thumbnail of a photo, created on first use; None where the photo is missing or broken.
+
+    It is upright, RGB, within `size` x `size`, never enlarged, and named by the photo's content.
+    """
+    market_path = Path(market_path)
+    try:
+        file = photo_files.locate(market_path, photo_path)
+        cache = writable_cache(market_path)
+        folder = inside(cache, cache / "thumbnails")
+        target = folder / f"{photo_files.digest(file)[:32]}-{size}.webp"
+        if target.is_file() and not target.is_symlink():
+            return target
+        with open_photo(photo_files.read(file), (size, size)) as image:
+            image.thumbnail((size, size), Image.Resampling.LANCZOS)
+    except (PhotoProblem, OSError):
+        return None
+    with atomic_path(target, durable=False) as temporary:
+        image.save(temporary, format="WEBP", quality=80)
+    return target
+
+
+def preview(content: bytes, size: int = 320) -> bytes:
+    """Return the bytes of a WebP thumbnail of an untrusted image file.
+
+    Raises:
+        VibesError: the file cannot be decoded; the message is the reason.
+    """
+    try:
+        with open_photo(content, (size, size)) as image:
+            image.thumbnail((size, size), Image.Resampling.LANCZOS)
+    except PhotoProblem as problem:
+        raise VibesError(str(problem)) from problem
+    stream = io.BytesIO()
+    image.save(stream, "WEBP", quality=80)
+    return stream.getvalue()
+
+
+def data_address(webp: bytes) -> str:
+    """Return the bytes of a WebP as a data URL."""
+    return f"data:image/webp;base64,{b64encode(webp).decode()}"
+
+
+def originals(market_path: Path, paths: Sequence[str]) -> list[tuple[str, bytes]]:
+    """Return the names and contents of the readable photo files of a market."""
+    results = []
+    for path in paths:
+        with suppress(PhotoProblem):
+            results.append((Path(path).name, photo_files.read(photo_files.locate(market_path, path))))
+    return results

@@ -12,7 +12,7 @@ from listing_vibes.errors import VibesError, escaped
 from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import Forbidding
-from listing_vibes.market.leaks import leaks_by_counts, leaks_by_name, leaks_by_text
+from listing_vibes.market.listings_table import leaks_by_counts, leaks_by_name, leaks_by_text
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.photo_decoding import photo_problem
@@ -21,8 +21,7 @@ from listing_vibes.market.precomputed_vectors import precomputed_vectors
 from listing_vibes.market.splits import Catalogue, Split, make_split, returning
 from listing_vibes.market.tables import Issue
 from listing_vibes.progress import Counted, Report, silent
-from listing_vibes.tables import render_table
-from listing_vibes.words import count, percent
+from listing_vibes.words import count, percent, render_table
 
 REPORTED = 200  # photos between two updates of progress
 #: Columns of the text, and the most attributes in it.

@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image
 
 from listing_vibes.insight.evidence import Bar, Dots, Group, Strip
+from listing_vibes.market.display_names import title_of
 from listing_vibes.market.market import Market
-from listing_vibes.market.thumbnails import data_address, thumbnail
-from listing_vibes.market.titles import title_of
+from listing_vibes.market.photo_decoding import data_address, thumbnail
 
 STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0)  # candidate distances of two ticks of an axis
 TICKS = 5  # maximum, in addition to 0

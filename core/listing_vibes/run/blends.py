@@ -14,7 +14,7 @@ from listing_vibes.market.durable import copy_file
 from listing_vibes.model.settings import BlendWeights
 from listing_vibes.run.versions import results_of
 from listing_vibes.scoring.blend import ALONE
-from listing_vibes.scoring.ranking_names import blend_parts
+from listing_vibes.scoring.ranking_metrics import blend_parts
 
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run

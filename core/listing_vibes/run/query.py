@@ -17,9 +17,9 @@ from listing_vibes.errors import VibesError, printable
 from listing_vibes.market.amounts import display_unit, number, price, years_of
 from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.display_names import is_code
 from listing_vibes.market.market import Market
 from listing_vibes.market.moments import Moment
-from listing_vibes.market.titles import is_code
 from listing_vibes.model.settings import Resolved
 from listing_vibes.run.candidates import Lists
 from listing_vibes.run.conditions import explain_unmet

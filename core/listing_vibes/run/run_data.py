@@ -13,12 +13,12 @@ import pandas as pd
 from listing_vibes.defaults import K
 from listing_vibes.errors import NotThere, VibesError
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.display_names import NumberedUsers
 from listing_vibes.market.log import EventLog, cached_log
 from listing_vibes.market.market import Market
 from listing_vibes.market.moments import Moment, moment_in_log
 from listing_vibes.market.precomputed_vectors import precomputed_vectors
 from listing_vibes.market.splits import Catalogue, Protocol, Split
-from listing_vibes.market.user_names import NumberedUsers
 from listing_vibes.model.settings import BlendWeights
 from listing_vibes.run.blends import load_blends
 from listing_vibes.run.manifest import LISTINGS, SPACES, Manifest, damaged, load_photo_center

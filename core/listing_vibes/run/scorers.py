@@ -22,7 +22,7 @@ from listing_vibes.scoring.interactions import IdModel, Interactions
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors, encode_untrained
 from listing_vibes.scoring.ranking import Scorer
-from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY
+from listing_vibes.scoring.ranking_metrics import DEFAULT_RANKING, MODEL_ONLY
 from listing_vibes.scoring.scores import VectorScorer
 from listing_vibes.scoring.tuning import DECAYS
 

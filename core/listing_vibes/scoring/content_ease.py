@@ -15,8 +15,7 @@ from listing_vibes.features.reduce import unit_rows
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, Queries, Split, choosing
 from listing_vibes.scoring.interactions import Interactions, history_matrix
-from listing_vibes.scoring.ranking_metrics import smooth_recall
-from listing_vibes.scoring.ranking_names import CONTENT_EASE
+from listing_vibes.scoring.ranking_metrics import CONTENT_EASE, smooth_recall
 from listing_vibes.scoring.tuning import DECAYS, mean_over_users, validation_sample
 
 #: The most listings with rows of their own, whose inverse takes 1.6 GB; beyond, those with most events have one.

@@ -13,7 +13,7 @@ from listing_vibes.scoring.baselines import BASELINES, first_level, in_order, tu
 from listing_vibes.scoring.content_ease import ContentEase
 from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
 from listing_vibes.scoring.ranking import Scorer
-from listing_vibes.scoring.ranking_names import CONTENT_EASE
+from listing_vibes.scoring.ranking_metrics import CONTENT_EASE
 from listing_vibes.scoring.tuning import best, validation_sample
 
 #: The space of neighbors by their name in a grid.

@@ -10,8 +10,8 @@ from tempfile import gettempdir
 from typing import ParamSpec, TypeVar
 
 from listing_vibes.errors import NotThere, VibesError
+from listing_vibes.market.display_names import FILE, VARIABLE
 from listing_vibes.market.durable import copy_file, only_writer, sweep_left
-from listing_vibes.market.user_names import FILE, VARIABLE
 from listing_vibes.market.values import id_text
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import STATES, folder_of, remove, stamp_of

@@ -13,8 +13,8 @@ from pydantic_core import from_json, to_json
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.display_names import VARIABLE, UserNames
 from listing_vibes.market.moments import to_moments
-from listing_vibes.market.user_names import VARIABLE, UserNames
 from listing_vibes.run.rules import Rules
 from listing_vibes.serving.database import Database, impressions_table
 from listing_vibes.serving.events import read_events
@@ -71,7 +71,7 @@ class ImpressionLog:
     """Log of responses in a database that several services may share.
 
     Args:
-        hash_users: whether users are recorded as keyed hashes, see `listing_vibes.market.user_names.UserNames`; the key comes from
+        hash_users: whether users are recorded as keyed hashes, see `listing_vibes.market.display_names.UserNames`; the key comes from
             the environment, else from a random key file in the folder of the database file.
 
     Raises:

@@ -28,8 +28,15 @@ from listing_vibes.run.manifest import read_spaces
 from listing_vibes.run.run import Run
 from listing_vibes.run.scorers import model_scorer, run_blend
 from listing_vibes.scoring.blend import ALONE
-from listing_vibes.scoring.ranking_metrics import METRIC, METRICS, Coverage, per_query, user_means
-from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY
+from listing_vibes.scoring.ranking_metrics import (
+    DEFAULT_RANKING,
+    METRIC,
+    METRICS,
+    MODEL_ONLY,
+    Coverage,
+    per_query,
+    user_means,
+)
 from listing_vibes.serving.monitor_checks import (
     ALPHA,
     FEWEST,

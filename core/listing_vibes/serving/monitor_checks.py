@@ -15,7 +15,7 @@ from listing_vibes.features.market_summary import AttributeSpread, MarketSummary
 from listing_vibes.market.documents import Forbidding, read_json, read_toml, validate, write_text
 from listing_vibes.market.market import Market
 from listing_vibes.run.versions import stamp_of
-from listing_vibes.tables import render_table
+from listing_vibes.words import render_table
 
 FILE = "monitor.json"
 #: Family-wise error rate of the tests of one check, and the minimum number of users or listings to test.

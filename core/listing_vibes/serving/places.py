@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from listing_vibes.market.display_names import FILE as KEY_FILE
 from listing_vibes.market.durable import WRITING
-from listing_vibes.market.user_names import FILE as KEY_FILE
 from listing_vibes.run.versions import STATES
 
 #: File name of the database in a folder, and the suffixes of a database file that need not exist yet.

@@ -21,9 +21,9 @@ import pyarrow.parquet as pq
 
 from listing_vibes.errors import VibesError, needs
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.display_names import HASHED, LEAST_KEY, VARIABLE, hashed_name
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.io import OPENERS, csv_header, to_frame
-from listing_vibes.market.user_names import HASHED, LEAST_KEY, VARIABLE, hashed_name
 from listing_vibes.market.values import as_ids, id_text
 
 #: Compressors whose result depends on the content only.

@@ -16,8 +16,8 @@ from listing_vibes.run.manifest import Manifest, named_model
 from listing_vibes.run.other_market import MARKETS, is_other_market
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import reading
+from listing_vibes.training.batches import folder_names
 from listing_vibes.training.distributed import launched
-from listing_vibes.training.multi_market import folder_names
 from listing_vibes.training.train import train as train_markets
 from listing_vibes.training.train import train_in_memory
 from listing_vibes.training.warm_start import WarmStart

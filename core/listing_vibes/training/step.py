@@ -18,16 +18,20 @@ import torch
 from torch import Tensor
 
 from listing_vibes.device import mixed_precision
+from listing_vibes.features.featurizer import Featurizer
+from listing_vibes.features.photos.photo_vectors import PhotoVectors
 from listing_vibes.features.sequences import Meta
 from listing_vibes.market.log import EventLog, ranges
+from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, Split
 from listing_vibes.model.inputs import Inputs, Tables, TokenBatch
 from listing_vibes.model.losses import LOSSES
 from listing_vibes.model.model import ListingModel
 from listing_vibes.model.settings import ResolvedTraining
+from listing_vibes.progress import Report, silent
 from listing_vibes.scoring.late_interaction import LEAST_COSINE, LateInteraction
 from listing_vibes.scoring.recency import RecentEvents, log_counts
-from listing_vibes.training.batches import Batch
+from listing_vibes.training.batches import Batch, Mix
 from listing_vibes.training.distributed import Processes
 from listing_vibes.training.examples import (
     Candidates,
@@ -39,8 +43,53 @@ from listing_vibes.training.examples import (
     make_examples,
     shuffled_baskets,
 )
-from listing_vibes.training.multi_market import Mix
-from listing_vibes.training.photo_source import FrozenPhotos
+
+
+class FrozenPhotos:
+    """Photo vectors that training leaves as they are; a source that trains its encoder overrides all methods."""
+
+    def attach(self, model: ListingModel) -> None:
+        """Give `model` the parts of the encoder that train with it."""
+
+    def renew(self, model: ListingModel, processes: Processes, step: int, every: int) -> None:
+        """Encode all photos by the current weights if `every` steps have passed since the last time."""
+
+    def current(self, inputs: Inputs) -> Inputs:
+        """Return the inputs with the vectors of the last `renew`."""
+        return inputs
+
+    def encoded(self, model: ListingModel, inputs: Inputs, processes: Processes) -> Inputs:
+        """Return the inputs with the vectors by the weights of `model`."""
+        return inputs
+
+    def in_step(
+        self, model: ListingModel, inputs: Inputs, table: Tensor, listings: np.ndarray, seed: list[int]
+    ) -> Tensor:
+        """Return the vectors (P, d) of a step, for the `listings` (n,) with gradient where the encoder trains."""
+        return table
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what a checkpoint stores."""
+        return {}
+
+    def restore(self, tensors: dict[str, Tensor], device: torch.device) -> None:
+        """Restore `state`."""
+
+    def embed(
+        self,
+        market: Market,
+        featurizer: Featurizer,
+        model: ListingModel,
+        photos: PhotoVectors | None,
+        report: Report = silent,
+    ) -> tuple[Featurizer, PhotoVectors | None]:
+        """Return the photo vectors of the market by the trained encoder, and the featurizer that reads them."""
+        return featurizer, photos
+
+
+def with_photos(inputs: Inputs, table: Tensor) -> Inputs:
+    """Return the inputs with the photo vectors `table` (P, d)."""
+    return replace(inputs, features=replace(inputs.features, photo=table.cpu().numpy()))
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,14 +31,13 @@ from listing_vibes.run.stored import write_run
 from listing_vibes.run.versions import forget
 from listing_vibes.scoring.attribute_weights import weighted_attributes
 from listing_vibes.scoring.recency import RecentEvents
+from listing_vibes.training.batches import Mix, buckets_of, check_markets, fingerprint_of, folder_names
 from listing_vibes.training.checkpoints import TrainingState
 from listing_vibes.training.distributed import launched, reproducible
 from listing_vibes.training.examples import TrainingData, make_examples
-from listing_vibes.training.multi_market import Mix, buckets_of, check_markets, fingerprint_of, folder_names
 from listing_vibes.training.optimize import Optimization, check_finite
-from listing_vibes.training.photo_source import FrozenPhotos
 from listing_vibes.training.resolve import resolve, resolve_positions
-from listing_vibes.training.step import StepData
+from listing_vibes.training.step import FrozenPhotos, StepData
 from listing_vibes.training.validation import spread, validation
 from listing_vibes.training.warm_start import SHORTER, WarmStart, transfer_weights
 

@@ -20,9 +20,9 @@ from listing_vibes.market.market import Market
 from listing_vibes.model.encoder_config import PRESETS
 from listing_vibes.model.settings import Settings
 from listing_vibes.progress import Notice, Report, Stage, shown
-from listing_vibes.tables import render_table
 from listing_vibes.training.api import MarketLike, train
 from listing_vibes.training.checkpoints import has_checkpoint
+from listing_vibes.words import render_table
 
 if TYPE_CHECKING:
     import optuna

@@ -20,7 +20,7 @@ from listing_vibes.scoring.recency import RecentEvents, log_counts
 from listing_vibes.training.distributed import Processes
 from listing_vibes.training.examples import TrainingData
 from listing_vibes.training.optimize import Validate
-from listing_vibes.training.photo_source import FrozenPhotos
+from listing_vibes.training.step import FrozenPhotos
 
 #: The maximum number of validation queries.
 QUERIES = 1000

@@ -38,7 +38,7 @@ from listing_vibes.model.model import ListingModel
 from listing_vibes.model.settings import Resolved
 from listing_vibes.progress import Report, silent
 from listing_vibes.training.distributed import Processes
-from listing_vibes.training.photo_source import FrozenPhotos, with_photos
+from listing_vibes.training.step import FrozenPhotos, with_photos
 
 #: Photos per batch without gradient, and the maximum number of photos with gradient per step.
 CHUNK, PHOTOS = 32, 128

@@ -14,7 +14,7 @@ from listing_vibes.insight.map.region import read_outline
 from listing_vibes.insight.map.space_map import load_maps, map_of
 from listing_vibes.insight.map.vibe_map import save_map
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.thumbnails import thumbnail
+from listing_vibes.market.photo_decoding import thumbnail
 from listing_vibes.progress import Report, shown
 from listing_vibes.report.figures import Photo
 from listing_vibes.run.query import describe_listings

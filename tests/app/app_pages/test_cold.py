@@ -29,7 +29,7 @@ from listing_vibes.insight.market_view import MarketView
 from listing_vibes.insight.page_evidence import evidence_of
 from listing_vibes.insight.selection.url_parameters import Params
 from listing_vibes.market.market import Market
-from listing_vibes.market.thumbnails import preview
+from listing_vibes.market.photo_decoding import preview
 from listing_vibes.market.writer import write_market
 from listing_vibes.run.newcomers import Newcomers
 from listing_vibes_app.app_pages.cold.draft import cells_of, fields, read_draft

@@ -23,7 +23,7 @@ from listing_vibes.market.writer import write_market
 from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
-from listing_vibes.scoring.ranking_names import uses_model
+from listing_vibes.scoring.ranking_metrics import uses_model
 from listing_vibes.serving.monitor_checks import Check, Monitored, Thresholds, model_of
 
 RECALL = {"recall@30": {"value": 0.3, "low": 0.2, "high": 0.4}}

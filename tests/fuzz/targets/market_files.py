@@ -14,10 +14,11 @@ from tests.fuzz.mutate import mutated
 
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.io import read_table
+from listing_vibes.market.listings_table import listings_table
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.profile import profile
-from listing_vibes.market.tables import events_table, listings_table, photos_table
+from listing_vibes.market.tables import events_table, photos_table
 
 TOML = (
     b'name = "Tiny town"\nnote = "Simulated."\ncurrency = "EUR"\ntitle = "title"\nactions = ["view", "save"]\n'

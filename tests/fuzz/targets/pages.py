@@ -28,7 +28,7 @@ from listing_vibes import Run
 from listing_vibes.insight.map.region import read_outline
 from listing_vibes.insight.market_view import MarketView
 from listing_vibes.insight.selection.url_parameters import Filters, Params, document
-from listing_vibes.market.thumbnails import preview
+from listing_vibes.market.photo_decoding import preview
 from listing_vibes.run.newcomers import new_listings
 from listing_vibes_app.app_pages.cold.draft import draft_of, read_draft
 from listing_vibes_app.app_pages.similar.filters import describe_filters

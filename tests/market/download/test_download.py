@@ -21,10 +21,9 @@ import listing_vibes
 from helpers.commands import vibes
 from helpers.waiting import wait_until
 from listing_vibes.errors import VibesError
-from listing_vibes.market.download.address import is_public, parse_photo_url
 from listing_vibes.market.download.fetch import Robots, end_with_image
+from listing_vibes.market.download.guard import Failed, Limits, is_public, parse_photo_url
 from listing_vibes.market.download.job import FAILURES, download, fetch_photos
-from listing_vibes.market.download.limits import Failed, Limits
 from listing_vibes.market.market import Market
 from listing_vibes.market.photo_files import path_of, with_paths
 from listing_vibes.market.profile import profile
@@ -240,7 +239,7 @@ def test_private_addresses_are_refused_also_by_name_and_after_a_redirect(tmp_pat
     assert len(result.failed) == 16 and all("--allow-private" in reason for reason in result.failed.values())
     assert host.photos == before  # without a request
     # What looked public leads on to a private address.
-    monkeypatch.setattr("listing_vibes.market.download.address.is_public", lambda address: address == "127.0.0.1")  # fmt: skip
+    monkeypatch.setattr("listing_vibes.market.download.guard.is_public", lambda address: address == "127.0.0.1")  # fmt: skip
     result, _ = download(write_market(tmp_path / "n", [f"{host.url}/inside/x"]), Limits(retries=0, delay=0))
     assert "169.254.169.254" in next(iter(result.failed.values()))
 

@@ -16,7 +16,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.features.content_spaces import AttributeSpace
 from listing_vibes.features.photos.encoders import market_photos
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.download.limits import Limits
+from listing_vibes.market.download.guard import Limits
 from listing_vibes.market.io import read_table
 from listing_vibes.market.market import Market
 from listing_vibes.run.embedding import embed_market

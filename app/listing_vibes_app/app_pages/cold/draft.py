@@ -16,7 +16,7 @@ from listing_vibes.insight.selection.url_parameters import Params
 from listing_vibes.market.attribute_types import Attribute, type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.market.thumbnails import data_address, originals, preview
+from listing_vibes.market.photo_decoding import data_address, originals, preview
 from listing_vibes_app.kit.gallery import Card, gallery
 from listing_vibes_app.server.params import bind, hold, link, set_params
 from listing_vibes_app.server.runs import BY_RUN, OpenRun

@@ -8,7 +8,7 @@ import streamlit as st
 
 from listing_vibes.insight.quality import not_measured
 from listing_vibes.insight.rankings import best_baseline
-from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, method_name
+from listing_vibes.scoring.ranking_metrics import DEFAULT_RANKING, method_name
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.empty import to_similar
 from listing_vibes_app.server.runs import OpenRun

@@ -15,7 +15,7 @@ from listing_vibes.insight.drafts import Draft, launch_code, launch_document, mi
 from listing_vibes.insight.launch import Launch, best_price, changed_values, launch, price_curve
 from listing_vibes.market.amounts import price
 from listing_vibes.market.attribute_types import Attribute
-from listing_vibes.market.thumbnails import originals
+from listing_vibes.market.photo_decoding import originals
 from listing_vibes.run.newcomers import Newcomer, Newcomers
 from listing_vibes_app.app_pages.cold.draft import cells_of, change_cells, crowd_of, start_row
 from listing_vibes_app.app_pages.cold.landing import TABLE, show_users, similar_gallery

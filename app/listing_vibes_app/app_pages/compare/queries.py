@@ -11,9 +11,8 @@ from listing_vibes.insight.disagreements import LISTED, SHOWN, describe_query, i
 from listing_vibes.insight.evidence import Bar
 from listing_vibes.insight.quality import TITLES, not_measured
 from listing_vibes.insight.rankings import distinct_examples, ranking_name
-from listing_vibes.scoring.ranking_metrics import METRIC
-from listing_vibes.scoring.ranking_names import uses_model
-from listing_vibes.tables import write_p
+from listing_vibes.scoring.ranking_metrics import METRIC, uses_model
+from listing_vibes.words import write_p
 from listing_vibes_app.app_pages.compare.rankings import compare_rankings, contestants, lists_of
 from listing_vibes_app.kit.controls import button, select
 from listing_vibes_app.kit.empty import empty, to_similar

@@ -11,7 +11,7 @@ from listing_vibes.insight.rankings import load_rankings, rankers, ranking_name
 from listing_vibes.market.splits import Split
 from listing_vibes.run.versions import results_of
 from listing_vibes.scoring.ranking import Scorer
-from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
+from listing_vibes.scoring.ranking_metrics import DEFAULT_RANKING
 from listing_vibes_app.server.boundary import describe_error
 from listing_vibes_app.server.runs import BY_RUN, OpenRun, open_run, run_paths, run_title
 from listing_vibes_app.view.formats import plain

@@ -10,7 +10,7 @@ from listing_vibes.ablation.table import LABELS, Rung, ladder, read_ablation
 from listing_vibes.insight.evidence import Bar
 from listing_vibes.insight.quality import not_measured, quality_evidence
 from listing_vibes.market.profile import MarketProfile, profile
-from listing_vibes.scoring.ranking_names import CEILING
+from listing_vibes.scoring.ranking_metrics import CEILING
 from listing_vibes.serving.monitor_checks import Monitored
 from listing_vibes.words import percent
 from listing_vibes_app.kit.evidence import show_bars

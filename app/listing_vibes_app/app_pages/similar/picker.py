@@ -9,7 +9,7 @@ import streamlit as st
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.photo_search import search_photos
 from listing_vibes.insight.selection.url_parameters import FILTER_PARAMETERS
-from listing_vibes.market.thumbnails import data_address, preview
+from listing_vibes.market.photo_decoding import data_address, preview
 from listing_vibes_app.app_pages.similar.filters import (
     clear_filters,
     filters_button,

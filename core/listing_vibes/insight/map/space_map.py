@@ -25,7 +25,7 @@ from listing_vibes.insight.map.tones import COLUMNS, run_tones
 from listing_vibes.insight.map.vibe_map import LEAST, coarse_layout, place_among, read_map, with_newcomers
 from listing_vibes.insight.photo_search import looks_of
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.titles import title_of
+from listing_vibes.market.display_names import title_of
 from listing_vibes.run.conditions import fulfilling
 from listing_vibes.run.run import Run
 from listing_vibes.words import cut

@@ -27,7 +27,7 @@ from listing_vibes.run.conditions import Groups, fulfilling, holding
 from listing_vibes.run.histories import Event
 from listing_vibes.run.rules import Rules, declared
 from listing_vibes.run.run import Run
-from listing_vibes.scoring.ranking_names import blend_parts
+from listing_vibes.scoring.ranking_metrics import blend_parts
 
 WIDEST = 9  # tenths of the weight of variety
 DEFAULT = "trained"  # in a URL, the default blend of the run

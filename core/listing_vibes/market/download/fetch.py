@@ -15,8 +15,7 @@ from urllib3 import BaseHTTPResponse, Retry, Timeout
 from urllib3.exceptions import HTTPError, InvalidHeader, ReadTimeoutError, SSLError
 from urllib3.util import Url
 
-from listing_vibes.market.download.address import Guard, parse_photo_url
-from listing_vibes.market.download.limits import Failed, Limits, Stopped
+from listing_vibes.market.download.guard import Failed, Guard, Limits, Stopped, parse_photo_url
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.photo_decoding import decoding_problem, image_end, open_photo
 

@@ -15,9 +15,8 @@ import pandas as pd
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import validate
-from listing_vibes.market.download.address import parse_photo_url
 from listing_vibes.market.download.fetch import Fetcher
-from listing_vibes.market.download.limits import Failed, Limits, Stopped
+from listing_vibes.market.download.guard import Failed, Limits, Stopped, parse_photo_url
 from listing_vibes.market.durable import only_writer, sweep_left
 from listing_vibes.market.io import find_table, read_table, write_table
 from listing_vibes.market.market import Market

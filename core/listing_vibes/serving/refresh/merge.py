@@ -11,9 +11,10 @@ import pandas as pd
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import AttributeConfig, MarketConfig
+from listing_vibes.market.listings_table import listings_table
 from listing_vibes.market.market import Market
 from listing_vibes.market.moments import to_moments
-from listing_vibes.market.tables import Issue, Notes, events_table, listings_table, require
+from listing_vibes.market.tables import Issue, Notes, events_table, require
 from listing_vibes.market.values import as_ids, to_numbers, with_points
 from listing_vibes.serving.refresh.publication import raw_table
 from listing_vibes.serving.refresh.sources import Frame

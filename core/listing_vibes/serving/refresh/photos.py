@@ -11,8 +11,8 @@ import pandas as pd
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.download.guard import Limits
 from listing_vibes.market.download.job import fetch_photos
-from listing_vibes.market.download.limits import Limits
 from listing_vibes.market.durable import copy_file
 from listing_vibes.market.market import Market
 from listing_vibes.market.photo_decoding import photo_problem

@@ -16,13 +16,9 @@ import pandas as pd
 from listing_vibes.errors import VibesError
 from listing_vibes.features.content_spaces import AttributeSpace
 from listing_vibes.features.feature_config import trained_weights
-from listing_vibes.features.photos.photo_vectors import (
-    NOT_EMBEDDED,
-    PhotoVectors,
-    load_photo_vectors,
-)
+from listing_vibes.features.photos.photo_vectors import NOT_EMBEDDED, PhotoVectors, load_photo_vectors
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.download.limits import Limits
+from listing_vibes.market.download.guard import Limits
 from listing_vibes.market.durable import only_writer, sweep_left
 from listing_vibes.market.market import Market
 from listing_vibes.progress import Report, Update, silent

@@ -20,7 +20,7 @@ from listing_vibes.run.newcomers import Newcomers
 from listing_vibes.run.query import CompiledQuery, Query, explain_empty, rank_together
 from listing_vibes.run.rules import RULED
 from listing_vibes.run.run import Run
-from listing_vibes.scoring.ranking_names import blend_name
+from listing_vibes.scoring.ranking_metrics import blend_name
 from listing_vibes.search.index import Shared
 from listing_vibes.serving.events import join_history
 from listing_vibes.serving.impressions import Maker

@@ -1,4 +1,4 @@
-"""Connections to public IP addresses only: the checked address is the one that is connected to."""
+"""What a download may do: its limits, and the addresses that it may reach."""
 
 import contextlib
 import ipaddress
@@ -8,13 +8,14 @@ import weakref
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import field_validator
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
 from urllib3.util.connection import create_connection
 
-from listing_vibes.market.download.limits import Failed, Limits
+from listing_vibes.market.documents import Forbidding
 
 #: Blocked regardless of the standard library: cloud metadata hosts, protocol assignments, site-local addresses,
 #: local-use NAT64 (RFC 8215), and IPv4 addresses in the last bytes of an IPv6 address without a prefix (RFC 4291, 2.5.5.1).
@@ -24,6 +25,64 @@ _DENIED = [
 ]
 #: Networks with an IPv4 address in the last four bytes: NAT64 (RFC 6052), and IPv4-translated addresses (RFC 2765).
 _TRANSLATED = [ipaddress.ip_network(network) for network in ("64:ff9b::/96", "::ffff:0:0:0/96")]
+
+
+class Limits(Forbidding):
+    """Limits of a download; sizes in bytes, times in seconds.
+
+    Attributes:
+        photo_bytes, total_bytes: of one photo, and of everything received in one call.
+        per_host, hosts: concurrent connections to one host, and concurrent hosts.
+        delay: between the starts of two requests to a host; a host's robots.txt may require more.
+        timeout: without data; photo_seconds: of one response in total.
+        retries: the most retries of a photo; backoff: the factor of urllib3's `Retry`.
+        longest_wait: a host that wants a longer delay (Retry-After, Crawl-delay) gets no more requests.
+        redirects: the most redirects of one photo.
+        strikes: failed attempts in a row after which a host gets no more requests.
+        private: allow addresses of this machine and of private networks.
+        robots: respect the hosts' robots.txt (RFC 9309).
+        agent: the User-Agent header, a line of printable ASCII.
+    """
+
+    photo_bytes: int = 25_000_000
+    total_bytes: int = 20_000_000_000
+    per_host: int = 2
+    hosts: int = 8
+    delay: float = 0.1
+    timeout: float = 20.0
+    photo_seconds: float = 120.0
+    retries: int = 3
+    backoff: float = 0.5
+    longest_wait: float = 300.0
+    redirects: int = 5
+    strikes: int = 10
+    private: bool = False
+    robots: bool = True
+    agent: str = "listing-vibes (vibes download)"
+
+    @field_validator("agent")
+    @classmethod
+    def _check_agent(cls, agent: str) -> str:
+        if not (agent.strip() and agent.isascii() and agent.isprintable()):
+            raise ValueError("give printable ASCII in one line, such as 'our-shop (it@example.com)'")
+        return agent
+
+
+class Failed(Exception):
+    """Why a photo was not fetched, in a few words.
+
+    Args:
+        again: whether a retry may help.
+        status: that of the response, if it is the reason.
+    """
+
+    def __init__(self, reason: str, again: bool = False, status: int = 0) -> None:
+        super().__init__(reason)
+        self.again, self.status = again, status
+
+
+class Stopped(Exception):
+    """The download ended: it was interrupted, or the limit of bytes was reached."""
 
 
 def parse_photo_url(url: str) -> Url:
