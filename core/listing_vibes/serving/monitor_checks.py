@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pydantic import Field
-from scipy import stats
 
 from listing_vibes.errors import escaped, printable
 from listing_vibes.features.market_summary import AttributeSpread, MarketSummary, PhotoSpread
@@ -171,6 +170,8 @@ class ListingGroup:
 
 def permutation_p(statistic: Callable[[np.ndarray], float], chosen: np.ndarray, rest: np.ndarray) -> float:
     """Return the p-value of the `statistic` of the values `chosen`, against as many values drawn from all."""
+    from scipy import stats  # a slow import that the first page does not need
+
     if len(rest) < 2:
         return 1.0
     return float(
@@ -223,6 +224,8 @@ def attribute_checks(
 
 def _chi_square_p(before: np.ndarray, after: np.ndarray) -> float:
     """Return the p-value of two rows of counts; rare values are merged."""
+    from scipy import stats
+
     table = np.round(np.stack([before, after]))
     is_rare = table.sum(axis=0) < 10
     table = np.column_stack([table[:, ~is_rare], table[:, is_rare].sum(axis=1)])
