@@ -101,13 +101,13 @@ def hosting(secure: ssl.SSLContext | None = None):
             if self.path == "/robots.txt":
                 self.say(404) if told.robots is None else self.say(200, told.robots.encode())
                 return
-            time.sleep({"slow": 0.05, "silent": 6}.get(what, 0))
+            time.sleep({"slow": 0.05, "silent": 12}.get(what, 0))
             response = first.get(what) if number == 1 else None
             if what != "silent":
                 self.say(*(response or always.get(what, (200, jpeg))))
             for _ in range(1000 if what == "endless" else 0):
                 self.wfile.write(b"4000\r\n" + bytes(0x4000) + b"\r\n")
-            for _ in range(120 if what == "drip" else 0):
+            for _ in range(240 if what == "drip" else 0):
                 self.wfile.write(b"x")
                 self.wfile.flush()
                 time.sleep(0.05)

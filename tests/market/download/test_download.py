@@ -203,12 +203,12 @@ def test_every_failure_has_its_reason_and_the_other_photos_are_fetched(tmp_path,
     says = {
         "404/404": "status 404", "500/500": "status 500", "html/html": "is not an image (its host calls it text/html)", "cut/cut": "is damaged (",
         "short/short": "the connection broke (", "huge/huge": "is larger than 100,000 bytes (1,000,000,000)",
-        "endless/endless": "is larger than 100,000 bytes", "drip/drip": "took longer than 2.5 s", "silent/silent": "sent nothing for 2 s",
+        "endless/endless": "is larger than 100,000 bytes", "drip/drip": "took longer than 5 s", "silent/silent": "sent nothing for 4 s",
         "round/round": "is redirected more than 5 times", "file/file": "is not an http or https URL",
     }  # fmt: skip
     folder = write_market(tmp_path / "m", [f"{host.url}/{path}" for path in [*good, *says]])
     (folder / FAILURES).write_text("old")
-    limits = Limits(**HERE, photo_bytes=100_000, timeout=2.0, photo_seconds=2.5, per_host=4)
+    limits = Limits(**HERE, photo_bytes=100_000, timeout=4.0, photo_seconds=5.0, per_host=4)
     reports = []
     result, file = download(folder, limits, reports.append)
     assert (result.fetched, len(result.failed), result.left) == (len(good), len(says), 0)
