@@ -27,7 +27,7 @@ from listing_vibes_app.server.runs import BY_RUN, OpenRun, rows_of
 from listing_vibes_app.view.formats import count, plain
 
 DOTS = 1500  # most listings on the map
-TABLE = 12  # users shown
+USERS = 12  # users shown
 #: Color, symbol, size and opacity of each kind of dot.
 DOTS_LIKE = {
     "Other listings": (charts.GRAY, "circle", 5, 0.55),
@@ -165,7 +165,7 @@ def first_users(opened: OpenRun, listing: str, before: int | None, later: set[st
         )
         st.markdown(f"{count(len(later), 'user')} interacted with it later{found if mine else ''}.")
     if len(result):
-        show_users(opened, result[:TABLE], later)
+        show_users(opened, result[:USERS], later)
 
 
 def show_users(opened: OpenRun, ranked_users: pd.DataFrame, later: set[str]) -> None:

@@ -14,7 +14,7 @@ from listing_vibes.market.amounts import price
 from listing_vibes.market.photo_decoding import originals
 from listing_vibes.run.newcomers import Newcomer, Newcomers
 from listing_vibes_app.app_pages.cold.draft import cells_of, change_cells, crowd_of, start_row
-from listing_vibes_app.app_pages.cold.landing import TABLE, show_users, similar_gallery
+from listing_vibes_app.app_pages.cold.landing import USERS, show_users, similar_gallery
 from listing_vibes_app.app_pages.cold.price_curve import show_curve
 from listing_vibes_app.kit.as_code import export_menu, show_python
 from listing_vibes_app.kit.controls import button
@@ -167,7 +167,7 @@ def show_audience(opened: OpenRun, launched: Launch) -> None:
     """Show the first users of the audience, and the active listings nearest to the draft."""
     st.header("Who would get it", anchor=False)
     if len(launched.audience):
-        show_users(opened, launched.audience[:TABLE], set())
+        show_users(opened, launched.audience[:USERS], set())
     else:
         st.caption(
             f"No user would have it among the first {launched.k}. Change a value or a photo, or see which change gains most."

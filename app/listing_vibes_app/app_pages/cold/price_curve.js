@@ -20,7 +20,7 @@ export default function ({ data, parentElement }) {
     Object.assign(handle, { ariaValueNow: place, ariaValueText: text })
     said.textContent = text
   }
-  const take = () => place !== now && setParams({ like: data.like, draft: JSON.stringify({ ...data.draft, [data.name]: points[place].price }) })
+  const take = () => place !== now && setParams({ like: data.like, draft: points[place].draft })
   const nearestTo = ({ clientX }) => {
     const { left, width } = plot.getBoundingClientRect()
     const away = points.map(({ price }) => Math.abs(x(price) - (100 * (clientX - left)) / width))

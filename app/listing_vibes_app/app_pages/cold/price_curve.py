@@ -7,7 +7,7 @@ import pandas as pd
 
 from listing_vibes.insight.audience import audience_share
 from listing_vibes.market.attribute_types import Attribute
-from listing_vibes_app.app_pages.cold.draft import start_row
+from listing_vibes_app.app_pages.cold.draft import draft_of, start_row
 from listing_vibes_app.kit.component import component
 from listing_vibes_app.server.runs import OpenRun
 
@@ -25,7 +25,8 @@ def show_curve(opened: OpenRun, item: Attribute, prices: pd.DataFrame, cells: di
     }  # no interval over one user
     points = [
         {
-            "price": float(f"{line['price']:.9g}"),
+            "price": (price := float(f"{line['price']:.9g}")),
+            "draft": draft_of({**cells, item.name: price}),
             "share": line["audience"],
             "low": line["low"],
             "high": line["high"],
@@ -43,8 +44,6 @@ def show_curve(opened: OpenRun, item: Attribute, prices: pd.DataFrame, cells: di
         "ticks": [(tick, view.write(item, tick)) for tick in ticks],
         "shares": [(share, f"{100 * share:g}%") for share in even_ticks(0, top, 4)],
         "label": f"{item.label} of the draft",
-        "name": item.name,
-        "draft": cells,
         "like": "" if row is None else view.ids[row],
     }
     _component(key="price-curve", data=data, height=256)
