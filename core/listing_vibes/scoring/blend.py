@@ -33,10 +33,9 @@ LEAST_SCALE = 0.1
 CANDIDATES, BATCH = 512, 128
 #: The precision of the prior of a market that is fitted without other markets.
 WEAK = 1.0
-#: The tables of the prior: weights at one example, their changes by a tenfold of examples, and standard deviations.
-PRIOR = ("mean", "slope", "spread")
-#: The standard deviation of the weight of a feature that the prior lacks; its mean is 0.
-UNKNOWN = 0.3
+#: The tables of the prior, each with its value for a feature that it lacks: weights at one example, their changes by a tenfold of
+#: examples, and standard deviations.
+PRIOR = {"mean": 0.0, "slope": 0.0, "spread": 0.3}
 #: The least and most examples of the markets of the prior, about.
 EXAMPLES = (100, 100_000)
 #: The count of events, whose weight is never negative: in leave-one-out each listing lacks its held-out events, so that a fit would
@@ -258,8 +257,7 @@ def prior_of(names: list[str], events: np.ndarray) -> tuple[np.ndarray, np.ndarr
     """
     tenfolds = math.log10(np.clip(count_examples(events), *EXAMPLES))
     mean, slope, spread = (
-        np.array([_prior()[table].get(name, UNKNOWN if table == "spread" else 0.0) for name in names])
-        for table in PRIOR
+        np.array([_prior()[table].get(name, unknown) for name in names]) for table, unknown in PRIOR.items()
     )
     mean = mean + slope * tenfolds
     if not mean.any():  # None of these features has a weight in other markets.

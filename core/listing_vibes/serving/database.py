@@ -281,6 +281,7 @@ def check_log(database: Path) -> None:
     """Raise where the write-ahead log of a database is damaged; a last commit that a power failure cut off is no damage.
 
     SQLite takes the damage for the end of the log, and removes the log when it closes: commits behind it would be lost in silence.
+    No library has this check: SQLite's own tools read a log up to the first frame whose checksum fails as well.
 
     Raises:
         VibesError: the log is damaged; names it, the place of the damage and what to do.

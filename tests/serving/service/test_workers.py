@@ -9,6 +9,7 @@ import urllib.request
 from contextlib import closing
 
 import numpy as np
+import pandas as pd
 import psutil
 import pytest
 
@@ -17,6 +18,7 @@ from helpers.commands import vibes
 from helpers.copies import copied
 from helpers.serving import ask, running, stop
 from helpers.waiting import PATIENCE_S, wait_until
+from listing_vibes.market import log as log_module
 from listing_vibes.run.run import Run
 from listing_vibes.run.scorers import run_blend
 from listing_vibes.search.index import Shared
@@ -43,6 +45,21 @@ def test_vectors_are_made_once_and_mapped_by_all(trained, tmp_path):
             base = base.base
         assert isinstance(base, np.memmap) and base.filename.parent == tmp_path
     assert len(list(tmp_path.glob("*.npy"))) == 2 and not list(tmp_path.glob(".writing*"))
+
+
+def test_lists_of_mapped_events_are_those_of_a_process_of_its_own(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(log_module, "FEWEST", 1)
+    own, shared = copied(trained, tmp_path / "one"), tmp_path / "shared"
+    shared.mkdir()
+    users = own.log.users[:3]  # the events are cached now
+    mapped = Run.open(own.path)
+    mapped.shared = Shared(shared)
+    base = mapped.log.listing
+    while isinstance(base.base, np.ndarray):
+        base = base.base
+    assert isinstance(base, np.memmap) and base.filename.parent == shared
+    for user in users:
+        pd.testing.assert_frame_equal(mapped.recommend(user, k=6), own.recommend(user, k=6))
 
 
 def answered(address: str, by: int, path: str, body: object = None) -> dict:

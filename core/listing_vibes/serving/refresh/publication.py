@@ -20,7 +20,7 @@ from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.documents import read_json, write_text
 from listing_vibes.market.durable import copy_file, sweep_left
 from listing_vibes.market.fingerprint import file_sha256
-from listing_vibes.market.io import TABLES, find_table, read_table, table_files
+from listing_vibes.market.io import TABLES, find_table, table_files
 from listing_vibes.market.market import Market
 from listing_vibes.run.embedding import ABOUT, MODEL
 from listing_vibes.run.engine import load_prepared, save_prepared
@@ -54,9 +54,9 @@ def pinned_config(market: Market) -> MarketConfig:
 
 
 def raw_table(market: Market, name: str) -> pd.DataFrame:
-    """Return a table of the market as stored on disk; an empty one without columns if there is none."""
-    source = find_table(market.tables, name)
-    return pd.DataFrame() if source is None else read_table(source)
+    """Return `Market.raw_table`; an empty table without columns if there is none."""
+    table = market.raw_table(name)
+    return pd.DataFrame() if table is None else table
 
 
 def write_tables(
