@@ -80,6 +80,7 @@ def rules() -> str:
 def routes() -> str:
     """Return every route of the service with its parameters."""
     from listing_vibes.demo.shipped import bundled_run
+    from listing_vibes.request_errors import SENTENCES
     from listing_vibes.serving.service.app import Service, make_app
     from listing_vibes.serving.service.lists import CurrentRun
 
@@ -95,6 +96,12 @@ def routes() -> str:
             ]
             if rows:
                 lines += ["| parameter | in | meaning |", "|---|---|---|", *rows, ""]
+    lines += [
+        "## Errors\n",
+        "`error` is the sentence, without paths of the server; `code` stays the same between versions.\n",
+    ]
+    rows = [f"| `{code}` | {_cell(sentence)} |" for code, sentence in SENTENCES.items()]
+    lines += ["| code | sentence |", "|---|---|", *rows, ""]
     return "\n".join(lines)
 
 

@@ -88,7 +88,8 @@ def _shown(character: str) -> str:
 
 def _sentence(error: BaseException) -> str:
     if isinstance(error, VibesError):
-        return str(error)
+        text = str(error)
+        return f"T{text[1:]}" if text.startswith("this ") else text
     if isinstance(error, OSError):
         return describe_os_error(error)
     if isinstance(error, MemoryError):

@@ -9,8 +9,8 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 
-from listing_vibes.errors import VibesError
 from listing_vibes.market.values import is_textual
+from listing_vibes.request_errors import RequestError
 from listing_vibes.words import cut
 
 #: A date or time (UTC where it names no zone), "now", or, in a market without timestamps, a position.
@@ -62,7 +62,7 @@ def moment_in_log(at: Moment, timed: bool, name: str = "at") -> int:
                 expected = "a date from 1678 to 2261"
     except (ValueError, TypeError, OverflowError):
         pass
-    raise VibesError(f"{name} is '{cut(str(at), 40)}'; give {expected}.")
+    raise RequestError("bad_value", name=name, value=cut(str(at), 40), expected=expected)
 
 
 def _iso_moment(text: str) -> int | None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, Field, StrictFloat, StrictInt, StrictStr, TypeAdapter
 
-from listing_vibes.errors import VibesError
 from listing_vibes.market.documents import read_json, write_json
 from listing_vibes.market.durable import copy_file
 from listing_vibes.model.settings import BlendWeights
+from listing_vibes.request_errors import RequestError
 from listing_vibes.run.versions import results_of
 from listing_vibes.scoring.blend import ALONE
 from listing_vibes.scoring.ranking_metrics import blend_parts
@@ -36,21 +36,15 @@ def choose_blend(run: Run, blend: str | None) -> BlendWeights:
     if blend == NO_BLEND:
         return ALONE
     if not run.has_model:
-        raise VibesError(
-            f"{run.label} has no trained model to blend with {blend}; leave out --blend, or train one with "
-            "`vibes train MARKET RUN`."
-        )
+        raise RequestError("no_model_to_blend", run=run.label, blend=blend)
     blends = {frozenset(blend_parts(fit.name).split("+")): fit for fit in run.fitted_blends}
     query = frozenset(part.strip() for part in blend.split("+"))
     if query in blends:
         return blends[query]
     if blends:
         names = ", ".join(blend_parts(fit.name) for fit in blends.values())
-        raise VibesError(f"Option --blend is '{blend}'; {run.label} has {names}.")
-    raise VibesError(
-        f"{run.label} has no fitted blends, so --blend {blend} is not possible; fit them with `vibes evaluate` (for a refit, evaluate "
-        "the run that it repeats before)."
-    )
+        raise RequestError("unknown_blend", run=run.label, blend=blend, choices=names)
+    raise RequestError("no_blends", run=run.label, blend=blend)
 
 
 def save_blends(run: Path, blends: Sequence[BlendWeights]) -> None:

@@ -21,6 +21,7 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.moments import moment_in_log
 from listing_vibes.market.splits import Catalogue
 from listing_vibes.market.values import as_ids, id_text
+from listing_vibes.request_errors import RequestError
 from listing_vibes.run.rules import Rules
 
 BOUNDS: dict[str, Callable[..., Any]] = {
@@ -58,15 +59,12 @@ def fulfilling(market: Market, text: str, rule: str = "Option --where") -> np.nd
     Raises:
         VibesError: the text is not a condition, there is no such attribute, or the value or the sign does not match its type.
     """
-    option = f"{rule} is '{text}'"
     if match := WITHIN.fullmatch(text):
-        distance = measure_distance(market, read_location(market, match["location"], option))
+        distance = measure_distance(market, read_location(market, match["location"], rule, text))
         return np.asarray(distance <= float(match["way"]) * KILOMETERS[match["unit"]])
     if match := LIVE.fullmatch(text):
         if not {C.PUBLISHED, C.EXPIRES} & set(market.listings.columns):
-            raise VibesError(
-                f"{option}, but {market.path} has no dates of its listings; add {C.PUBLISHED} or {C.EXPIRES}, or leave it out."
-            )
+            raise RequestError("no_dates", rule=rule, text=text, market=market.path)
         day = moment_in_log(match["day"], True, f"The day of {rule}")
         return Catalogue(*market.live_interval()).during(day, day + DAY)
     attribute, sign, values = read_comparison(market, text, rule)
@@ -89,35 +87,30 @@ def read_comparison(
     Raises:
         VibesError: as for `fulfilling`.
     """
-    option, stripped = f"{rule} is '{text}'", text.strip()
+    stripped = text.strip()
     match = SIGN.search(stripped, 1)  # The name has at least one letter.
     value = "" if match is None else stripped[match.end() :].lstrip()
     is_unicode = not any("\ud800" <= letter <= "\udfff" for letter in text)  # A shell may pass invalid text.
     if match is None or not value or not is_unicode:
-        raise VibesError(
-            f"{option}; write a condition such as price<=100, rooms=2|3, within 3km of 48.14,11.58 or live on 2025-03-03."
-        )
+        raise RequestError("bad_condition", rule=rule, text=text)
     name, sign = stripped[: match.start()].rstrip(), match[0]
     available = [attribute for attribute in market.attributes if type_of(attribute.kind).has_column]
     attribute = _by_name(available, name)
     if attribute is None:
-        raise VibesError(
-            f"{rule} names '{name}', which is not an attribute, or is excluded by market.toml; give one of: "
-            f"{', '.join(item.name for item in available)}."
-        )
+        choices = ", ".join(item.name for item in available)
+        raise RequestError("unknown_attribute", rule=rule, name=name, choices=choices)
     kind, several = type_of(attribute.kind), BETWEEN.split(value) if sign == "=" else [value]
     if sign != "=" and not kind.amount:
-        raise VibesError(
-            f"{option}, but {attribute.name} ({attribute.kind}) has no order; use =, as in {attribute.name}={value}."
-        )
+        names = {"attribute": attribute.name, "kind": attribute.kind, "value": value}
+        raise RequestError("no_order", names, rule=rule, text=text)
     if len(several) > MOST_VALUES:
-        raise VibesError(
-            f"{rule} has {len(several):,} values of {attribute.name}; give at most {MOST_VALUES:,}."
-        )
+        counts = {"values": len(several), "limit": MOST_VALUES}
+        raise RequestError("too_many_alternatives", counts, rule=rule, attribute=attribute.name)
     try:
         values = [kind.parse_condition(attribute.typed(item.replace(r"\|", "|").strip())) for item in several]
     except VibesError as error:
-        raise VibesError(f"{option}; {attribute.name} takes {kind.takes}.") from error
+        names = {"attribute": attribute.name, "takes": kind.takes}
+        raise RequestError("bad_condition_value", names, rule=rule, text=text) from error
     return attribute, sign, values
 
 
@@ -127,22 +120,18 @@ def _by_name(attributes: Iterable[Attribute], name: str) -> Attribute | None:
     return next((a for a in attributes if key in (a.name.casefold(), a.label.casefold())), None)
 
 
-def read_location(market: Market, text: str, option: str) -> tuple[float, float]:
-    """Return (latitude, longitude) in degrees of a match of `LOCATION`; `option` starts the error message.
+def read_location(market: Market, location: str, rule: str, text: str) -> tuple[float, float]:
+    """Return (latitude, longitude) in degrees of a match of `LOCATION`, which is in the value `text` of a rule.
 
     Raises:
         VibesError: the location is out of range, or the listings of the market have none.
     """
-    latitude, longitude = (float(part) for part in text.split(","))
+    latitude, longitude = (float(part) for part in location.split(","))
     for name, value in ((C.LATITUDE, latitude), (C.LONGITUDE, longitude)):
         if abs(value) > MAX_COORDINATE[name]:
-            raise VibesError(
-                f"{option}; {name} goes from -{MAX_COORDINATE[name]:g} to {MAX_COORDINATE[name]:g}."
-            )
+            raise RequestError("bad_location", rule=rule, text=text, name=name, limit=MAX_COORDINATE[name])
         if name not in market.listings:
-            raise VibesError(
-                f"{option}, but the listings of {market.path} have no {name}; leave the condition out."
-            )
+            raise RequestError("no_locations", rule=rule, text=text, name=name, market=market.path)
     return latitude, longitude
 
 
@@ -242,10 +231,8 @@ def read_column(market: Market, name: str, rule: str) -> pd.Series:
     others = [name for name in market.raw_columns("listings") if name not in reserved]
     raw = market.raw_table("listings") if name in others else None
     if raw is None:
-        raise VibesError(
-            f"{rule} names '{name}', which is not an attribute with one value per listing; "
-            f"give one of: {', '.join([*(item.name for item in single), *others])}."
-        )
+        choices = ", ".join([*(item.name for item in single), *others])
+        raise RequestError("not_a_column", rule=rule, name=name, choices=choices)
     by_id = pd.Series(as_ids(raw[name]).to_numpy(), index=as_ids(raw[C.LISTING]))
     by_id = by_id[~by_id.index.duplicated()]  # equal rows are one listing
     return by_id.reindex(market.listings[C.LISTING]).reset_index(drop=True)

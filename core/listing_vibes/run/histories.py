@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 import pandas as pd
 
-from listing_vibes.errors import NotThere, VibesError
+from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import read_given_json
 from listing_vibes.market.io import read_table
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.moments import to_moments
 from listing_vibes.market.values import as_ids, id_text, to_numbers
+from listing_vibes.request_errors import RequestError, UnknownId
 from listing_vibes.run.conditions import SIGN
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def user_number(run: Run, user: str) -> int:
     """
     number = run.user_number.get(user)
     if number is None:
-        raise NotThere(f"There is no user '{user}' in {run.label}; check the id.")
+        raise UnknownId("unknown_user", user=user, run=run.label)
     return number
 
 
@@ -96,8 +97,9 @@ def of_histories(run: Run, histories: Sequence[History]) -> HistoryBatch:
     names = run.market.valid_actions
     actions: dict[str | None, int] = {None: -1} | {name: number for number, name in enumerate(names)}
     if unknown := [event.action for event in flat if event.action not in actions]:
-        raise VibesError(
-            f"The history has the action '{unknown[0]}', which is unknown in this market; use one of: {', '.join(names) or 'none'}."
+        choices = ", ".join(names) or "none"
+        raise RequestError(
+            "unknown_action", name="An action of the history", action=unknown[0], choices=choices
         )
     end = np.cumsum(length)
     start = end - length
@@ -168,7 +170,7 @@ def clean_history(table: pd.DataFrame, name: str) -> pd.DataFrame:
     if not len(table):
         return pd.DataFrame({C.LISTING: pd.Series(dtype="str")})
     if C.LISTING not in table.columns:
-        raise VibesError(f"{name} has no column '{C.LISTING}'; give one row per event, oldest first.")
+        raise RequestError("no_listing_column", name=name)
     changed = {column: as_ids(table[column]) for column in (C.LISTING, C.ACTION) if column in table.columns}
     invalid = {C.LISTING: changed[C.LISTING].isna().to_numpy(bool)}
     if C.DURATION in table.columns:
@@ -181,11 +183,9 @@ def clean_history(table: pd.DataFrame, name: str) -> pd.DataFrame:
         changed[C.TIMESTAMP] = moments
     for column, rows in invalid.items():
         if rows.any():
-            value = ascii(table[column].iloc[int(rows.argmax())])[:40]
-            raise VibesError(
-                f"{name} has the {column} {value} in row {int(rows.argmax()) + 1}; give every event a {column}, and seconds of 0 or "
-                f"more in {C.DURATION}."
-            )
+            row = int(rows.argmax())
+            value = ascii(table[column].iloc[row])[:40]
+            raise RequestError("bad_event", name=name, column=column, value=value, row=row + 1)
     table = table.assign(**changed)
     if C.TIMESTAMP in table.columns:
         order = table[C.TIMESTAMP].astype("int64").argsort(kind="stable")
@@ -212,9 +212,7 @@ def named_rows(run: Run, ids: Sequence[str], rule: str) -> np.ndarray:
     ids = [id_text(item) or "" for item in ids]
     for item in ids:
         if item not in run.listing_row:
-            raise VibesError(
-                f"Rule {rule} names '{item}', which is not a listing of {run.label}; give ids of its listings."
-            )
+            raise RequestError("rule_listing", rule=f"Rule {rule}", listing=item, run=run.label)
     return np.array([run.listing_row[item] for item in dict.fromkeys(ids)], np.int64)
 
 
@@ -240,9 +238,7 @@ def parse_queries(run: Run, queries: Any) -> tuple[list[str] | list[History], bo
         if C.USER in table and C.LISTING not in table:
             return as_ids(table[C.USER]).tolist(), False
         if C.USER in table and table[C.USER].nunique() > 1:
-            raise VibesError(
-                f"The history has events of {table[C.USER].nunique()} users; give those of one user."
-            )
+            raise RequestError("several_users", users=table[C.USER].nunique())
         return [table], True
     if isinstance(queries, Event | Mapping):
         return [_to_history([queries])], True
@@ -250,9 +246,7 @@ def parse_queries(run: Run, queries: Any) -> tuple[list[str] | list[History], bo
     if members is None:
         user = _parse_id(queries)
         if user not in run.user_number and user in run.listing_row:
-            raise NotThere(
-                f"There is no user '{user}' in {run.label}, but a listing with this id; request similar listings, or give the history ['{user}']."
-            )
+            raise UnknownId("listing_not_user", user=user, run=run.label)
         return [user], True
     if all(isinstance(member, Event | Mapping) for member in members):  # An empty list is an empty history.
         return [_to_history(members)], True
@@ -267,10 +261,7 @@ def parse_queries(run: Run, queries: Any) -> tuple[list[str] | list[History], bo
         return [history], True
     if all(are_users) != all(are_listings) or (any(are_users) and not any(are_listings)):
         return list(ids), False
-    raise NotThere(
-        f"{str(ids[:3])[:-1]}, ...] are not all users or all listings of {run.label}, or both; give users as a frame with the column "
-        f'{C.USER}, or a history as [{{"{C.LISTING}": ...}}, ...].'
-    )
+    raise UnknownId("mixed_ids", ids=f"{str(ids[:3])[:-1]}, ...]", run=run.label)
 
 
 def _parse_id(value: Any) -> str:
@@ -282,7 +273,7 @@ def _parse_id(value: Any) -> str:
     is_whole = isinstance(value, Integral) or (isinstance(value, Real) and float(value).is_integer())
     if isinstance(value, str) or (is_whole and not isinstance(value, bool)):
         return id_text(value) or ""
-    raise VibesError(f"{repr(value)[:40]} is not an id; give a text or a whole number.")
+    raise RequestError("not_an_id", value=repr(value)[:40])
 
 
 def _to_history(value: Any) -> History:

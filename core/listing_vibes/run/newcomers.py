@@ -28,6 +28,7 @@ from listing_vibes.features.vector_cache import copy_vectors
 from listing_vibes.market.attribute_types import Attribute, type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
+from listing_vibes.request_errors import RequestError
 from listing_vibes.run.run import Run
 
 #: Sets of photos whose vectors are cached, since successive calls mostly change a value and not the photos.
@@ -190,9 +191,8 @@ def new_listings(
     }
     unknown = sorted({name for cells in drafts for name in cells} - attributes.keys())
     if unknown:
-        raise VibesError(
-            f"The market has no attribute '{unknown[0]}'; it has: {', '.join(sorted(attributes))}."
-        )
+        choices = ", ".join(sorted(attributes))
+        raise RequestError("unknown_draft_attribute", name=unknown[0], choices=choices)
     ids = [f"new-{number}" for number in range(len(drafts))]
     columns = {C.LISTING: pd.Series(ids, dtype=market.listings[C.LISTING].dtype)}
     for name, attribute in attributes.items():
@@ -226,12 +226,13 @@ def parse_cell(attribute: Attribute, name: str, value: Any) -> Any:
         for text in value if isinstance(value, list) else [value]:
             _ = text.encode() if isinstance(text, str) else None
     except UnicodeEncodeError as error:
-        raise VibesError(
-            f"{name} has half of a surrogate pair, which is no character; send text in UTF-8."
-        ) from error
+        raise RequestError("half_a_surrogate", name=name) from error
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
-    return type_of(attribute.kind).parse(attribute.typed(value), attribute.label, name)
+    try:
+        return type_of(attribute.kind).parse(attribute.typed(value), attribute.label, name)
+    except VibesError as error:  # an attribute type, also one of a plugin, words what it takes
+        raise RequestError("unparsed_value", reason=str(error)) from error
 
 
 def load_run_encoder(run: Run, name: str) -> Encoder:

@@ -12,10 +12,10 @@ from urllib.parse import quote, unquote
 import numpy as np
 
 from listing_vibes.cache import Cache
-from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.values import id_text
+from listing_vibes.request_errors import RequestError
 from listing_vibes.run.conditions import (
     KILOMETERS,
     LOCATION,
@@ -116,7 +116,7 @@ def read_boost(market: Market, text: str) -> Boost:
     Raises:
         VibesError: the text has no such form, or the market has no publication dates, locations or attribute of this name.
     """
-    rule, match = f"Rule boost is '{text}'", BOOST.fullmatch(text)
+    rule, match = "Rule boost", BOOST.fullmatch(text)
     condition, _, last = text.strip().rpartition(" ")
     if (
         match is None
@@ -124,20 +124,16 @@ def read_boost(market: Market, text: str) -> Boost:
         and re.fullmatch(NUMBER, last)
         and 0 < float(last) <= MOST_WEIGHT
     ):
-        return Boost(float(last), fulfilled=fulfilling(market, condition.strip(), "Rule boost"))
+        return Boost(float(last), fulfilled=fulfilling(market, condition.strip(), rule))
     weight = 0.0 if match is None else float(match["new"] or match["close"])
     half = 0.0 if match is None else float(match["age"] or match["way"])
     if match is None or not 0 < weight <= MOST_WEIGHT or not half:
-        raise VibesError(
-            f"{rule}; write for example 'fresh 0.5 14d' (half of it left after 14 days), 'near 48.14,11.58 0.5 2km' or "
-            f"'building=villa 0.5', with a weight of up to {MOST_WEIGHT:g}."
-        )
+        raise RequestError("bad_boost", rule=rule, text=text, limit=MOST_WEIGHT)
     if match["location"] is not None:
-        return Boost(weight, half * KILOMETERS[match["unit"]], read_location(market, match["location"], rule))
+        location = read_location(market, match["location"], rule, text)
+        return Boost(weight, half * KILOMETERS[match["unit"]], location)
     if not market.timed or C.PUBLISHED not in market.listings:
-        raise VibesError(
-            f"{rule}, but {market.path} has no dates when listings were published; add {C.PUBLISHED} and timestamps, or leave it out."
-        )
+        raise RequestError("no_publication_dates", rule=rule, text=text, market=market.path)
     return Boost(weight, half * NANOSECONDS[match["clock"]])
 
 
@@ -166,10 +162,8 @@ class Dial:
         more, less = (tuple(id_text(item) or "" for item in ids) for ids in (self.more, self.less))
         for item in (*more, *less):
             if item not in run.listing_row or not available[run.listing_row[item]]:
-                raise VibesError(
-                    f"The dial '{self.name}' names '{item}', which is not a listing of {run.label} with a vector in the space "
-                    f"'{self.space}'; leave it out."
-                )
+                names = {"dial": self.name, "listing": item, "space": self.space}
+                raise RequestError("dial_listing", names, run=run.label)
         return replace(self, more=more, less=less)
 
     def __str__(self) -> str:
@@ -196,10 +190,7 @@ def read_dial(text: str) -> Dial:
         or abs(float(weight)) > MOST_WEIGHT
         or ";" in name
     ):
-        raise VibesError(
-            f"Rule dial is '{text}'; write for example 'lighter 1.5 photos +MORE-LIKE-THIS -LESS-LIKE-THAT', with a weight from "
-            f"-{MOST_WEIGHT:g} to {MOST_WEIGHT:g}."
-        )
+        raise RequestError("bad_dial", rule="Rule dial", text=text, limit=MOST_WEIGHT)
     more, less = (
         tuple(dict.fromkeys(unquote(item[1:]) for item in listings if item[0] == sign)) for sign in "+-"
     )

@@ -12,9 +12,9 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from listing_vibes.defaults import K
-from listing_vibes.errors import VibesError
 from listing_vibes.market.documents import validate
 from listing_vibes.market.market import Market
+from listing_vibes.request_errors import RequestError
 
 #: The reasons why a listing is in a list, by the codes in `listing_vibes.run.candidates.Lists`; the first one is its score.
 RULED = ("", "pinned", "without at_most", "without same", "without where")
@@ -128,9 +128,7 @@ class Rules(BaseModel):
         if isinstance(given, Rules):
             return given
         if not isinstance(given, Mapping | None):
-            raise VibesError(
-                f"The rules are {given!r}; give a mapping, such as {{'where': 'price<=100'}}, or `Rules`."
-            )
+            raise RequestError("bad_rules", value=repr(given))
         return validate(cls, dict(given or {}), "The rules")
 
     def length(self, k: int | None) -> int:
@@ -142,7 +140,7 @@ class Rules(BaseModel):
         if k is None:
             return self.k
         if isinstance(k, bool) or not isinstance(k, Integral) or k < 1:
-            raise VibesError(f"k is {k!r}; give how many listings, a whole number from 1.")
+            raise RequestError("bad_k", value=repr(k))
         return int(k)
 
     @property
@@ -187,7 +185,7 @@ class Rules(BaseModel):
             VibesError: only one of `at_most` and `seller` is set.
         """
         if (self.at_most is None) != (self.seller is None):
-            raise VibesError("Rule at_most needs a number and an attribute; give both, such as 2 host_id.")
+            raise RequestError("half_of_at_most")
         defaults = {"live_only": for_users, "drop_seen": for_users}
         return self.model_copy(
             update={name: value for name, value in defaults.items() if getattr(self, name) is None}

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.defaults import K
-from listing_vibes.errors import NotThere, VibesError
+from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.display_names import NumberedUsers
 from listing_vibes.market.log import EventLog, cached_log, own_memory
@@ -20,6 +20,7 @@ from listing_vibes.market.moments import Moment, moment_in_log
 from listing_vibes.market.precomputed_vectors import precomputed_vectors
 from listing_vibes.market.splits import Catalogue, Protocol, Split
 from listing_vibes.model.settings import BlendWeights
+from listing_vibes.request_errors import RequestError, UnknownId
 from listing_vibes.run.blends import load_blends
 from listing_vibes.run.manifest import LISTINGS, SPACES, Manifest, damaged, load_photo_center
 from listing_vibes.run.other_market import split_of_model
@@ -87,8 +88,8 @@ class RunData:
 
     @property
     def label(self) -> str:
-        """Return what messages call the run: its folder, or "This run" in memory."""
-        return "This run" if self.stored_run is None else str(self.stored_run.path)
+        """Return what messages call the run: its folder, or "this run" in memory."""
+        return "this run" if self.stored_run is None else str(self.stored_run.path)
 
     @property
     def outdated(self) -> bool:
@@ -136,10 +137,9 @@ class RunData:
                 precomputed_vectors(
                     self.market, space
                 )  # raises what is wrong with them, as `vibes check` says it
-                raise VibesError(
-                    f"{self.label} was written before its market had [vectors.{space}]; run `vibes embed {self.market.path} RUN`."
-                )
-            raise VibesError(f"{self.label} has no space '{space}'; it has: {', '.join(self.spaces)}.")
+                names = {"run": self.label, "market": self.market.path}
+                raise RequestError("space_not_embedded", names, space=space)
+            raise RequestError("unknown_space", run=self.label, space=space, choices=", ".join(self.spaces))
         if space not in self._indexes:
             stored = self._arrays[space]
             try:
@@ -302,7 +302,7 @@ class RunData:
             rows = self.listing_row
         for item in listing_ids:
             if item not in rows:
-                raise no_such_listing(item, self.label)
+                raise UnknownId("unknown_listing", listing=item, run=self.label)
         return np.array([rows[item] for item in listing_ids], np.int64)
 
     def rows_in(self, listing_ids: Sequence[str], space: str) -> np.ndarray:
@@ -316,7 +316,7 @@ class RunData:
         has_vector = self.index(space).known[rows]  # (n,)
         if not has_vector.all():
             missing = listing_ids[int(np.argmin(has_vector))]
-            raise VibesError(f"Listing '{missing}' has nothing in the space '{space}'; choose another space.")
+            raise RequestError("no_vector", listing=missing, space=space)
         return rows
 
     @cached_property
@@ -331,9 +331,7 @@ class RunData:
             VibesError: it has none.
         """
         if not self.has_model:
-            raise VibesError(
-                f"{self.label} has no trained model, which is required; train one with `vibes train MARKET RUN`."
-            )
+            raise RequestError("no_model", run=self.label)
 
     def moment(self, at: Moment | None) -> int:
         """Return a moment in the time of the market's log; None means after the last known event.
@@ -373,8 +371,3 @@ class RunData:
         result = rows >= 0
         ids = self._arrays["listing_id"][rows[result]].astype(str)
         return pd.DataFrame({C.LISTING: ids.tolist(), "score": scores[result].astype(float)})
-
-
-def no_such_listing(listing_id: str, where: str) -> NotThere:
-    """Return the error for an unknown listing."""
-    return NotThere(f"There is no listing '{listing_id}' in {where}; give one of its listing ids.")

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from listing_vibes.cache import Cache
-from listing_vibes.errors import VibesError
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, Split, choosing
 from listing_vibes.model.settings import BlendWeights, Resolved
 from listing_vibes.progress import Report, silent
+from listing_vibes.request_errors import RequestError
 from listing_vibes.scoring.baselines import BASELINES
 from listing_vibes.scoring.blend import ALONE, COVISITS, Blend, Moment, fit_blend, moments_of
 from listing_vibes.scoring.content_ease import QUICK, ContentEase
@@ -104,16 +104,14 @@ def _vectors(run: Run, space: str, train: np.ndarray) -> np.ndarray:
 
         vectors = text_vectors(run.market, run.log.counts(train) > 0)
     if vectors is None:
-        raise VibesError(f"{run.label} has no {space} vectors; evaluate it again.")
+        raise RequestError("outdated_blend", run=run.label, what=f"{space} vectors")
     return vectors
 
 
 def _id_model(run: Run, fit: BlendWeights, train: np.ndarray) -> IdModel:
     models = {item.name: item for item in BASELINES.values() if issubclass(item, IdModel)}
     if fit.ids not in models:
-        raise VibesError(
-            f"{run.label} was evaluated with the id model '{fit.ids}', which is unknown; evaluate it again."
-        )
+        raise RequestError("outdated_blend", run=run.label, what=f"the id model '{fit.ids}'")
     seed = run.manifest.settings.seed
     return models[fit.ids].again(Interactions.of(run.log, train), fit.id_settings, seed)
 

@@ -10,11 +10,11 @@ import pandas as pd
 import sqlalchemy as sql
 from pydantic import BaseModel, ConfigDict, Field
 
-from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.moments import to_moments
 from listing_vibes.market.values import id_text
+from listing_vibes.request_errors import RequestError
 from listing_vibes.run.histories import Event, events_at
 from listing_vibes.run.run import Run
 from listing_vibes.serving.database import Database, events_table, parts
@@ -66,18 +66,19 @@ class PostedEvent(BaseModel):
             if name in row:
                 row[name] = id_text(row[name])  # normalized as the readers of tables do
                 if not row[name]:
-                    raise VibesError(f"{name} is empty; give an id.")
+                    raise RequestError("empty_id", name=name)
         if self.user_id is None and self.request_id is None:
-            raise VibesError(f"{C.USER} is missing; give it, or the request_id of a response.")
+            raise RequestError("no_user")
         if self.action is not None and self.action not in actions:
-            available = ", ".join(actions) or "none, so leave it out"
-            raise VibesError(f"action is '{self.action[:100]}'; this market has: {available}.")
+            choices = ", ".join(actions) or "none, so leave it out"
+            raise RequestError("unknown_action", name="action", action=self.action[:100], choices=choices)
         if self.timestamp is not None:
-            what = f"{C.TIMESTAMP} is '{self.timestamp[:40]}'"
+            value = self.timestamp[:40]
             if at is None or at is pd.NaT or at < EARLIEST:
-                raise VibesError(f"{what}; give a date from 1678 on, such as 2024-03-25T12:00, or now.")
+                expected = "a date from 1678 on, such as 2024-03-25T12:00, or now"
+                raise RequestError("bad_value", name=C.TIMESTAMP, value=value, expected=expected)
             if at.value > time.time_ns() + AHEAD_S * 10**9:
-                raise VibesError(f"{what}, in the future; give when it happened.")
+                raise RequestError("future_event", value=value)
             row[C.TIMESTAMP] = at.isoformat()
         return row
 
@@ -93,10 +94,10 @@ def event_rows(events: Sequence[PostedEvent], market: Market) -> list[dict[str, 
     for number, event in enumerate(events):
         try:
             rows.append(event.row(actions, moments.get(number)))
-        except VibesError as error:
-            raise VibesError(
-                f"Event {number + 1} of {len(events)}: {error}" if len(events) > 1 else str(error)
-            ) from error
+        except RequestError as error:
+            if len(events) > 1:
+                error.fields["within"] = f"Event {number + 1} of {len(events)}"
+            raise
     return rows
 
 

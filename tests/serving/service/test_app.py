@@ -145,7 +145,7 @@ def test_a_problem_is_one_sentence_that_names_the_field_or_the_value(
     client, method, path, body, status, word
 ):
     response = client.request(method, path, json=body)
-    assert response.status_code == status and set(response.json()) == {"error"}
+    assert response.status_code == status and set(response.json()) == {"error", "code"}
     sentence = response.json()["error"]
     assert word in sentence and sentence.endswith(".") and "\n" not in sentence
 

@@ -14,7 +14,9 @@ import pytest
 
 from helpers.serving import app_of, listening, running
 from helpers.waiting import PATIENCE_S
+from listing_vibes.request_errors import SENTENCES
 from listing_vibes.run.run import Run
+from listing_vibes.serving.service.access import STATUSES
 from listing_vibes.serving.service.models import PostedHistory, RecommendQuery, SimilarQuery
 
 LONG = "1" + " " * 40_000 + "x"
@@ -133,7 +135,8 @@ def send(address: str, request: Request) -> tuple[int, Any, str]:
 
 
 def check_refused(status: int, document: Any, what: str, folders: list[Path]) -> None:
-    assert status in (404, 422) and [*document] == ["error"], (status, document, what)
+    assert status in (404, 422) and set(document) == {"error", "code"}, (status, document, what)
+    assert document["code"] in {*SENTENCES, *STATUSES}, (document, what)
     assert not any(str(folder) in document["error"] for folder in folders), (document, what)
 
 

@@ -26,7 +26,9 @@ def client(trained):
 def refused(response, status: int = 422) -> str:
     assert response.status_code == status, (response.status_code, response.text[:300])
     sentence = response.json()["error"]
-    assert set(response.json()) == {"error"} and printable(sentence) == sentence and len(sentence) < 600
+    assert (
+        set(response.json()) == {"error", "code"} and printable(sentence) == sentence and len(sentence) < 600
+    )
     assert sentence.endswith("."), sentence
     return sentence
 

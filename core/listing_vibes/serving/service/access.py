@@ -38,6 +38,34 @@ SERVICE_HEADERS = {
 }
 
 
+#: The status of each code of a response that is not an error of a request, see `listing_vibes.request_errors.SENTENCES`.
+STATUSES = {
+    "no_token": 401,
+    "foreign_page": 403,
+    "no_route": 404,
+    "no_method": 405,
+    "too_large": 413,
+    "unknown_host": 421,
+    "too_many_values": 422,
+    "invalid": 422,
+    "failed": 500,
+    "busy": 503,
+}
+
+
+def problem(
+    code: str, sentence: str, headers: Mapping[str, str] | None = None, status: int | None = None
+) -> JSONResponse:
+    """Return the response to a request that failed: a code that a client can compare, and one sentence.
+
+    Args:
+        status: None for that of the code.
+    """
+    status = STATUSES.get(code, 422) if status is None else status
+    retry = {"retry-after": "1"} if status == 503 else {}
+    return JSONResponse({"error": sentence, "code": code}, status, {**(headers or {}), **retry})
+
+
 @dataclass(frozen=True)
 class Access:
     """Access rules.
@@ -133,22 +161,22 @@ class AccessMiddleware:
         gives_password = credentials == "password"
         if len(hosts) != 1 or not self.access.allows(hosts[0]):
             host = printable(hosts[0])[:100] if hosts else ""
-            problem = (
-                421,
+            refused = (
+                "unknown_host",
                 f"The host '{host}' is not allowed; name it in {HOSTS} where the server is started.",
             )
         elif scope.get("method") not in SAFE_METHODS and not self.access.allows_origin(connection):
-            problem = 403, "A page of another site may not send this."
+            refused = "foreign_page", "A page of another site may not send this."
         elif not credentials:
-            problem = 401, "This needs a token; send it in the header 'Authorization: Bearer TOKEN'."
+            refused = "no_token", "This needs a token; send it in the header 'Authorization: Bearer TOKEN'."
         else:
             return await self.app(scope, receive, send_with_headers)
         if scope["type"] == "websocket":
-            return await send({"type": "websocket.close", "code": 1008, "reason": problem[1][:100]})
+            return await send({"type": "websocket.close", "code": 1008, "reason": refused[1][:100]})
         scheme = 'Basic realm="Listing Vibes", charset="UTF-8"' if self.browser else "Bearer"
-        headers = {"www-authenticate": scheme} if problem[0] == 401 else None
+        headers = {"www-authenticate": scheme} if refused[0] == "no_token" else {}
         gives_password = False
-        await JSONResponse({"error": problem[1]}, problem[0], headers)(scope, receive, send_with_headers)
+        await problem(*refused, headers)(scope, receive, send_with_headers)
 
     def _credentials(self, connection: HTTPConnection) -> str:
         """Return how a request presents the token; empty: it does not."""

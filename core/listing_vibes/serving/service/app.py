@@ -17,9 +17,10 @@ from starlette.exceptions import HTTPException
 from listing_vibes import __version__
 from listing_vibes.errors import NotThere, VibesError, printable, sentence_of
 from listing_vibes.market.documents import describe_problem
+from listing_vibes.request_errors import RequestError
 from listing_vibes.serving.database import Busy
 from listing_vibes.serving.events import MAX_TEXT, Accepted
-from listing_vibes.serving.service.access import Access, AccessMiddleware
+from listing_vibes.serving.service.access import STATUSES, Access, AccessMiddleware, problem
 from listing_vibes.serving.service.limits import BodyLimit
 from listing_vibes.serving.service.metrics import Metrics, MetricsMiddleware
 from listing_vibes.serving.service.models import (
@@ -185,7 +186,7 @@ async def health(service: ServiceOf, _: Nothing) -> Health:
         version=run.version,
         market_changed=current.state.market_changed,
         opened=current.state.opened,
-        problem=service.without_paths(current.problem or (other[1].problem if other else "")),
+        problem=current.problem or (other[1].problem if other else ""),
         worker=os.getpid(),
     )
 
@@ -227,26 +228,31 @@ async def unless_gone(request: Request, answer: Awaitable[T]) -> T:
 
 
 async def respond(request: Request, error: Exception) -> JSONResponse:
-    """Return an exception as one sentence under `error`."""
-    status, headers = 500, None
+    """Return an exception as one sentence under `error`, with its code."""
+    code, status, headers = "failed", None, {}
     text = "The service failed on this request; see its log for the reason."
-    if isinstance(error, VibesError):
-        status = 404 if isinstance(error, NotThere) else 503 if isinstance(error, Busy) else 422
-        headers = {"Retry-After": "1"} if status == 503 else None
-        text = get_service(request).without_paths(sentence_of(error))
+    if isinstance(error, RequestError):
+        code, status = error.code, 404 if isinstance(error, NotThere) else 422
+        text = printable(error.for_client())
+    elif isinstance(error, Busy):
+        code, text = "busy", sentence_of(error)
     elif isinstance(error, RequestValidationError):
-        status, text = 422, describe_invalid(error.errors(), error.body)
+        code, text = "invalid", describe_invalid(error.errors(), error.body)
     elif isinstance(error, HTTPException) and error.status_code == 400:  # FastAPI could not parse the body
-        status, text = 422, "The body is not JSON; send JSON with the header content-type: application/json."
+        code, text = (
+            "invalid",
+            "The body is not JSON; send JSON with the header content-type: application/json.",
+        )
     elif isinstance(error, HTTPException):
         status, headers = error.status_code, dict(error.headers or {})
+        code = next((name for name, known in STATUSES.items() if known == status), "invalid")
         reason = {404: "There is nothing at", 405: "This method is not possible at"}.get(status, error.detail)
         text = printable(f"{reason} {request.url.path}; see /docs.")
     else:  # uvicorn logs the traceback; the client gets no internals
         logging.getLogger("uvicorn.error").error(sentence_of(error))
     if len(text) > MAX_ERROR:  # a sentence may quote input of any length
         text = f"{text[: MAX_ERROR // 2 - 10].rstrip()} … {text[-MAX_ERROR // 2 + 10 :].lstrip()}"
-    return JSONResponse({"error": text}, status, headers)
+    return problem(code, text, headers, status)
 
 
 def describe_invalid(problems: Sequence[Any], body: Any = None) -> str:

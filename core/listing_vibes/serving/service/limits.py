@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from listing_vibes.errors import VibesError
 from listing_vibes.market.photo_decoding import count_pixels
+from listing_vibes.request_errors import RequestError
+from listing_vibes.serving.service.access import problem
 
 #: Maximum bytes of a body by path, and the default for all other paths; bodies up to the default do not count towards `MAX_HELD`.
 MAX_BODIES, SMALL = {"/recommend": 2**20, "/embed": 32 * 2**20, "/events": 2**20}, 64 * 2**10
@@ -50,7 +50,7 @@ class BodyLimit:
             return await self.app(scope, receive, send)
         request, limit = Request(scope, receive), self.bodies.get(scope["path"], SMALL)
         size = f"{limit / 2**20:g} MiB" if limit >= 2**20 else f"{limit / 2**10:g} KiB"
-        too_large = 413, f"The body is larger than {size}; send less, for example smaller photos."
+        too_large = "too_large", f"The body is larger than {size}; send less, for example smaller photos."
         length = request.headers.get("content-length", "0")
         if length.isdecimal() and (len(length) > 18 or int(length) > limit):
             return await _refuse(scope, receive, send, *too_large)
@@ -65,12 +65,12 @@ class BodyLimit:
                     held = len(body)
                 if self.held > self.max_held and held:
                     error = "The service is busy with other large requests; send this one again in a moment."
-                    return await _refuse(scope, receive, send, 503, error)
+                    return await _refuse(scope, receive, send, "busy", error)
             # Counted before parsing: ten million empty lists fit into 30 MB but take gigabytes as objects. Every value except
             # the first of each list or mapping follows a comma; text may contain commas as well, so the count is an upper bound.
             if body.count(b",") + body.count(b"[") + body.count(b"{") > MAX_VALUES:
-                error = f"The body holds more than {MAX_VALUES} values; send less at once."
-                return await _refuse(scope, receive, send, 422, error)
+                error = f"The body holds more than {MAX_VALUES:,} values; send less at once."
+                return await _refuse(scope, receive, send, "too_many_values", error)
             messages: list[Message] = [{"type": "http.request", "body": bytes(body)}]
 
             async def receive_body() -> Message:
@@ -83,10 +83,9 @@ class BodyLimit:
             self.held -= held
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, error: str) -> None:
+async def _refuse(scope: Scope, receive: Receive, send: Send, code: str, error: str) -> None:
     # The rest of the body is not read, so the connection cannot be used again.
-    headers = {"connection": "close"} | ({"retry-after": "1"} if status == 503 else {})
-    await JSONResponse({"error": error}, status, headers)(scope, receive, send)
+    await problem(code, error, {"connection": "close"})(scope, receive, send)
 
 
 def check_attributes(cells: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,13 +101,14 @@ def check_attributes(cells: Mapping[str, Any]) -> dict[str, Any]:
             if isinstance(item, str):
                 characters += len(item)
             elif not isinstance(item, int | float | None):
-                raise VibesError(
-                    f"attributes.{name[:100]} is a {type(item).__name__}; give a text, a number, yes or no, or a list of these."
-                )
+                names = {"name": f"attributes.{name[:100]}", "value": type(item).__name__}
+                expected = "a text, a number, yes or no, or a list of these"
+                raise RequestError("bad_value", names, expected=expected)
             elif item is not None and not abs(item) < MAX_INTEGER:  # also excludes NaN
-                raise VibesError(f"attributes.{name[:100]} has too many digits; give a number below 2^63.")
+                names = {"name": f"attributes.{name[:100]}", "value": str(item)[:40]}
+                raise RequestError("bad_value", names, expected="a number below 2^63")
     if characters > MAX_CHARACTERS:
-        raise VibesError(f"The attributes have more than {MAX_CHARACTERS} characters; send less text.")
+        raise RequestError("too_much_text", limit=MAX_CHARACTERS)
     return dict(cells)
 
 
@@ -123,12 +123,10 @@ def decode_photos(texts: Sequence[str]) -> list[bytes]:
         try:
             photos.append(binascii.a2b_base64(text, strict_mode=True))
         except (binascii.Error, ValueError) as error:
-            raise VibesError(f"photos.{number} is not base64 ({error}); encode the file's bytes.") from error
+            raise RequestError("not_base64", name=f"photos.{number}", reason=str(error)) from error
         pixels += count_pixels(photos[-1])
         if pixels > MAX_PIXELS:
-            raise VibesError(
-                f"The photos have more than {MAX_PIXELS // 10**6} megapixels together; send smaller ones."
-            )
+            raise RequestError("too_many_pixels", limit=MAX_PIXELS // 10**6)
     return photos
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -10,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from listing_vibes.errors import VibesError
+from listing_vibes.errors import VibesError, sentence_of
 from listing_vibes.insight.explain import explain_ranked
 from listing_vibes.insight.similarity import explain_similarity
 from listing_vibes.market.values import id_text
@@ -246,8 +247,11 @@ class CurrentRun:
                     observe(True)
                 self.problem = ""
             except Exception as error:
-                is_known = isinstance(error, VibesError | OSError)
-                self.problem = str(error) if is_known else f"{type(error).__name__}: {error}"
+                if not self.problem:  # once, not at every poll; clients do not learn paths of the server
+                    logging.getLogger("uvicorn.error").error(sentence_of(error))
+                self.problem = (
+                    "The newest version could not be opened; the log of the service has the reason."
+                )
                 observe(False)
 
     def _open(self) -> RunState:

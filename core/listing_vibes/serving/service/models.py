@@ -212,6 +212,7 @@ class Health(BaseModel):
 
 
 class Problem(BaseModel):
-    """Why a request failed, in one sentence."""
+    """Why a request failed, in one sentence, and a code that a client can compare."""
 
     error: str
+    code: str

@@ -81,20 +81,6 @@ class Service:
             self.queues.append(self.records)
         self._add_gauges()
 
-    def without_paths(self, text: str) -> str:
-        """Return an error without the paths and addresses of this server, which are none of a client's business."""
-        names = {log.database.name: "the database" for log in self.logs}
-        for current in (self.current, *([self.experiment[1]] if self.experiment else [])):
-            run = current.state.run
-            paths = {run.path: "this run", run.folder: "this run"}
-            if run.has_market:
-                paths |= {run.market.path: "this market", run.market.tables: "this market"}
-            names |= {str(shown): name for path, name in paths.items() for shown in (path, path.resolve())}
-        for shown in sorted(names, key=len, reverse=True):
-            if os.sep in shown:  # a name without a folder may be any word of the sentence
-                text = text.replace(shown, names[shown])
-        return f"T{text[1:]}" if text.startswith("this ") else text
-
     def refuse_all(self) -> None:
         """Refuse all pending requests."""
         for queue in self.queues:
@@ -151,7 +137,8 @@ class Service:
         if not self._check.done():
             return
         if isinstance(error := self._check.exception(), VibesError):
-            raise Busy(str(error)) from error
+            self._log(error)
+            raise Busy("A database of the service is locked or does not answer; see its log.") from error
         self._check.result()
 
     def _answer(self, requests: Sequence[ListRequest]) -> list[ServedList | Exception]:
