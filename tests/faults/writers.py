@@ -187,9 +187,9 @@ def _forgotten(folder: Path) -> Any:
 
 
 def _lists(folder: Path) -> None:
-    from listing_vibes.run.rules import Rules
+    from listing_vibes.run.query import Query
 
-    score_here(prepare(folder / "run", folder / "lists", "recommend", Rules(k=5), chunk=12), workers=1)
+    score_here(prepare(folder / "run", folder / "lists", Query(users=(), k=5), 12), workers=1)
 
 
 WRITERS = [

@@ -22,6 +22,7 @@ from listing_vibes.cli import app
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.run.blends import NO_BLEND, save_blends
+from listing_vibes.run.query import Query
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 from listing_vibes.serving.batch import prepare, score_here
@@ -160,7 +161,7 @@ def test_a_user_gets_the_same_list_from_every_caller(run, client, tmp_path_facto
     assert {user: of_frame(together[together[C.USER] == user]) for user in users} == alone
 
     out = tmp_path_factory.mktemp("all") / "out"
-    score_here(prepare(run.path, out, "recommend", rules, at=at, chunk=30, blend=blend), 2)
+    score_here(prepare(run.path, out, Query(users=(), rules=rules, at=at, blend=blend), 30), 2)
     written = lists(out, users)
     assert {user: written.get(user, []) for user in users} == alone
 
@@ -192,7 +193,7 @@ def test_a_listing_gets_the_same_list_from_every_caller(run, client, tmp_path_fa
     together = run.similar(listings, space=space, at=at, rules=rules)
     assert {one: of_frame(together[together["query_id"] == one]) for one in listings} == alone
     out = tmp_path_factory.mktemp("all") / "out"
-    score_here(prepare(run.path, out, "similar", rules, space, at, chunk=30), 2)
+    score_here(prepare(run.path, out, Query(listings=(), rules=rules, space=space, at=at), 30), 2)
     written = lists(out, listings)
     assert {one: written.get(one, []) for one in listings} == alone
     for one in listings:
@@ -213,14 +214,14 @@ def test_a_large_batch_gets_the_same_lists_from_an_index_where_scores_are_inner_
     for blend in (NO_BLEND, "recency", "neighbors+recency", "ids"):
         built.clear()
         out = tmp_path / blend
-        score_here(prepare(run.path, out, "recommend", Rules(), chunk=30, blend=blend), 2)
+        score_here(prepare(run.path, out, Query(users=(), blend=blend), 30), 2)
         assert len(built) == (0 if blend == "ids" or run.late_interaction.weight else 1)
         users = list(run.log.users[:5])
         frame = run.recommend(users, blend=blend)
         assert lists(out, users) == {user: of_frame(frame[frame["user_id"] == user]) for user in users}
     for number, rules in enumerate((Rules(boost=("fresh 0.5 14d",)), Rules())):
         built.clear()
-        prepare(run.path, tmp_path / f"near{number}", "similar", rules, chunk=30).write_chunk(0)
+        prepare(run.path, tmp_path / f"near{number}", Query(listings=(), rules=rules), 30).write_chunk(0)
         assert len(built) == number
     built.clear()
     served = Run.open(run.path)

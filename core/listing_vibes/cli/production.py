@@ -15,7 +15,6 @@ from listing_vibes.words import count
 
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
-    from listing_vibes.serving.batch import Kind
 
 OUT = "folder for the files, here (an interrupted batch continues) or on object storage (s3://...)"
 KIND = "users = recommendations for every user; listings = neighbors of every listing"
@@ -39,6 +38,7 @@ def batch(
     from listing_vibes.cores import cores
     from listing_vibes.market.durable import only_writer
     from listing_vibes.market.storage import is_address, shown
+    from listing_vibes.run.query import Query
     from listing_vibes.serving.batch import delivered, prepare, score_here, score_on_ray
 
     chosen, place, started = read_rules(rules, k), shown(out) if is_address(out) else out, time.monotonic()
@@ -50,9 +50,10 @@ def batch(
         raise VibesError(
             f"Option --engine ray needs a folder that is shared by its machines, but OUT is {place}; use --engine local."
         )
-    job: Kind = "recommend" if kind == "users" else "similar"
+    users, listings = ((), None) if kind == "users" else (None, ())
+    query = Query(users=users, listings=listings, space=space, blend=blend, at=at, rules=chosen)
     with delivered(out) as folder, only_writer(folder, "vibes batch"), progress_bar() as progress:
-        scorer = prepare(run, folder, job, chosen, space, at, blend=blend)
+        scorer = prepare(run, folder, query)
         if engine == "local":
             lists = score_here(scorer, workers, progress)
         else:

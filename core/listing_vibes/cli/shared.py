@@ -92,13 +92,6 @@ def photo_vectors(market: "Market", encoder: str, weights: Path | None) -> "Phot
         return market_photos(market, encoder, weights, progress)
 
 
-def moment_of(at: str | None, market: "Market") -> int | None:
-    """Return the moment that --at names, in the time of the market's log."""
-    from listing_vibes.market.moments import moment_in_log
-
-    return None if at is None else moment_in_log(at, market.timed, "Option --at")
-
-
 def read_rules(file: Path | None, k: int | None, where: list[str] | None = None) -> "Rules":
     """Return the rules of a JSON or TOML file; the options `k` and `where` replace the file's values.
 

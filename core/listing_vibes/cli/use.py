@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from listing_vibes.cli import options
-from listing_vibes.cli.shared import USE, app, as_json, moment_of, progress_bar, read_rules, show
+from listing_vibes.cli.shared import USE, app, as_json, progress_bar, read_rules, show
 from listing_vibes.errors import VibesError, needs
 
 SPACE = "model, photos, attributes, or vectors of your own; default: the run's default space"
@@ -35,9 +35,8 @@ def similar(
     if sum(query is not None for query in (listing, text, photo)) != 1:
         raise VibesError("Give one of: a LISTING, --text WORDS, --photo FILE.")
     chosen, opened = read_rules(rules, k, where), Run.open(run)
-    moment = moment_of(at, opened.market)
     if listing is not None:
-        result = opened.similar(listing, space=space, at=moment, rules=chosen)
+        result = opened.similar(listing, space=space, at=at, rules=chosen)
     else:
         from listing_vibes.insight.photo_search import search_photos
 
@@ -46,7 +45,7 @@ def similar(
                 f"Option --space is '{space}', but --text and --photo compare photos; leave it out."
             )
         with progress_bar() as progress:
-            result = search_photos(opened, text or "", None, moment, chosen, progress, photo=photo)
+            result = search_photos(opened, text or "", None, at, chosen, progress, photo=photo)
     show(opened, result, json_, chosen)
     if listing is not None and space is None and opened.manifest.default_space is not None:
         typer.echo(opened.manifest.default_space.sentence, err=True)
@@ -75,8 +74,7 @@ def recommend(
         )
     chosen, opened = read_rules(rules, k, where), Run.open(run)
     query = user if history is None else read_history(history)
-    moment = moment_of(at, opened.market)
-    recommended = opened.recommend(query, at=moment, rules=chosen, blend=blend)
+    recommended = opened.recommend(query, at=at, rules=chosen, blend=blend)
     show(opened, recommended, json_, chosen)
     if sentence := list_sentence(opened, recommended, blend):
         typer.echo(sentence, err=True)
@@ -123,8 +121,7 @@ def explain(
         raise VibesError("Give a QUERY (a user or a listing) and a LISTING, or --history FILE and a LISTING.")
     opened = Run.open(run)
     query = names[0] if history is None else read_history(history)
-    moment = moment_of(at, opened.market)
-    explanation = explain_listing(opened, query, names[-1], moment, blend, space=space)
+    explanation = explain_listing(opened, query, names[-1], at, blend, space=space)
     typer.echo(as_json(opened, explanation.to_dict()) if json_ else explanation.to_text())
 
 
@@ -141,9 +138,8 @@ def demand(
     from listing_vibes.run.run import Run
 
     opened = Run.open(run)
-    moment = moment_of(at, opened.market)
     with progress_bar() as progress:
-        result = find_demand(opened, moment, report=progress)
+        result = find_demand(opened, at, report=progress)
     if out is not None:
         write_table(out, result.frame())
     typer.echo(as_json(opened, result.to_dict()) if json_ else repr(result))

@@ -37,7 +37,7 @@ def moment_in_log(at: Moment, timed: bool, name: str = "at") -> int:
 
     Args:
         timed: whether the market's events have timestamps.
-        name: what the message calls the value, such as "Option --at".
+        name: what the message calls the value, such as "timestamp".
 
     Raises:
         VibesError: it is not a date (without timestamps: not an integer), is a number of seconds, or is out of the range of nanoseconds.

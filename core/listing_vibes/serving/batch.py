@@ -24,13 +24,12 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import Forbidding, read_json, write_text
 from listing_vibes.market.durable import atomic_path, scratch_folder, sweep_left
-from listing_vibes.market.moments import moment_in_log
 from listing_vibes.market.storage import StoragePath, is_address, storage_errors
 from listing_vibes.model.settings import BlendWeights
 from listing_vibes.progress import Counted, Report, silent
-from listing_vibes.run.blends import choose_blend
 from listing_vibes.run.candidates import Lists
 from listing_vibes.run.histories import history_ends
+from listing_vibes.run.query import Query
 from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import RULED, Rules
 from listing_vibes.run.run import Run
@@ -227,46 +226,33 @@ def score_on_ray(scorer: JobScorer, workers: int, report: Report = silent) -> in
     return created
 
 
-def prepare(
-    run_path: Path,
-    folder: Path,
-    kind: Kind,
-    rules: Rules,
-    space: str | None = None,
-    at: str | None = None,
-    chunk: int | None = None,
-    blend: str | None = None,
-) -> JobScorer:
+def prepare(run_path: Path, folder: Path, query: Query, chunk: int | None = None) -> JobScorer:
     """Return the scorer of a job in `folder`: a new job, or the one that the same arguments started there; see `use_one_thread`.
 
     Args:
-        space: None: the model's, or for listings the run's first space.
-        at: the moment as text; None: after the last event.
+        query: of no listings, for the lists of all of them, or of no users, likewise.
         chunk: listings or users per file of a new job; None: `CHUNK`.
 
     Raises:
         VibesError: the folder holds another job, the run cannot serve this one, or an attribute is unknown.
     """
     use_one_thread()
-    run, is_for_users = Run.open(run_path), kind == "recommend"
-    market, rules = run.market, rules.resolved(is_for_users)
-    fit = choose_blend(run, blend) if is_for_users else None
-    space = space or ("model" if is_for_users else run.spaces[0])
-    if is_for_users:
+    run = Run.open(run_path)
+    if query.users is not None:
         run.needs_model()
-    moment = None if at is None else moment_in_log(at, market.timed, "Option --at")
-    fingerprint = fingerprint_of(run)
+    compiled, at, fingerprint = query.compile(run), run.moment(query.at), fingerprint_of(run)
+    recommender = compiled.recommender
     job = Job(
-        kind=kind,
+        kind="similar" if query.users is None else "recommend",
         run=str(run_path.resolve()),
         name=f"{run_path.resolve().name}-{fingerprint[:8]}",
         fingerprint=fingerprint,
-        space=space,
-        rules=rules,
-        blend=None if fit is ALONE else fit,
-        at=run.after_last_event if moment is None else moment,
-        requested_at=NOW if at is not None and at.strip() == NOW else moment,
-        timed=market.timed,
+        space=recommender.space,
+        rules=recommender.rules.model_copy(update={"k": compiled.k}),
+        blend=None if recommender.fit is ALONE else recommender.fit,
+        at=at,
+        requested_at=None if query.at is None else NOW if str(query.at).strip() == NOW else at,
+        timed=run.market.timed,
         chunk=chunk or CHUNK,
     )
     sweep_left(folder)
@@ -283,7 +269,7 @@ def prepare(
         raise VibesError(
             f"{folder} holds {strange[0].name}, which no job of this kind wrote; choose another folder."
         )
-    scorer = JobScorer.of(job, folder, run)  # raises on an invalid rule before anything is written
+    scorer = JobScorer.of(job, folder, run)
     write_text(folder / MANIFEST, job.model_dump_json(indent=1))
     return scorer
 

@@ -19,6 +19,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.run.blends import save_blends
 from listing_vibes.run.embedding import embed_market
+from listing_vibes.run.query import Query
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 from listing_vibes.serving.batch import (
@@ -40,8 +41,13 @@ def rows_of(out: Path) -> pd.DataFrame:
 
 
 def scored(run, out: Path, kind: str, rules: Rules, workers: int = 2, **options) -> pd.DataFrame:
-    score_here(prepare(run.path, out, kind, rules, **options), workers)
+    score_here(prepared(run.path, out, kind, rules, **options), workers)
     return rows_of(out)
+
+
+def prepared(run: Path, out: Path, kind: str, rules: Rules, chunk: int | None = None, **options):
+    who = {"users": ()} if kind == "recommend" else {"listings": ()}
+    return prepare(run, out, Query(**who, rules=rules, **options), chunk)
 
 
 def test_every_listing_has_the_list_that_it_has_alone_whatever_the_chunks_and_threads(trained, tmp_path):
@@ -97,9 +103,9 @@ def test_every_user_has_the_list_that_they_have_alone(untimed, tmp_path):
             assert mine["candidate_id"].tolist() == alone[C.LISTING].tolist()
     save_blends(run.path, [fixed_blend("recency", recent=0.5)])
     with pytest.raises(VibesError, match="lists of other options"):
-        prepare(run.path, out, "recommend", rules, chunk=30, blend="recency")
+        prepared(run.path, out, "recommend", rules, chunk=30, blend="recency")
     with pytest.raises(VibesError):  # not fitted
-        prepare(run.path, tmp_path / "new", "recommend", rules, blend="ids")
+        prepared(run.path, tmp_path / "new", "recommend", rules, blend="ids")
     assert not (tmp_path / "new").exists()
 
 
@@ -128,19 +134,19 @@ def test_a_folder_continues_its_command_and_refuses_another(trained, tmp_path):
         {"at": None},
     ):
         with pytest.raises(VibesError, match="lists of other options"):
-            prepare(trained.path, out, "recommend", **(given | other))
+            prepared(trained.path, out, "recommend", **(given | other))
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "mine.parquet")
     with pytest.raises(VibesError, match="which no job of this kind wrote"):
-        prepare(trained.path, tmp_path, "recommend", rules)
+        prepared(trained.path, tmp_path, "recommend", rules)
     changed = tmp_path / "run"
     shutil.copytree(trained.path, changed)
-    prepare(changed, tmp_path / "new", "recommend", rules)
+    prepared(changed, tmp_path / "new", "recommend", rules)
     vectors = bytearray((changed / "listings.safetensors").read_bytes())
     vectors[-2] ^= 1
     (changed / "listings.safetensors").write_bytes(vectors)
     resealed(changed)
     with pytest.raises(VibesError, match="another state of the run"):
-        prepare(changed, tmp_path / "new", "recommend", rules)
+        prepared(changed, tmp_path / "new", "recommend", rules)
 
 
 def test_a_column_that_the_model_never_sees_can_be_a_rule(tiny_market, tmp_path):
@@ -164,13 +170,13 @@ def test_a_column_that_the_model_never_sees_can_be_a_rule(tiny_market, tmp_path)
 def test_a_killed_worker_of_ray_changes_no_row(trained, tmp_path):
     pytest.importorskip("ray", reason="the extra `ray` is not installed")
     rules = Rules(k=10, live_only=True, drop_seen=True)
-    score_here(prepare(trained.path, tmp_path / "here", "recommend", rules, chunk=2))
+    score_here(prepared(trained.path, tmp_path / "here", "recommend", rules, chunk=2))
     out = tmp_path / "ray"
     command = [
         sys.executable, "-m", "listing_vibes", "batch", str(trained.path), str(out), "-k", "10",
         "--engine", "ray", "--workers", "2",
     ]  # fmt: skip
-    prepare(trained.path, out, "recommend", Rules(k=10), chunk=2)  # the command continues it
+    prepared(trained.path, out, "recommend", Rules(k=10), chunk=2)  # the command continues it
     working = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     killed = None
     while working.poll() is None and killed is None:
@@ -202,7 +208,7 @@ def workers_of(pid: int) -> list:
 
 def test_a_worker_writes_the_chunks_it_is_given_and_gives_ray_numbers_alone(trained, tmp_path):
     """So nothing waits in Ray's memory or is spilled to disk, however large the market."""
-    prepare(trained.path, tmp_path, "recommend", Rules(k=10), chunk=2)
+    prepared(trained.path, tmp_path, "recommend", Rules(k=10), chunk=2)
     scorer = RayScorer(str(tmp_path))
     for numbers in ([3], [0, 1]):
         result = scorer({"chunk": np.array(numbers)})
@@ -221,7 +227,7 @@ def test_a_worker_writes_the_chunks_it_is_given_and_gives_ray_numbers_alone(trai
 
 
 def test_without_ray_the_mend_is_told(trained, tmp_path, monkeypatch):
-    scorer = prepare(trained.path, tmp_path / "out", "similar", Rules(k=3))
+    scorer = prepared(trained.path, tmp_path / "out", "similar", Rules(k=3))
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(VibesError, match=r"pip install 'listing-vibes\[ray\]'"):
         score_on_ray(scorer, 1)
