@@ -1,6 +1,5 @@
 """Embedding of a market: the vectors of every listing in every space, written into a run folder, and its default space."""
 
-import os
 import platform
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
@@ -16,14 +15,13 @@ from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.features.market_summary import TransferReport, coverage
 from listing_vibes.features.photos.photo_vectors import PhotoVectors, photo_center
 from listing_vibes.market.attribute_types import type_of
-from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.durable import copy_file, only_writer
+from listing_vibes.market.durable import only_writer
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, NoTrainingEvents
 from listing_vibes.model.settings import BlendWeights, Resolved
 from listing_vibes.progress import Notice, Report, silent
-from listing_vibes.run.engine import Engine, embedded_with, load_prepared, save_prepared, weights_digest
+from listing_vibes.run.engine import Engine, embedded_with, load_prepared, weights_digest
 from listing_vibes.run.manifest import (
     LISTINGS,
     DefaultSpace,
@@ -31,18 +29,13 @@ from listing_vibes.run.manifest import (
     is_sound,
     named_model,
     read_spaces,
-    save_spaces,
-    seal,
 )
 from listing_vibes.run.other_market import shares_listings, split_of_model, training_market, transfer_settings
+from listing_vibes.run.run import Run
 from listing_vibes.run.scorers import default_weights
-from listing_vibes.run.versions import building, forget, publish, reading, sweep
+from listing_vibes.run.versions import reading, sweep
+from listing_vibes.run.writer import MODEL, write_run
 from listing_vibes.scoring.attribute_weights import weighted_attributes
-
-#: The files of a model in a run folder.
-MODEL = ("model.safetensors", "vocabulary.json", "features.safetensors")
-#: The files that describe the markets of the training.
-ABOUT = ("seen.json",)
 
 
 def spaces_of(
@@ -103,19 +96,6 @@ def stored_vectors(run: Path, model_run: Path, engine: Engine) -> dict[bytes, np
     return dict(zip(features.digests().tolist(), vectors, strict=True))
 
 
-def write_spaces(
-    run: Path,
-    market: Market,
-    spaces: Mapping[str, np.ndarray],
-    photos: PhotoVectors | None,
-    engine: Engine | None,
-) -> None:
-    """Write the vectors of a market's listings in each space, and the features of its model, into a run folder."""
-    save_spaces(run, market.listings[C.LISTING].to_numpy(str), spaces, photo_center(photos))
-    if engine is not None:
-        save_prepared(run, engine.features, market.fingerprint)
-
-
 def library_versions() -> dict[str, str]:
     """Return the versions of the libraries that a run depends on."""
     values = {"python": platform.python_version()}
@@ -163,28 +143,18 @@ def embed_market(
         model_run = model_to_embed(run, model_run, drop_model)
         source = None if model_run is None else leases.enter_context(reading(model_run))
         before = leases.enter_context(reading(run))
-        if not (run / "run.toml").is_file():
-            forget(run)
-            return seal(run, _embed(market, run, run, photos, source, before, report, model_run))
-        with building(run) as built:
-            manifest = _embed(market, run, built, photos, source, before, report, model_run)
-            other = weights_digest(built) != weights_digest(before)
-            publish(run, built, manifest, embedded=True, other_model=other)
-        sweep(run)
-        return manifest
+        return write_run(_embedded(market, photos, source, before, report, model_run), run, source)
 
 
-def _embed(
+def _embedded(
     market: Market,
-    run: Path,
-    out: Path,
     photos: PhotoVectors | None,
     source: Path | None,
     before: Path,
     report: Report,
     model_run: Path | None,
-) -> Manifest:
-    """Fill the folder `out` of the run `run` with the model of `model_run`, which lies in `source`, and return its manifest.
+) -> Run:
+    """Return the run over a market with the model of `model_run`, which lies in `source`.
 
     `before` is the folder of the earlier version of the run.
     """
@@ -200,11 +170,6 @@ def _embed(
         engine = Engine.load(source, market, settings, photos, adapt=True)
         for folder in dict.fromkeys((source.resolve(), before.resolve())):  # These are often the same folder.
             stored |= stored_vectors(folder, source, engine)
-        for name in (*MODEL, *ABOUT):
-            if (source / name).is_file():
-                copy_file(source / name, out / name)
-        if engine.featurizer.within is not None:
-            engine.featurizer.save(out)
         if transfer is not None:
             report(Notice(f"The model of {model_run} {transfer.sentence}."))
             prior = model.attribute_weights
@@ -221,15 +186,13 @@ def _embed(
             split = split_of_model(log, catalogue, settings.split, transfer)
     attributes = weighted_attributes(market, log, split, catalogue, prior, settings.seed, report)
     spaces = spaces_of(market, photos, engine, report, stored, attributes=attributes)
-    write_spaces(out, market, spaces, photos, engine)
     if transfer is not None or settings.blend is None:
         blend = None if split is None else default_weights(engine, settings, spaces, log, split, catalogue)
         settings = settings.model_copy(update={"blend": blend})
     default = default_space(market, spaces, share, settings.blend)
     report(Notice(default.sentence))
-    return Manifest(
-        market=str(market.path.resolve()),
-        market_from_run=os.path.relpath(market.path.resolve(), run.resolve()),
+    manifest = Manifest(
+        market=str(market.path),
         market_name=market.name,
         fingerprint=market.fingerprint,
         photo_encoder=photos.encoder if photos is not None else "",
@@ -239,6 +202,7 @@ def _embed(
         settings=settings,
         **origin,
     )
+    return Run(market, manifest, spaces, engine, photo_center=photo_center(photos))
 
 
 def _report_transfer(

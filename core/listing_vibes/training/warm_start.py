@@ -22,11 +22,11 @@ from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
 from listing_vibes.market.market import Market
 from listing_vibes.model.model import ListingModel
 from listing_vibes.model.settings import Resolved, Settings, compare_settings
-from listing_vibes.run.embedding import MODEL
 from listing_vibes.run.engine import check_model, weights_digest
 from listing_vibes.run.manifest import Manifest, check_loaded
 from listing_vibes.run.other_market import transfer_settings
 from listing_vibes.run.versions import reading
+from listing_vibes.run.writer import MODEL
 
 #: The settings of a model that a warm start cannot change.
 SHAPE = ("preset", "encoder", "history", "features", "init")

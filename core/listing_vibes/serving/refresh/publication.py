@@ -5,7 +5,6 @@ are read again, which changes nothing.
 """
 
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,11 +21,11 @@ from listing_vibes.market.durable import copy_file, sweep_left
 from listing_vibes.market.fingerprint import file_sha256
 from listing_vibes.market.io import TABLES, find_table, table_files
 from listing_vibes.market.market import Market
-from listing_vibes.run.embedding import ABOUT, MODEL
 from listing_vibes.run.engine import load_prepared, save_prepared
-from listing_vibes.run.manifest import CENTER
+from listing_vibes.run.manifest import CENTER, LISTINGS
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import building, publish, stamp_of
+from listing_vibes.run.writer import ABOUT, MODEL, copy_files, link_file, write_files
 from listing_vibes.serving.refresh.sources import Marks
 
 TOML = "market.toml"
@@ -183,14 +182,14 @@ def next_version(
     config: MarketConfig,
     state: RefreshState,
     tables: Mapping[str, pd.DataFrame] | None = None,
-    encode: Callable[[Path, Market], None] | None = None,
+    encode: Callable[[Market], Run] | None = None,
 ) -> Iterator[Path]:
     """Yield the folder of the next version of a locked run with the tables of its market, and publish it at the end.
 
     Args:
         market: the market of the run's state; tables: those that changed.
         state: saved with what the version replaces in the market's folder.
-        encode: writes the vectors of all listings of the given market into the version; None: they are those of `run`.
+        encode: returns the run over the given market, with the vectors of all listings; None: they are those of `run`.
     """
     state.replaced = replaceable(run, state.replaced)
     state.save(run.path)  # before the publication, and before the tables become Parquet
@@ -198,11 +197,10 @@ def next_version(
         write_tables(built / "market", market, config, tables or {})
         yield built
         after = Market.open(market.path, tables=built / "market")
-        _link_files(run, built, [*MODEL, *ABOUT])
         if encode is not None:
-            encode(built, after)
+            write_files(encode(after), built, after.fingerprint, run.folder, link_file)
         else:
-            _link_files(run, built, ["listings.safetensors", CENTER])
+            copy_files(run.folder, built, (*MODEL, *ABOUT, LISTINGS, CENTER), link_file)
             if (features := load_prepared(run.folder, run.manifest.fingerprint)) is not None:
                 save_prepared(built, features, after.fingerprint)
         place = run.manifest.market
@@ -210,13 +208,3 @@ def next_version(
             place = str(Path("..", "..", place))  # from the folder of a version
         update = {"market": place, "fingerprint": after.fingerprint}
         publish(run.path, built, run.manifest.model_copy(update=update))
-
-
-def _link_files(run: Run, built: Path, names: list[str]) -> None:
-    """Link files of a run, or copy them: they are replaced, never changed, so a link is as good as a copy."""
-    for name in names:
-        if (run.folder / name).is_file():
-            try:
-                os.link(run.folder / name, built / name)
-            except OSError:
-                shutil.copyfile(run.folder / name, built / name)

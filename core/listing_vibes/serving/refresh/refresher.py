@@ -16,13 +16,18 @@ import pandas as pd
 from listing_vibes.errors import VibesError
 from listing_vibes.features.content_spaces import AttributeSpace
 from listing_vibes.features.feature_config import trained_weights
-from listing_vibes.features.photos.photo_vectors import NOT_EMBEDDED, PhotoVectors, load_photo_vectors
+from listing_vibes.features.photos.photo_vectors import (
+    NOT_EMBEDDED,
+    PhotoVectors,
+    load_photo_vectors,
+    photo_center,
+)
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.download.guard import Limits
 from listing_vibes.market.durable import only_writer, sweep_left
 from listing_vibes.market.market import Market
 from listing_vibes.progress import Report, Update, silent
-from listing_vibes.run.embedding import spaces_of, stored_vectors, write_spaces
+from listing_vibes.run.embedding import spaces_of, stored_vectors
 from listing_vibes.run.engine import Engine
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import stamp_of, sweep
@@ -178,8 +183,8 @@ class Refresher:
             state.marks.setdefault(name, {})[self.sources[name].place] = poll.marks | taken
         return expired, wrote
 
-    def _encode(self, run: Run, built: Path, market: Market) -> None:
-        """Write the vectors of all listings; the model encodes only new ones."""
+    def _encode(self, run: Run, market: Market) -> Run:
+        """Return the run over its next market; the model encodes only new listings."""
         photos, engine, available = self._photo_vectors(run, market), None, {}
         if run.has_model:
             engine = Engine.load(run.folder, market, run.manifest.settings, photos)
@@ -192,8 +197,8 @@ class Refresher:
             vectors[: len(run.listing_ids)] = run.stored_vectors(space)
             spaces[space] = vectors
         spaces = {name: spaces[name] for name in (*run.spaces, *spaces)}
-        write_spaces(built, market, spaces, photos, engine)
         self.tick()
+        return Run(market, run.manifest, spaces, engine, photo_center=photo_center(photos))
 
     def _photo_vectors(self, run: Run, market: Market) -> PhotoVectors | None:
         """Return the vectors of all photos by the run's encoder, which embeds only new ones; None if there are no photos."""
