@@ -1,6 +1,7 @@
 """Limits that neither uvicorn nor FastAPI has: bytes of bodies, values of JSON, characters, pixels, and time of a connection.
 
-uvicorn waits forever for an incomplete request, and at its limit of connections refuses every client.
+uvicorn waits forever for an incomplete request, and at its limit of connections refuses every client. granian 2.8 replaces dead workers
+and has a deadline for headers, but none for bodies (its issue 728, not planned), and no limit of their size.
 """
 
 import asyncio
