@@ -33,8 +33,8 @@ from listing_vibes.run.run import Run
 from listing_vibes.run.versions import RESULTS, reading, results_of
 from listing_vibes.serving.batch import prepare, score_here
 from listing_vibes.serving.forget import forget
+from listing_vibes.serving.refresh.polls import FileSource
 from listing_vibes.serving.refresh.refresher import Refresher
-from listing_vibes.serving.refresh.sources import FileSource
 from listing_vibes.training.train import train
 
 NO_BLEND, GONE = "nothing", "user-0003"

@@ -8,8 +8,8 @@ import pandas as pd
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.run.run import Run
+from listing_vibes.serving.refresh.polls import FileSource
 from listing_vibes.serving.refresh.refresher import Refresher
-from listing_vibes.serving.refresh.sources import FileSource
 
 
 def new_listings(market: Market, count: int, seed: int = 0) -> pd.DataFrame:

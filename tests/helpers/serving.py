@@ -20,7 +20,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from helpers.waiting import PATIENCE_S
-from listing_vibes.serving.database import Database
+from listing_vibes.serving.event_database import Database
 from listing_vibes.serving.events import EVENT, PostedEventLog, read_events
 from listing_vibes.serving.experiment import Setup
 from listing_vibes.serving.impressions import ImpressionLog
@@ -120,7 +120,7 @@ def stored_events(place: Path | str) -> list[dict[str, Any]]:
 def locked(place: Path | str) -> Iterator[subprocess.Popen[str]]:
     """A process that has the write lock of a database, stopped by SIGSTOP until the end, when it is killed."""
     code = (
-        "import sys, time; from listing_vibes.serving.database import Database\n"
+        "import sys, time; from listing_vibes.serving.event_database import Database\n"
         "with Database(sys.argv[1], '--events', create=True).write(): print('locked', flush=True); time.sleep(600)"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(place)], stdout=subprocess.PIPE, text=True)

@@ -30,7 +30,7 @@ from listing_vibes.market.importers import import_market
 from listing_vibes.market.io import LIMIT_VARIABLE
 from listing_vibes.market.market import Market
 from listing_vibes.market.storage import StoragePath, shown, storage_errors
-from listing_vibes.serving.refresh.sources import FileSource
+from listing_vibes.serving.refresh.polls import FileSource
 
 CLICKS = "SELECT buyer AS user_id, listing_id, at AS timestamp FROM clicks WHERE at <> 'a:b';"
 

@@ -21,8 +21,8 @@ from listing_vibes.run.rules import Rules
 from listing_vibes.serving import events as module
 from listing_vibes.serving.events import AHEAD_S, PostedEvent, PostedEventLog, event_rows, join_history
 from listing_vibes.serving.impressions import COLUMNS, ImpressionLog, Maker, impression_row, read_impressions
+from listing_vibes.serving.refresh.polls import FileSource
 from listing_vibes.serving.refresh.refresher import Refresher
-from listing_vibes.serving.refresh.sources import FileSource
 
 GOOD = {"user_id": "u", "listing_id": "a"}
 

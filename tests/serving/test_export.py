@@ -33,8 +33,8 @@ from listing_vibes.serving.export import (
     fill_collection,
     read_manifest,
 )
+from listing_vibes.serving.refresh.polls import FileSource
 from listing_vibes.serving.refresh.refresher import Refresher
-from listing_vibes.serving.refresh.sources import FileSource
 
 DOCS = Path(__file__).parents[2] / "assets" / "docs" / "how-to" / "vector-databases.md"
 

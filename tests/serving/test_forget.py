@@ -34,8 +34,8 @@ from listing_vibes.serving.events import append_events
 from listing_vibes.serving.forget import forget
 from listing_vibes.serving.impressions import ImpressionLog, Maker, impression_row
 from listing_vibes.serving.refresh import refresher as loop
+from listing_vibes.serving.refresh.polls import FileSource
 from listing_vibes.serving.refresh.refresher import Refresher
-from listing_vibes.serving.refresh.sources import FileSource
 from listing_vibes.serving.user_rows import UsersToForget, keys_of, remove_rows
 
 GONE, STAYS = ["u003", "u005"], "u004"

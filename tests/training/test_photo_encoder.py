@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 from helpers.copies import copied as copied_run
 from helpers.killing import weights
 from helpers.tiny import tiny_events, tiny_listings, tiny_photos
-from listing_vibes.cli.model import embed
+from listing_vibes.cli.modeling import embed
 from listing_vibes.errors import VibesError
 from listing_vibes.features.feature_config import PREFIX, is_trained
 from listing_vibes.features.featurizer import Featurizer
@@ -31,8 +31,8 @@ from listing_vibes.progress import Trained
 from listing_vibes.run.engine import make_inputs
 from listing_vibes.run.newcomers import Newcomers
 from listing_vibes.run.run import Run
+from listing_vibes.serving.refresh.polls import FileSource
 from listing_vibes.serving.refresh.refresher import Refresher
-from listing_vibes.serving.refresh.sources import FileSource
 from listing_vibes.training.distributed import Processes
 from listing_vibes.training.optimize import make_optimizer, take_step
 from listing_vibes.training.train import train

@@ -11,7 +11,7 @@ import typer
 # Each module registers its commands, in the order of the help.
 # isort: off
 from listing_vibes.cli import data as _data  # noqa: F401
-from listing_vibes.cli import model as _model  # noqa: F401
+from listing_vibes.cli import modeling as _modeling  # noqa: F401
 from listing_vibes.cli import use as _use  # noqa: F401
 from listing_vibes.cli import production as _production  # noqa: F401
 

@@ -152,8 +152,8 @@ def refresh(
     from datetime import datetime
 
     from listing_vibes.market.download.guard import Limits
+    from listing_vibes.serving.refresh.polls import source_of
     from listing_vibes.serving.refresh.refresher import keep_fresh, seconds_of, status
-    from listing_vibes.serving.refresh.sources import source_of
 
     given = {"events": events, "listings": listings, "photos": photos}
     sources = {name: source_of(name, new, database) for name, new in given.items() if new is not None}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from listing_vibes.demo import words
+from listing_vibes.demo import descriptions
 from listing_vibes.demo.homes import Home
 from listing_vibes.demo.parameters import Parameters
 from listing_vibes.market.columns import Columns as C
@@ -130,7 +130,7 @@ def _row(offer: Offer, rng: np.random.Generator, parameters: Parameters) -> dict
         C.LISTING: offer.listing_id,
         C.PUBLISHED: (first + pd.Timedelta(days=offer.since)).floor("min"),
         C.EXPIRES: (first + pd.Timedelta(days=offer.until)).ceil("min"),
-        "title": words.title(home, district, rng),
+        "title": descriptions.title(home, district, rng),
         "deal": "sale" if offer.sale else "rent",
         "district": district,
         "building": BUILDING_LABELS[home.building],
@@ -144,7 +144,7 @@ def _row(offer: Offer, rng: np.random.Generator, parameters: Parameters) -> dict
         "parking": offer.parking,
         C.LATITUDE: latitude,
         C.LONGITUDE: longitude,
-        C.DESCRIPTION: words.description(home, district, rng, parameters.words),
+        C.DESCRIPTION: descriptions.description(home, district, rng, parameters.words),
     }
     for name, share in p.missing.items():
         if rng.random() < share:

@@ -17,7 +17,7 @@ from listing_vibes.market.values import id_text
 from listing_vibes.request_errors import RequestError
 from listing_vibes.run.histories import Event, events_at
 from listing_vibes.run.run import Run
-from listing_vibes.serving.database import Database, events_table, parts
+from listing_vibes.serving.event_database import Database, events_table, parts
 
 #: Columns of a posted event.
 EVENT = (C.USER, C.LISTING, C.TIMESTAMP, C.ACTION, C.DURATION, "event_id", "request_id")

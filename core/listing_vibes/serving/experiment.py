@@ -33,7 +33,7 @@ from listing_vibes.market.documents import Forbidding
 from listing_vibes.words import count, percent
 
 with needs("An experiment", "serve"):
-    from listing_vibes.serving.database import Database
+    from listing_vibes.serving.event_database import Database
     from listing_vibes.serving.impressions import read_feedback, read_impressions
     from listing_vibes.serving.places import resolve_place
 

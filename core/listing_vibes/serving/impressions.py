@@ -16,7 +16,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.display_names import VARIABLE, UserNames
 from listing_vibes.market.moments import to_moments
 from listing_vibes.run.rules import Rules
-from listing_vibes.serving.database import Database, impressions_table
+from listing_vibes.serving.event_database import Database, impressions_table
 from listing_vibes.serving.events import read_events
 
 ARMS = ("A", "B")

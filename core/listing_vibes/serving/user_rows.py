@@ -204,7 +204,7 @@ def remove_from_database(place: str, who: UsersToForget) -> int:
 
 def _opened(place: str) -> Any:
     with needs("A database of events and impressions", "serve"):
-        from listing_vibes.serving.database import Database
+        from listing_vibes.serving.event_database import Database
 
     return closing(Database(place, "--also"))
 

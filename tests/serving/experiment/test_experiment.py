@@ -21,7 +21,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.blends import save_blends
 from listing_vibes.run.rules import Rules
-from listing_vibes.serving.database import Database
+from listing_vibes.serving.event_database import Database
 from listing_vibes.serving.events import append_events
 from listing_vibes.serving.experiment import (
     LEVEL,

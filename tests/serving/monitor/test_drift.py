@@ -50,8 +50,8 @@ from listing_vibes.serving.monitor_checks import (
     model_of,
     photo_check,
 )
+from listing_vibes.serving.refresh.polls import FileSource
 from listing_vibes.serving.refresh.refresher import Refresher
-from listing_vibes.serving.refresh.sources import FileSource
 from listing_vibes.serving.service.metrics import Metrics
 
 LIMITS = Thresholds()

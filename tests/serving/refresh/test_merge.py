@@ -22,10 +22,10 @@ from listing_vibes.market.market import Market
 from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.run import Run
 from listing_vibes.serving.refresh.merge import Changes, merge_events, merge_listings
-from listing_vibes.serving.refresh.photos import append_photos
+from listing_vibes.serving.refresh.new_photos import append_photos
+from listing_vibes.serving.refresh.polls import FileSource, Frame
 from listing_vibes.serving.refresh.publication import STATE, pinned_config, raw_table
 from listing_vibes.serving.refresh.refresher import Refresher
-from listing_vibes.serving.refresh.sources import FileSource, Frame
 
 
 @pytest.fixture

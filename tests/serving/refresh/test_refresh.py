@@ -22,8 +22,8 @@ from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import stamp_of
 from listing_vibes.serving.refresh import publication
+from listing_vibes.serving.refresh.polls import FileSource
 from listing_vibes.serving.refresh.refresher import RefreshCanceled, keep_fresh
-from listing_vibes.serving.refresh.sources import FileSource
 
 
 @pytest.fixture

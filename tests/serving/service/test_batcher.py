@@ -8,7 +8,7 @@ import pytest
 
 from helpers.waiting import PATIENCE_S
 from listing_vibes.errors import VibesError
-from listing_vibes.serving.database import Busy
+from listing_vibes.serving.event_database import Busy
 from listing_vibes.serving.service.batcher import Batcher
 
 

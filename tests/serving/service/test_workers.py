@@ -23,8 +23,8 @@ from listing_vibes.run.run import Run
 from listing_vibes.run.scorers import run_blend
 from listing_vibes.search.index import Shared
 from listing_vibes.serving.impressions import read_impressions
+from listing_vibes.serving.refresh.polls import source_of
 from listing_vibes.serving.refresh.refresher import Refresher
-from listing_vibes.serving.refresh.sources import source_of
 
 
 def test_vectors_are_made_once_and_mapped_by_all(trained, tmp_path):

@@ -16,8 +16,8 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.moments import to_moments
 from listing_vibes.market.tables import Issue, Notes, events_table, require
 from listing_vibes.market.values import as_ids, to_numbers, with_points
+from listing_vibes.serving.refresh.polls import Frame
 from listing_vibes.serving.refresh.publication import raw_table
-from listing_vibes.serving.refresh.sources import Frame
 
 MOMENTS = (C.PUBLISHED, C.EXPIRES, C.TIMESTAMP)
 EVENT_COLUMNS = (C.USER, C.LISTING, C.TIMESTAMP, C.POSITION, C.ACTION, C.DURATION)

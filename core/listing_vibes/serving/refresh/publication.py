@@ -26,7 +26,7 @@ from listing_vibes.run.manifest import CENTER, LISTINGS
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import building, publish, stamp_of
 from listing_vibes.run.writer import ABOUT, MODEL, copy_files, link_file, write_files
-from listing_vibes.serving.refresh.sources import Marks
+from listing_vibes.serving.refresh.polls import Marks
 
 TOML = "market.toml"
 STATE = "refresh.json"

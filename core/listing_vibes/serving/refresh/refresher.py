@@ -32,7 +32,8 @@ from listing_vibes.run.engine import Engine
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import stamp_of, sweep
 from listing_vibes.serving.refresh.merge import Changes, merge_events, merge_listings
-from listing_vibes.serving.refresh.photos import merge_photos
+from listing_vibes.serving.refresh.new_photos import merge_photos
+from listing_vibes.serving.refresh.polls import Poll, Source
 from listing_vibes.serving.refresh.publication import (
     RefreshState,
     changed_market,
@@ -40,7 +41,6 @@ from listing_vibes.serving.refresh.publication import (
     pinned_config,
     update_market_folder,
 )
-from listing_vibes.serving.refresh.sources import Poll, Source
 from listing_vibes.words import count
 
 #: Tables in the order of reading: a listing is written before its first event, so events are read first.

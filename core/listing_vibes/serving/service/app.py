@@ -18,7 +18,7 @@ from listing_vibes import __version__
 from listing_vibes.errors import NotThere, VibesError, printable, sentence_of
 from listing_vibes.market.documents import describe_problem
 from listing_vibes.request_errors import RequestError
-from listing_vibes.serving.database import Busy
+from listing_vibes.serving.event_database import Busy
 from listing_vibes.serving.events import MAX_TEXT, Accepted
 from listing_vibes.serving.service.access import STATUSES, Access, AccessMiddleware, problem
 from listing_vibes.serving.service.limits import BodyLimit

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 from listing_vibes.errors import VibesError
-from listing_vibes.serving.database import Busy
+from listing_vibes.serving.event_database import Busy
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")

@@ -25,7 +25,7 @@ from listing_vibes.market.durable import scratch_folder
 from listing_vibes.run.other_market import is_other_market
 from listing_vibes.run.run import Run
 from listing_vibes.search.index import Shared
-from listing_vibes.serving.database import Database
+from listing_vibes.serving.event_database import Database
 from listing_vibes.serving.events import PostedEventLog
 from listing_vibes.serving.experiment import Arm, Setup, begin_experiment
 from listing_vibes.serving.impressions import ImpressionLog
@@ -50,7 +50,7 @@ class ServiceSettings:
 
     Attributes:
         blend: the blend of requests that name none, see `Run.recommend`.
-        events: database of posted events, see `listing_vibes.serving.database.Database`; None: events are not accepted.
+        events: database of posted events, see `listing_vibes.serving.event_database.Database`; None: events are not accepted.
         impressions: database in which every response is recorded; None: responses are not recorded.
         other: a second run, with `other_blend`; every list is interleaved from both.
     """

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from listing_vibes.errors import VibesError, sentence_of
-from listing_vibes.serving.database import Busy
+from listing_vibes.serving.event_database import Busy
 from listing_vibes.serving.events import Accepted, PostedEvent, PostedEventLog, event_rows
 from listing_vibes.serving.experiment import Setup
 from listing_vibes.serving.impressions import ImpressionLog, impression_row

@@ -21,8 +21,8 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.run.embedding import embed_market
 from listing_vibes.run.run import Run
+from listing_vibes.serving.refresh.polls import FileSource, SqlSource, source_of
 from listing_vibes.serving.refresh.refresher import Refresher, seconds_of
-from listing_vibes.serving.refresh.sources import FileSource, SqlSource, source_of
 
 
 def poll(source, marks):

@@ -22,13 +22,13 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.display_names import VARIABLE, UserNames
 from listing_vibes.serving import events
-from listing_vibes.serving.database import PATIENCE_S, Busy, Database
+from listing_vibes.serving.event_database import PATIENCE_S, Busy, Database
 from listing_vibes.serving.events import append_events, read_events
 from listing_vibes.serving.experiment import Arm, Setup, begin_experiment, read_setup
 from listing_vibes.serving.forget import forget
 from listing_vibes.serving.impressions import ImpressionLog, read_impressions
 from listing_vibes.serving.places import FILE, resolve_place
-from listing_vibes.serving.refresh.sources import source_of
+from listing_vibes.serving.refresh.polls import source_of
 from listing_vibes.serving.service.service import POST_S, RECORD_S
 
 

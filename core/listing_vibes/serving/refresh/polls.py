@@ -135,7 +135,7 @@ def _refuse_unfinished(file: StoragePath) -> None:
 
 
 class StoreSource:
-    """The events in a service's database, see `listing_vibes.serving.database.Database`; each is read once, by its id."""
+    """The events in a service's database, see `listing_vibes.serving.event_database.Database`; each is read once, by its id."""
 
     def __init__(self, place: Path | str, key: str = "events") -> None:
         self._database, self.place, self._key = place, shown_place(place), key
@@ -143,7 +143,7 @@ class StoreSource:
     def poll(self, marks: Marks) -> Poll:
         """Return the events after the mark as an events table, without those that have no user."""
         with needs("A database of events", "serve"):
-            from listing_vibes.serving.database import Database
+            from listing_vibes.serving.event_database import Database
             from listing_vibes.serving.events import read_events
 
         with closing(Database(self._database, "--events")) as database:

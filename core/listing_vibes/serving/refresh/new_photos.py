@@ -20,8 +20,8 @@ from listing_vibes.market.photo_files import PhotoProblem, digest, locate, path_
 from listing_vibes.market.tables import Issue, photos_table, require
 from listing_vibes.market.values import as_ids, to_numbers
 from listing_vibes.serving.refresh.merge import Changes
+from listing_vibes.serving.refresh.polls import Frame
 from listing_vibes.serving.refresh.publication import raw_table
-from listing_vibes.serving.refresh.sources import Frame
 
 #: Seconds after which photos that still cannot be read or fetched are given up: a day.
 PATIENCE_S = 86_400.0
