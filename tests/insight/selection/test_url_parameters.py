@@ -1,17 +1,20 @@
 """Rules, filters and moments of a URL; what means nothing for the market is left out and named."""
 
 from types import SimpleNamespace
+from typing import Annotated
 
 import pandas as pd
 import pytest
+from pydantic import Field
 
 from listing_vibes import Run, VibesError, selection
+from listing_vibes.insight.selection import url_parameters
 from listing_vibes.insight.selection.page_lists import Selection, as_of, selections
 from listing_vibes.insight.selection.url_parameters import Filters, Params, escaped, read_rules
 from listing_vibes.market.log import DAY
 from listing_vibes.market.market import Market
 from listing_vibes.run.histories import Event
-from listing_vibes.run.rules import Rules
+from listing_vibes.run.rules import Declared, Rules
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +51,19 @@ def test_rules(market, params, rules, left):
     link = Params(params)
     found = read_rules(market, link, True)
     assert found.model_dump(exclude_defaults=True) == rules and link.unused == left
+
+
+def test_a_rule_of_any_type_that_somebody_adds_is_read_as_it_is_declared(market, monkeypatch):
+    class Extended(Rules):
+        photos: Annotated[int | None, Declared(parameter="pictures")] = Field(None, ge=1)
+        near: Annotated[float, Declared()] = 0.0
+
+    monkeypatch.setattr(url_parameters, "Rules", Extended)
+    found = read_rules(market, Params({"pictures": "3", "near": "0.5"}), True)
+    assert (found.photos, found.near) == (3, 0.5)
+    link = Params({"pictures": "0", "near": "x"})
+    assert read_rules(market, link, True) == Extended()
+    assert link.unused == [("pictures", "0"), ("near", "x")]
 
 
 @pytest.mark.parametrize(

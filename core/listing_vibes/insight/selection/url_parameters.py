@@ -10,10 +10,12 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from listing_vibes.cache import cached_per_object
 from listing_vibes.errors import VibesError
@@ -39,6 +41,8 @@ VALUES = 60  # an attribute with more values is searched, not filtered
 CHOICES = 6  # attributes offered
 YEARS = range(1700, 2200)  # of moments that can be counted in nanoseconds
 MOST_EVENTS = 50  # events; a model reads no more of a history
+#: Rules whose parameter is not their value as text.
+READ_HERE = {"live_only", "drop_seen", "same", "at_most", "seller", "diversity", "fill"}
 EVENT, PART = ",", "*"  # between events, and between the parts of one; both are escaped within a part
 
 
@@ -99,12 +103,11 @@ def read_rules(market: Market, params: Params, users: bool) -> Rules:
     names = {item.name for item in groupings(market)}
     seller, most = params.choice("per", names) or None, params.number("most", 2, 1, 99)
     live, seen, fill = (params.choice(name, ("0", "1")) for name in ("live", "seen", "fill"))
-    texts = {
-        rule.parameter: tuple(
-            text for part in params.get(rule.parameter, "").split(";") if (text := part.strip())
-        )
-        for rule in declared()
-        if isinstance(Rules.model_fields[rule.field].default, tuple) and rule.field != "same"
+    others = {
+        rule.field: value
+        for rule in declared(Rules)
+        if rule.field not in READ_HERE
+        and (value := params.read(rule.parameter, partial(_read_rule, rule.field))) is not None
     }
     return Rules(
         live_only=live == "1" if live else None,
@@ -114,8 +117,19 @@ def read_rules(market: Market, params: Params, users: bool) -> Rules:
         seller=seller,
         diversity=params.number("variety", 0, 0, WIDEST) / 10,
         fill=fill == "1",
-        **texts,
+        **others,
     )
+
+
+def _read_rule(field: str, text: str) -> Any:
+    """Return the value of a rule as its declaration in `Rules` reads a text, of several texts between semicolons; None if it is invalid."""
+    info = Rules.model_fields[field]
+    if isinstance(info.default, tuple):
+        return tuple(part.strip() for part in text.split(";") if part.strip())
+    try:
+        return TypeAdapter(info.rebuild_annotation()).validate_python(text)
+    except ValidationError:
+        return None
 
 
 def default_blend(run: Run) -> BlendWeights | None:
