@@ -63,10 +63,10 @@ SENTENCES = {
     "space_not_embedded": "{run} was written before its market had [vectors.{space}]; run `vibes embed {market} RUN`.",
     "no_vector": "Listing '{listing}' has nothing in the space '{space}'; choose another space.",
     "no_model": "{run} has no trained model, which is required; train one with `vibes train MARKET RUN`.",
-    "no_model_to_blend": "{run} has no trained model to blend with {blend}; leave out --blend, or train one with "
+    "no_model_to_blend": "{run} has no trained model to blend with {blend}; leave out the blend, or train one with "
     "`vibes train MARKET RUN`.",
-    "unknown_blend": "Option --blend is '{blend}'; {run} has {choices}.",
-    "no_blends": "{run} has no fitted blends, so --blend {blend} is not possible; fit them with `vibes evaluate` (for a refit, evaluate "
+    "unknown_blend": "The blend is '{blend}'; {run} has {choices}.",
+    "no_blends": "{run} has no fitted blends, so the blend {blend} is not possible; fit them with `vibes evaluate` (for a refit, evaluate "
     "the run that it repeats before).",
     "outdated_blend": "{run} was evaluated with {what}, which it no longer has; evaluate it again.",
 }

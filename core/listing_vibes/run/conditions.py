@@ -48,7 +48,7 @@ def holding(name: str, value: str) -> str:
     return f"{name}=" + value.replace("|", r"\|")
 
 
-def fulfilling(market: Market, text: str, rule: str = "Option --where") -> np.ndarray:
+def fulfilling(market: Market, text: str, rule: str = "Rule where") -> np.ndarray:
     """Return (L,) bool: which listings fulfill a condition on an attribute, on the distance from a location, or on a day.
 
     A missing value does not fulfill a condition.
@@ -75,9 +75,7 @@ def fulfilling(market: Market, text: str, rule: str = "Option --where") -> np.nd
     return np.asarray(BOUNDS[sign](number, values[0]))
 
 
-def read_comparison(
-    market: Market, text: str, rule: str = "Option --where"
-) -> tuple[Attribute, str, list[Any]]:
+def read_comparison(market: Market, text: str, rule: str = "Rule where") -> tuple[Attribute, str, list[Any]]:
     """Parse a condition on an attribute, by its name or label.
 
     Returns:
