@@ -168,8 +168,8 @@ def test_the_choices_of_options_are_those_of_the_settings():
     assert get_args(Preset) == tuple(PRESETS) == get_args(Settings.model_fields["preset"].annotation)
 
 
-AT = ("--at", "2025-02-20T12:00")
-MOMENT = pd.Timestamp("2025-02-20T12:00", tz="UTC").value
+MOMENT = "2025-02-20T12:00"
+AT = ("--at", MOMENT)
 RULES = Rules(k=3, live_only=True, where=("price<=900", "rooms=2"))
 SEARCH = "listing_vibes.insight.photo_search:search_photos"
 
