@@ -15,7 +15,7 @@ EXTRAS = {
     name: extra
     for extra, names in {
         "train": "torch torchvision accelerate safetensors timm transformers umap implicit matplotlib optuna",
-        "app": "streamlit starlette plotly",
+        "app": "streamlit starlette",
         "serve": "fastapi uvicorn prometheus_client httptools uvloop",
         "mcp": "mcp mcp_types",
         "export": "onnx onnxscript onnxruntime openvino pymilvus",

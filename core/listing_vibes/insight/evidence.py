@@ -52,6 +52,8 @@ class Dots(Forbidding):
     y: tuple[int, ...]
     group: tuple[int, ...]
     groups: tuple[Group, ...]
+    near: tuple[tuple[int, int], ...] = ()  # places of the listings that are most like the one at `here`
+    here: tuple[int, int] | None = None  # the place of one listing
 
 
 class Evidence(Forbidding):

@@ -167,10 +167,20 @@ def _groups(run: Run) -> Evidence | None:
     )
 
 
-def dots_of(drawn: SpaceMap, chosen: np.ndarray | None = None) -> Dots:
-    """Return a map for print, of at most `DOTS` listings; only those of `chosen` (n,) are in the color of their group."""
+def dots_of(
+    drawn: SpaceMap,
+    chosen: np.ndarray | None = None,
+    near: np.ndarray | None = None,
+    here: np.ndarray | None = None,
+) -> Dots:
+    """Return a map for print, of at most `DOTS` listings; only those of `chosen` (n,) are in the color of their group.
+
+    Args:
+        near: (n,) bool, the listings that are most like the one at `here`.
+        here: (2,) the place of a listing, as `SpaceMap.landing` returns it.
+    """
     at = sample_rows(len(drawn.rows), DOTS)
-    places = drawn.places[at].astype(int) * 1000 // SIZE
+    places = _steps(drawn.places[at])
     cluster = drawn.cluster.astype(int) if chosen is None else np.where(chosen, drawn.cluster, -1)
     groups = tuple(
         Group(
@@ -182,7 +192,19 @@ def dots_of(drawn: SpaceMap, chosen: np.ndarray | None = None) -> Dots:
         for number in range(drawn.clusters)
     )
     x, y, group = (tuple(part.tolist()) for part in (places[:, 0], places[:, 1], cluster[at]))
-    return Dots(x=x, y=y, group=group, groups=groups)
+    return Dots(
+        x=x,
+        y=y,
+        group=group,
+        groups=groups,
+        near=() if near is None else tuple(map(tuple, _steps(drawn.places[near]).tolist())),
+        here=None if here is None else tuple(_steps(here).tolist()),
+    )
+
+
+def _steps(places: np.ndarray) -> np.ndarray:
+    """Return places (..., 2) on the map's grid as steps of `Dots`."""
+    return places.astype(int) * 1000 // SIZE
 
 
 def _similar(run: Run) -> Evidence | None:

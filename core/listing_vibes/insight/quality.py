@@ -1,5 +1,6 @@
 """How good a run is, as evidence and in words: its evaluation, its slices, its ablation and its probes."""
 
+import re
 from typing import Any
 
 import pandas as pd
@@ -19,6 +20,24 @@ BETTER, WORSE, NOT_DIFFERENT = "significantly better", "significantly worse", "n
 VERDICTS: dict[str, tuple[Any, str]] = {"better": ("better", "▲ "), "worse": ("worse", "▼ ")}
 SLICES = ("warm listings", "cold listings", "warm users", "cold users")
 TITLES = {"ndcg": "NDCG", "mrr": "MRR", "recall": "Recall", "coverage": "Coverage"}
+#: Title, label of several and of one, and reason for having no bars of each part of an evaluation's stability.
+PARTS = {
+    "events": (
+        "By training events of the next listing",
+        ("{} training events", "{} training event"),
+        "No query of this run's evaluation has a next listing with a number of training events.",
+    ),
+    "history": (
+        "By length of the history",
+        ("{} events in the history", "{} event in the history"),
+        "No query of this run's evaluation has a history.",
+    ),
+    "week": (
+        "Over the weeks after training",
+        ("Week {}", "Week {}"),
+        "This evaluation has no weeks. Either its events have no dates, or it predicts each user's last event.",
+    ),
+}
 USED_UP = (
     "The model was trained on every event of this market, so nothing is left to measure it on. The run that it repeats "
     "has the figures."
@@ -102,6 +121,51 @@ def slices_evidence(run: Run) -> Evidence | None:
         bars=tuple(bars),
         for_analysts=True,
     )
+
+
+def stability_evidence(run: Run) -> list[Evidence]:
+    """Return the recall of the default ranking and of the best baseline by what is known, an evidence for each of `PARTS`; one
+    without bars says in its sentence why.
+    """
+    metrics = run.metrics or {}
+    baseline = best_baseline(metrics.get("results", {}))
+    methods = [DEFAULT_RANKING, *([baseline] if baseline else [])]
+    result = []
+    for part, (title, unit, why) in PARTS.items():
+        rows = [
+            row
+            for row in metrics.get("stability", ())
+            if row["by"] == part and row["scorer"] in methods and row["value"] is not None
+        ]
+        rows.sort(key=lambda row: (_first_number(row["group"]), methods.index(row["scorer"])))
+        bars = tuple(
+            _bar(
+                unit[row["group"] == "1"].format(row["group"].replace("-", "–")),
+                row,
+                row["scorer"] == DEFAULT_RANKING,
+                note=f"{method_name(row['scorer'])}, {count(row['queries'], 'query', 'queries')}",
+                method=row["scorer"],
+            )
+            for row in rows
+        )
+        result.append(
+            Evidence(
+                key=f"recall-by-{part}",
+                url="/cold?view=figures",
+                headline=title,
+                sentence="" if bars else why,
+                population=population_of(metrics),
+                picture="Recall@30: of the listings that users interacted with next, the share among our 30. Line: 95% interval.",
+                bars=bars,
+                for_analysts=True,
+            )
+        )
+    return result
+
+
+def _first_number(group: str) -> int:
+    result = re.match(r"\d+", group)
+    return int(result.group()) if result else -1
 
 
 def ablation_evidence(run: Run) -> Evidence | None:

@@ -1,9 +1,8 @@
-"""Shared pieces of pages: charts, the theme, rules of lists, style directions, and the meaning of scores."""
+"""Shared pieces of pages: the theme, rules of lists, style directions, and the meaning of scores."""
 
 from pathlib import Path
 from types import SimpleNamespace
 
-import pandas as pd
 import pytest
 from contrast import THEME, contrast, mixed
 from looking import click, labelled, links, texts
@@ -15,43 +14,9 @@ from listing_vibes.insight.selection.page_lists import Selection
 from listing_vibes.model.settings import Resolved
 from listing_vibes.run.blends import NO_BLEND
 from listing_vibes.scoring.late_interaction import LateInteraction
-from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.list_options import describe_score
 
-STYLES = {"Model": ("#112233", "circle"), "Baseline": ("#445566", "square")}
-TABLE = pd.DataFrame(
-    [
-        ("One", "Model", 0.4, 0.3, 0.45),
-        ("<b>", "Baseline", 0.2, 0.15, 0.3),
-        ("x", "Baseline", 0.1, None, None),
-    ],
-    columns=["name", "kind", "value", "low", "high"],
-)
 ASKED = {"user": "u1", "at": "4", "k": "6"}
-
-
-def test_a_chart_has_values_intervals_and_names_that_are_no_markup(monkeypatch):
-    figure = charts.intervals(TABLE, "Recall@30", STYLES, groups="name", hover=["9 queries"] * 3)
-    model, baseline = figure.data
-    assert (list(model.x), list(model.y)) == (["One"], [0.4]) and baseline.marker.symbol == "square"
-    assert model.customdata[0][0] == "<b>One</b><br>Recall@30 40.0%<br>95 %: 30.0% to 45.0%<br>9 queries"
-    assert "&lt;b&gt;" in baseline.customdata[0][0] and "95 %: —" in baseline.customdata[1][0]
-    assert list(model.error_y.array) == pytest.approx([0.05])
-    assert list(model.error_y.arrayminus) == pytest.approx([0.1]) and baseline.error_y.array[1] == 0
-    assert list(baseline.y) == [0.2, 0.1] and figure.layout.xaxis.categoryarray == ("One", "<b>", "x")
-    escaped = "A &lt;b&gt;bold&lt;/b&gt; &amp; much wider<br>name"
-    assert charts.label("A <b>bold</b> & much wider name", 26) == escaped
-    assert charts.label("word " * 30, 26).count("<br>") == 1
-    drawn = {}
-    monkeypatch.setattr(charts.st, "plotly_chart", lambda figure, **more: drawn.update(more, figure=figure))
-    figure.update_layout(margin={"l": 64})
-    charts.show_chart(figure, key="mine", alt="Three lines", height=200)
-    layout = drawn["figure"].layout
-    assert (layout.margin.l, layout.margin.t, layout.height) == (64, charts.TOP, 200)
-    assert {layout.xaxis.tickfont.color, layout.yaxis.tickfont.color, layout.font.color} == {
-        charts.WORDS["light"]
-    }
-    assert drawn["theme"] == "streamlit" and drawn["config"]["toImageButtonOptions"]["filename"] == "mine"
 
 
 @pytest.mark.parametrize("name", ["light", "dark"])
@@ -63,9 +28,8 @@ def test_every_text_and_series_stands_out(name):
         for text in names:
             assert contrast(theme[text], ground) >= 4.5, (text, ground)
         assert contrast(mixed(theme["textColor"], ground, 0.6), ground) >= 4.5, ground  # captions
-    assert contrast(charts.WORDS[name], grounds[0]) >= 4.5
     assert contrast(theme["greenTextColor"], theme["greenBackgroundColor"]) >= 4.5
-    for color in (*theme["chartCategoricalColors"], charts.GRAY):
+    for color in theme["chartCategoricalColors"]:
         assert contrast(color, grounds[0]) >= 3
     # Streamlit writes in white on the primary color, which stands out from the dark ground as text.
     for source in Path(listing_vibes_app.__file__).parent.rglob("*.py"):

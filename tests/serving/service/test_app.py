@@ -288,7 +288,9 @@ def test_a_refreshed_run_takes_the_place_of_the_one_in_use_which_is_closed(train
         content = pointer.read_bytes()
         pointer.write_text("{")
         problem = health_when(lambda health: health["problem"])["problem"]
-        assert str(shop.run) not in problem  # the log has the reason; clients do not learn paths of the server
+        assert (
+            str(shop.run) not in problem
+        )  # the log has the reason; clients do not learn paths of the server
         assert client.get(f"/similar/{name}").status_code == 200  # the state in use goes on
         pointer.write_bytes(content)
         health_when(lambda health: not health["problem"])

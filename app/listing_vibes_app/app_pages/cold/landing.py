@@ -1,22 +1,19 @@
 """A listing without events: its neighbors, its position on the map, and the users in whose lists it ranks highest."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from listing_vibes.defaults import K
 from listing_vibes.insight.audience import Population, audience_share, recent_lists
-from listing_vibes.insight.map.space_map import SpaceMap
+from listing_vibes.insight.home import dots_of
 from listing_vibes.insight.selection.page_lists import Selection
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.values import sample_rows
-from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.empty import empty
+from listing_vibes_app.kit.evidence import show_dots
 from listing_vibes_app.kit.gallery import gallery, listing_card, page_url
 from listing_vibes_app.kit.list_options import describe_score
 from listing_vibes_app.kit.map_points import load_maps
@@ -26,14 +23,7 @@ from listing_vibes_app.kit.spaces import label_of
 from listing_vibes_app.server.runs import BY_RUN, OpenRun, rows_of
 from listing_vibes_app.view.formats import count, plain
 
-DOTS = 1500  # most listings on the map
 USERS = 12  # users shown
-#: Color, symbol, size and opacity of each kind of dot.
-DOTS_LIKE = {
-    "Other listings": (charts.GRAY, "circle", 5, 0.55),
-    "Neighbors": (charts.SERIES[1], "square", 9, 1),
-    "This listing": (charts.SERIES[0], "diamond", 17, 1),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,41 +87,14 @@ def place_on_map(opened: OpenRun, placed: Placement) -> None:
         st.markdown(f"In the group **[{plain(drawn.names[group])}]({url})** of the vibe map ({size}).")
     else:
         st.markdown(f"Between the groups of the {link}.")
-    charts.show_chart(
-        _chart(opened, placed, drawn, at),
-        key=f"place-{placed.space}",
-        alt="All listings as dots, with this listing and its neighbors marked by shape and color",
-        height=400,
+    is_near = np.isin(drawn.rows, rows_of(opened, placed.nearest[C.LISTING])) & (drawn.rows != placed.row)
+    show_dots(
+        opened,
+        "place",
+        dots_of(drawn, near=is_near, here=at),
+        f"/map?space={placed.space}",
+        "Listings as dots in the color of their group; the diamond is this listing, the rings are its neighbors.",
     )
-
-
-def _chart(opened: OpenRun, placed: Placement, drawn: SpaceMap, at: np.ndarray) -> go.Figure:
-    """Return a sample of the listings on the map as dots, the neighbors, and the listing itself at `at` (2,)."""
-    is_near = np.isin(drawn.rows, rows_of(opened, placed.nearest[C.LISTING]))
-    others = sample_rows(np.flatnonzero(~is_near & (drawn.rows != placed.row)), DOTS)
-    figure = go.Figure()
-    for kind, shown in (("Other listings", others), ("Neighbors", np.flatnonzero(is_near))):
-        _add_dots(
-            figure,
-            kind,
-            drawn.places[shown].astype(float),
-            map(opened.view.title, drawn.rows[shown].tolist()),
-        )
-    _add_dots(figure, "This listing", at[None], [placed.title])
-    margin = {"l": 0, "r": 0, "b": 8}
-    figure.update_layout(showlegend=True, margin=margin, hovermode="closest")
-    figure.update_xaxes(visible=False)
-    figure.update_yaxes(visible=False, scaleanchor="x")  # both axes have the same scale, as on the map
-    return figure
-
-
-def _add_dots(figure: go.Figure, kind: str, places: np.ndarray, titles: Iterable[str]) -> None:
-    color, symbol, size, opacity = DOTS_LIKE[kind]
-    figure.add_scatter(
-        name=kind, x=places[:, 0], y=places[:, 1], mode="markers",
-        marker={"color": color, "symbol": symbol, "size": size, "opacity": opacity},
-        text=[charts.label(title, 40) for title in titles], hovertemplate="%{text}<extra></extra>",
-    )  # fmt: skip
 
 
 @st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_RUN)

@@ -7,6 +7,7 @@ import streamlit as st
 
 from listing_vibes.errors import VibesError, sentence_of
 from listing_vibes.insight.audience import audience_share
+from listing_vibes.insight.quality import not_measured, stability_evidence
 from listing_vibes_app.app_pages.cold.draft import (
     UPLOADS,
     can_launch,
@@ -15,7 +16,6 @@ from listing_vibes_app.app_pages.cold.draft import (
     start_row,
     warn_photo,
 )
-from listing_vibes_app.app_pages.cold.figures import recall_by
 from listing_vibes_app.app_pages.cold.landing import (
     Placement,
     first_users,
@@ -33,7 +33,8 @@ from listing_vibes_app.app_pages.cold.launching import (
 )
 from listing_vibes_app.kit.as_code import as_code
 from listing_vibes_app.kit.controls import any_listing, beside, button, page_of, switch
-from listing_vibes_app.kit.empty import empty, unknown
+from listing_vibes_app.kit.empty import empty, to_similar, unknown
+from listing_vibes_app.kit.evidence import show_bars
 from listing_vibes_app.kit.gallery import gallery, listing_card, listing_panel, page_url
 from listing_vibes_app.kit.list_options import read_selections
 from listing_vibes_app.kit.spaces import label_of, space_switch
@@ -67,7 +68,7 @@ def page() -> None:
         case "listings":
             choose_listing(opened)
         case "figures":
-            recall_by(opened)
+            show_recall(opened)
         case _:
             new_listing(opened)
 
@@ -117,6 +118,20 @@ def choose_listing(opened: OpenRun) -> None:
         cards.append(listing_card(opened, row, score=share + events, href=link))
     label = "Cold listings to choose from"
     gallery(opened, cards, key="cold", label=label, photos=any(card.photo for card in cards))
+
+
+def show_recall(opened: OpenRun) -> None:
+    """Show the recall by what is known of a listing and a user, or why it is missing."""
+    if not opened.run.metrics or not opened.run.metrics.get("stability"):
+        st.markdown(plain(not_measured(opened.run)))
+        to_similar()
+        return
+    for evidence in stability_evidence(opened.run):
+        st.header(evidence.headline, anchor=False)
+        if evidence.bars:
+            show_bars(evidence.key, evidence.bars, evidence.picture)
+        else:
+            st.caption(evidence.sentence)
 
 
 def cold_listing(opened: OpenRun, listing: str) -> None:
