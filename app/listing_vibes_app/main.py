@@ -6,10 +6,10 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import Page
 
+from listing_vibes_app.all_pages import PAGES, PROBLEMS
 from listing_vibes_app.kit.controls import select
 from listing_vibes_app.kit.notices import link_notices, market_notice
 from listing_vibes_app.kit.presenter import presenter
-from listing_vibes_app.registry import PAGES, PROBLEMS
 from listing_vibes_app.server.boundary import boundary
 from listing_vibes_app.server.runs import run_label, run_paths
 

@@ -15,8 +15,8 @@ from helpers.pages import blocks
 from helpers.plugins import PAGE, forget_plugins, plugin, plugin_folder  # noqa: F401
 from listing_vibes import Run, selection
 from listing_vibes.run.blends import save_blends
+from listing_vibes_app import all_pages as pages
 from listing_vibes_app import app_pages
-from listing_vibes_app import registry as pages
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ def test_a_page_is_one_module(tmp_path, monkeypatch, reload_pages, show, bare):
 def assert_shown(show, run):
     assert [page.name for page in pages.PAGES] == [*BUILT_IN, "words"]
     show("overview", run)  # its navigation has every page
-    drawn = AppTest.from_string("from listing_vibes_app.registry import PAGES; PAGES[-1].show()").run()
+    drawn = AppTest.from_string("from listing_vibes_app.all_pages import PAGES; PAGES[-1].show()").run()
     assert not drawn.exception and [title.value for title in drawn.title] == ["Words"]
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from listing_vibes_app.server.launch import address, command
+from listing_vibes_app.server.command_line import address, command
 
 PATIENCE = 300  # seconds that a busy machine may take to start one
 

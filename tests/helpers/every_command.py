@@ -15,8 +15,8 @@ from browser.painted import paint_market
 from browser.served import wait_for
 from helpers.commands import vibes
 from listing_vibes.cli import app
-from listing_vibes_app.registry import PAGES
-from listing_vibes_app.server.launch import ADDRESS, free_port
+from listing_vibes_app.all_pages import PAGES
+from listing_vibes_app.server.command_line import ADDRESS, free_port
 
 SETTINGS = """
 preset = "tiny"

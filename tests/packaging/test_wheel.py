@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from browser.served import wait_for
-from listing_vibes_app.server.launch import ADDRESS, free_port
+from listing_vibes_app.server.command_line import ADDRESS, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -16,7 +16,7 @@ import pytest
 
 from browser.served import wait_for
 from listing_vibes.serving.service.access import HOSTS, TOKEN
-from listing_vibes_app.server import launch
+from listing_vibes_app.server import command_line
 
 pytestmark = pytest.mark.slow
 
@@ -52,10 +52,10 @@ def port(nginx, trained, tmp_path_factory):
     patch = pytest.MonkeyPatch()
     patch.setenv(TOKEN, SECRET)
     patch.setenv(HOSTS, f"{PAGES},{API}")
-    service, front = launch.free_port(), launch.free_port()
-    explorer = launch.command([trained.path], None, browser=False)
+    service, front = command_line.free_port(), command_line.free_port()
+    explorer = command_line.command([trained.path], None, browser=False)
     served = [sys.executable, "-m", "listing_vibes", "serve", str(trained.path), "--port", str(service)]
-    ours = launch.address(explorer)
+    ours = command_line.address(explorer)
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={PAGES}",
          "-addext", f"subjectAltName=DNS:{PAGES},DNS:{API}", "-keyout", folder / "key", "-out", folder / "crt"],

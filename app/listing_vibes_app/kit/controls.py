@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from listing_vibes.defaults import K
+from listing_vibes.insight.days import market_days
 from listing_vibes.insight.selection.page_lists import LONGEST
 from listing_vibes.words import count
 from listing_vibes_app.server.params import bind, link, set_params
@@ -107,3 +108,20 @@ def page_of(rows: np.ndarray, size: int, line: str) -> np.ndarray:
         if pages > 1:
             st.pagination(pages, width=_PAGES, **bind("page", page, 1))
     return rows[(page - 1) * size : page * size]
+
+
+NAME = "day"  # in the URL
+
+
+def read_day(opened: OpenRun) -> int | None:
+    """Return the number of the day that the URL names; None for none."""
+    days = market_days(opened.run)
+    return link().read(NAME, lambda text: None if days is None else days.number(text))
+
+
+def event_slider(total: int, help: str) -> int:
+    """Draw a slider over a history of `total` events; return the number of known events, by default four fifths."""
+    at = link().number("at", max(1, total - max(1, total // 5)), 1, total)
+    if total > 1:
+        st.slider("As of event", 1, total, help=help, **bind("at", at))
+    return at

@@ -22,7 +22,7 @@ from listing_vibes.run.rules import Rules, declared
 from listing_vibes.words import capitalize, enumerated
 from listing_vibes_app.kit.controls import switch
 from listing_vibes_app.kit.dials import dial_button
-from listing_vibes_app.kit.empty import empty
+from listing_vibes_app.kit.notices import empty
 from listing_vibes_app.server.params import bind, link, set_params
 from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view.formats import moment

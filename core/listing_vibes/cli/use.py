@@ -189,7 +189,7 @@ def _explore(runs: list[Path], port: int, browser: bool) -> None:
     import subprocess
 
     with needs("The explorer", "app"):
-        from listing_vibes_app.server.launch import command
+        from listing_vibes_app.server.command_line import command
     arguments = command(runs, port or None, browser)
     if os.name == "posix":  # the server replaces this process, so that a signal to one ends both
         os.execv(arguments[0], arguments)

@@ -32,9 +32,9 @@ from listing_vibes.run.manifest import (
 )
 from listing_vibes.run.other_market import shares_listings, split_of_model, training_market, transfer_settings
 from listing_vibes.run.run import Run
+from listing_vibes.run.save import MODEL, write_run
 from listing_vibes.run.scorers import default_weights
 from listing_vibes.run.versions import reading, sweep
-from listing_vibes.run.writer import MODEL, write_run
 from listing_vibes.scoring.attribute_weights import weighted_attributes
 
 

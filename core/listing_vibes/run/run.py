@@ -92,7 +92,7 @@ class Run(RunData):
         Raises:
             VibesError: the folder cannot be written, or another process writes it.
         """
-        from listing_vibes.run.writer import save_run  # It imports torch for a model.
+        from listing_vibes.run.save import save_run  # It imports torch for a model.
 
         save_run(self, Path(folder))
         return Run.open(folder)

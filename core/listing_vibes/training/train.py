@@ -26,9 +26,9 @@ from listing_vibes.run.engine import Engine, make_inputs
 from listing_vibes.run.manifest import KnownMarket, Manifest, seal
 from listing_vibes.run.other_market import MARKETS
 from listing_vibes.run.run import Run
+from listing_vibes.run.save import MODEL, write_run
 from listing_vibes.run.scorers import default_weights
 from listing_vibes.run.versions import forget
-from listing_vibes.run.writer import MODEL, write_run
 from listing_vibes.scoring.attribute_weights import weighted_attributes
 from listing_vibes.scoring.recency import RecentEvents
 from listing_vibes.training.batches import Mix, buckets_of, check_markets, fingerprint_of, folder_names

@@ -25,8 +25,8 @@ from listing_vibes.model.settings import Resolved, Settings, compare_settings
 from listing_vibes.run.engine import check_model, weights_digest
 from listing_vibes.run.manifest import Manifest, check_loaded
 from listing_vibes.run.other_market import transfer_settings
+from listing_vibes.run.save import MODEL
 from listing_vibes.run.versions import reading
-from listing_vibes.run.writer import MODEL
 
 #: The settings of a model that a warm start cannot change.
 SHAPE = ("preset", "encoder", "history", "features", "init")

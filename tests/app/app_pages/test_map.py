@@ -25,7 +25,7 @@ from listing_vibes.insight.days import market_days
 from listing_vibes.insight.map.colors import UNKNOWN, VALUES
 from listing_vibes.insight.map.region import grid_places
 from listing_vibes_app.app_pages.map import drawing_job
-from listing_vibes_app.app_pages.map.routes import routes
+from listing_vibes_app.app_pages.map.map_data import routes
 from listing_vibes_app.app_pages.map.vibe_map import MapSelection
 from listing_vibes_app.kit import palettes
 from listing_vibes_app.kit.map_points import colors, load_maps

@@ -13,7 +13,7 @@ from listing_vibes.insight.selection.url_parameters import MOST_EVENTS, as_text,
 from listing_vibes.insight.taste import different_listings, taste, taste_in_words
 from listing_vibes.market.market import Market
 from listing_vibes.run.histories import Event, read_history, to_events
-from listing_vibes_app.app_pages.simulate.history import Moves, moves
+from listing_vibes_app.app_pages.simulate.history_cards import Moves, moves
 
 EVENTS = [
     Event("l01"),

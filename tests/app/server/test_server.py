@@ -37,11 +37,10 @@ from listing_vibes.run.manifest import Manifest
 from listing_vibes.serving.service.access import HOSTS, TOKEN
 from listing_vibes_app.app_pages.map import drawing_job
 from listing_vibes_app.kit import deck_routes
-from listing_vibes_app.server import launch, params, runs
+from listing_vibes_app.server import command_line, params, runs
 from listing_vibes_app.server.boundary import catch_errors
 from listing_vibes_app.server.pages import NUMBER
-from listing_vibes_app.server.photos import photo_url
-from listing_vibes_app.server.routes import serve_photo
+from listing_vibes_app.server.photos import photo_url, serve_photo
 from listing_vibes_app.view.photo_box import photo_box
 
 SECRET = "a-token-of-many-characters"
@@ -62,7 +61,7 @@ def option(arguments, name):
 
 
 def test_the_command_listens_on_this_machine_at_a_free_port(eventless, monkeypatch):
-    arguments = launch.command([eventless], None, browser=False)
+    arguments = command_line.command([eventless], None, browser=False)
     assert option(arguments, "--server.address") == "127.0.0.1"
     assert option(arguments, "--server.headless") == "true"
     assert arguments[arguments.index("--") + 1 :] == [str(eventless.resolve())]
@@ -70,16 +69,16 @@ def test_the_command_listens_on_this_machine_at_a_free_port(eventless, monkeypat
         probe.bind(("127.0.0.1", int(option(arguments, "--server.port"))))
         probe.listen()
         with pytest.raises(VibesError, match=r"Port \d+ on 127.0.0.1 cannot be used"):
-            launch.command([eventless], probe.getsockname()[1])
+            command_line.command([eventless], probe.getsockname()[1])
     monkeypatch.setenv("LISTING_VIBES_HOST", "0.0.0.0")  # a container
-    assert option(launch.command([eventless], 8501), "--server.address") == "0.0.0.0"
+    assert option(command_line.command([eventless], 8501), "--server.address") == "0.0.0.0"
     monkeypatch.setenv(TOKEN, "short")
     with pytest.raises(VibesError, match="at least 16"):
-        launch.command([eventless])
+        command_line.command([eventless])
 
 
 NOTEBOOK = (
-    "import subprocess, sys; from pathlib import Path; from listing_vibes_app.server.launch import command;"
+    "import subprocess, sys; from pathlib import Path; from listing_vibes_app.server.command_line import command;"
     "sys.exit(subprocess.call(command([Path(sys.argv[1])], int(sys.argv[2]), False)))"
 )
 
@@ -96,7 +95,7 @@ def shadowing(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("start", ["explore", "notebook"])
 def test_the_explorer_prints_one_line_also_where_the_folder_shadows_modules(eventless, shadowing, start):
-    port, script = launch.free_port(), str(Path(sys.executable).with_name("vibes"))
+    port, script = command_line.free_port(), str(Path(sys.executable).with_name("vibes"))
     tail = ["--no-browser", "--port", str(port)]
     arguments = {
         "explore": [script, "explore", str(eventless), *tail],
@@ -131,14 +130,14 @@ def test_an_error_of_the_start_is_seen_and_the_settings_are_those_beside_the_ser
     eventless, tmp_path, monkeypatch
 ):
     code = (
-        "import streamlit.config as c, listing_vibes_app.server.launch as l; from pathlib import Path;"
+        "import streamlit.config as c, listing_vibes_app.server.command_line as l; from pathlib import Path;"
         "c._main_script_path = str(Path(l.__file__).parents[1] / 'asgi.py');"
         "print(c.get_option('browser.gatherUsageStats'), c.get_option('client.toolbarMode'))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "minimal"]
     monkeypatch.setenv("STREAMLIT_SERVER_MAX_UPLOAD_SIZE", "none")  # Streamlit cannot read it
-    arguments = launch.command([eventless], None, browser=False)
+    arguments = command_line.command([eventless], None, browser=False)
     done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode and "Error" in done.stderr
 
@@ -153,12 +152,12 @@ def server(eventless, tmp_path_factory):
     patch.setenv(TOKEN, SECRET)
     patch.setenv(HOSTS, "shop.example.com")
     log = tmp_path_factory.mktemp("explorer") / "log"
-    arguments = launch.command([eventless], None, browser=False)
+    arguments = command_line.command([eventless], None, browser=False)
     with log.open("wb") as stream:
         process = subprocess.Popen(arguments, stdout=stream, stderr=subprocess.STDOUT, cwd=log.parent)
     patch.undo()
     try:
-        url = launch.address(arguments)
+        url = command_line.address(arguments)
         wait_for(urllib.request.Request(url + "/_stcore/health", headers=BEARER), process, log)
         yield url.removeprefix("http://")
     finally:

@@ -32,7 +32,7 @@ from listing_vibes.market.photo_decoding import preview
 from listing_vibes.run.newcomers import new_listings
 from listing_vibes_app.app_pages.cold.draft import draft_of, read_draft
 from listing_vibes_app.app_pages.similar.filters import describe_filters
-from listing_vibes_app.app_pages.simulate import history
+from listing_vibes_app.app_pages.simulate import history_cards
 from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view.photo_box import photo_box
 
@@ -171,9 +171,9 @@ def history_of_an_address(folder: Path) -> Callable[[bytes], object]:
     opened = _opened(folder)
 
     def feed(content: bytes) -> object:
-        found = history.parse_history(opened, content.decode(errors="replace"))
+        found = history_cards.parse_history(opened, content.decode(errors="replace"))
         document(found.known).encode()
-        assert len(found.known) == len(found) <= history.MOST_EVENTS
+        assert len(found.known) == len(found) <= history_cards.MOST_EVENTS
         return found
 
     return feed

@@ -12,12 +12,11 @@ from listing_vibes.insight.audience import Population, audience_share, recent_li
 from listing_vibes.insight.home import dots_of
 from listing_vibes.insight.selection.page_lists import Selection
 from listing_vibes.market.columns import Columns as C
-from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.evidence import show_dots
 from listing_vibes_app.kit.gallery import gallery, listing_card, page_url
 from listing_vibes_app.kit.list_options import describe_score
 from listing_vibes_app.kit.map_points import load_maps
-from listing_vibes_app.kit.notices import untrained_caption
+from listing_vibes_app.kit.notices import empty, untrained_caption
 from listing_vibes_app.kit.people import people_gallery
 from listing_vibes_app.kit.spaces import label_of
 from listing_vibes_app.server.runs import BY_RUN, OpenRun, rows_of

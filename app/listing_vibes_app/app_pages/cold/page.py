@@ -33,10 +33,10 @@ from listing_vibes_app.app_pages.cold.launching import (
 )
 from listing_vibes_app.kit.as_code import as_code
 from listing_vibes_app.kit.controls import any_listing, beside, button, page_of, switch
-from listing_vibes_app.kit.empty import empty, to_similar, unknown
 from listing_vibes_app.kit.evidence import show_bars
 from listing_vibes_app.kit.gallery import gallery, listing_card, listing_panel, page_url
 from listing_vibes_app.kit.list_options import read_selections
+from listing_vibes_app.kit.notices import empty, to_similar, unknown
 from listing_vibes_app.kit.spaces import label_of, space_switch
 from listing_vibes_app.server.boundary import boundary
 from listing_vibes_app.server.params import set_params

@@ -6,10 +6,10 @@ from listing_vibes.errors import needs
 from listing_vibes.insight.page_evidence import photos_evidence
 from listing_vibes.insight.quality import ablation_evidence
 from listing_vibes_app.app_pages.compare.queries import show_queries
-from listing_vibes_app.app_pages.compare.runs import two_runs
+from listing_vibes_app.app_pages.compare.two_runs import two_runs
 from listing_vibes_app.kit.controls import switch
-from listing_vibes_app.kit.empty import empty, to_similar
 from listing_vibes_app.kit.evidence import show_evidence
+from listing_vibes_app.kit.notices import empty, to_similar
 from listing_vibes_app.kit.spaces import missing_spaces
 from listing_vibes_app.server.runs import OpenRun, current_run, run_paths
 

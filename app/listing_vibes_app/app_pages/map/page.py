@@ -10,8 +10,8 @@ from listing_vibes_app.app_pages.map import drawing_job
 from listing_vibes_app.app_pages.map.vibe_map import export_map, vibe_map
 from listing_vibes_app.kit import palettes
 from listing_vibes_app.kit.controls import select, switch
-from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.map_points import drawn_map, load_maps, map_spaces
+from listing_vibes_app.kit.notices import empty
 from listing_vibes_app.kit.spaces import in_order, label_of, missing_spaces, spaces_help
 from listing_vibes_app.server.params import set_params
 from listing_vibes_app.server.runs import OpenRun, current_run

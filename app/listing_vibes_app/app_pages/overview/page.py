@@ -8,8 +8,8 @@ from listing_vibes.market.display_names import market_title
 from listing_vibes.serving.monitor_checks import Monitored
 from listing_vibes.words import count
 from listing_vibes_app.kit.controls import button
-from listing_vibes_app.kit.empty import empty, to_similar
 from listing_vibes_app.kit.evidence import show_evidence
+from listing_vibes_app.kit.notices import empty, to_similar
 from listing_vibes_app.kit.spaces import missing_spaces
 from listing_vibes_app.server.boundary import boundary
 from listing_vibes_app.server.params import set_params

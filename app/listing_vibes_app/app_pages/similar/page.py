@@ -13,6 +13,7 @@ from listing_vibes.insight.selection.page_lists import Selection
 from listing_vibes.insight.selection.url_parameters import FILTER_PARAMETERS
 from listing_vibes.insight.similarity import SIGNS, match, same_and_different
 from listing_vibes.run.rules import Rules
+from listing_vibes_app.app_pages.similar.choosing import choose, picker
 from listing_vibes_app.app_pages.similar.explanation import why_similar
 from listing_vibes_app.app_pages.similar.filters import (
     clear_filters,
@@ -20,11 +21,9 @@ from listing_vibes_app.app_pages.similar.filters import (
     filters_line,
     read_filters,
 )
-from listing_vibes_app.app_pages.similar.picker import choose, picker
 from listing_vibes_app.kit.as_code import as_code
 from listing_vibes_app.kit.controls import any_listing, beside, button, load_more, switch
 from listing_vibes_app.kit.dials import dial_sliders, new_dial
-from listing_vibes_app.kit.empty import empty, unknown
 from listing_vibes_app.kit.gallery import (
     MAKING,
     SIDES,
@@ -35,6 +34,7 @@ from listing_vibes_app.kit.gallery import (
     page_url,
 )
 from listing_vibes_app.kit.list_options import RULES, clear_rules, list_options, read_selections, score_lines
+from listing_vibes_app.kit.notices import empty, unknown
 from listing_vibes_app.kit.people import selectable_table
 from listing_vibes_app.kit.spaces import label_of, missing_spaces, space_switch
 from listing_vibes_app.server.params import link, set_params

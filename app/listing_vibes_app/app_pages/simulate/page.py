@@ -9,16 +9,19 @@ import streamlit as st
 from listing_vibes.insight.selection.page_lists import Selection
 from listing_vibes.insight.selection.url_parameters import MOST_EVENTS
 from listing_vibes.words import capitalize
-from listing_vibes_app.app_pages.simulate.history import (
+from listing_vibes_app.app_pages.simulate.history_cards import (
     Simulated,
     before,
     can_undo,
+    choice,
+    history_strip,
+    mark,
+    move_mark,
     moves,
     parse_history,
     remember,
     undo,
 )
-from listing_vibes_app.app_pages.simulate.history_cards import choice, history_strip, mark, move_mark
 from listing_vibes_app.app_pages.simulate.sources import (
     CLICKS,
     add_listings,
@@ -30,9 +33,9 @@ from listing_vibes_app.app_pages.simulate.sources import (
 from listing_vibes_app.kit.as_code import as_code
 from listing_vibes_app.kit.controls import button, load_more, switch
 from listing_vibes_app.kit.dials import dial_sliders, new_dial
-from listing_vibes_app.kit.explained import why_listed, why_url
 from listing_vibes_app.kit.list_options import list_options, nothing_listed, read_selections, rule_notes
 from listing_vibes_app.kit.notices import untrained_caption
+from listing_vibes_app.kit.why import why_listed, why_url
 from listing_vibes_app.server.params import hold, link, set_params
 from listing_vibes_app.server.runs import OpenRun, current_run, rank, rows_of
 from listing_vibes_app.view.formats import count, moment, plain

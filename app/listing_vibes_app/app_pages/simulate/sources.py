@@ -14,12 +14,11 @@ from listing_vibes.insight.selection.url_parameters import as_text, document
 from listing_vibes.insight.taste import different_listings, listing_values, taste, taste_in_words
 from listing_vibes.run.histories import events_at, read_history, to_events
 from listing_vibes.words import capitalize, percent
-from listing_vibes_app.app_pages.simulate.history import Simulated
-from listing_vibes_app.app_pages.simulate.history_cards import choice, mark
+from listing_vibes_app.app_pages.simulate.history_cards import Simulated, choice, mark
 from listing_vibes_app.kit.as_code import download
 from listing_vibes_app.kit.controls import SEEDS, any_user, page_of, search_box, shuffle_button
-from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.gallery import gallery, listing_card, matches_line
+from listing_vibes_app.kit.notices import empty
 from listing_vibes_app.server.boundary import describe_error
 from listing_vibes_app.server.params import link, set_params
 from listing_vibes_app.server.runs import BY_RUN, OpenRun, rows_of, search_index

@@ -10,7 +10,7 @@ import streamlit as st
 from listing_vibes.insight.days import market_days
 from listing_vibes.insight.market_view import MarketView
 from listing_vibes.market.log import DAY
-from listing_vibes_app.kit.days import NAME, event_slider, read_day
+from listing_vibes_app.kit.controls import NAME, event_slider, read_day
 from listing_vibes_app.kit.gallery import Card, gallery, listing_card
 from listing_vibes_app.server.params import hold, link, set_params
 from listing_vibes_app.server.runs import OpenRun

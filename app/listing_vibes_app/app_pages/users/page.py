@@ -7,14 +7,12 @@ from listing_vibes.insight.days import market_days
 from listing_vibes_app.app_pages.users.history import Known, later_listings, show_history
 from listing_vibes_app.app_pages.users.picker import choose_user, picker
 from listing_vibes_app.kit.as_code import as_code
-from listing_vibes_app.kit.controls import any_user, button, load_more
-from listing_vibes_app.kit.days import NAME
+from listing_vibes_app.kit.controls import NAME, any_user, button, load_more
 from listing_vibes_app.kit.dials import dial_sliders, new_dial
-from listing_vibes_app.kit.empty import empty, popular, to_similar, unknown
-from listing_vibes_app.kit.explained import because, why_listed, why_url
 from listing_vibes_app.kit.gallery import gallery, listing_card
 from listing_vibes_app.kit.list_options import list_options, nothing_listed, read_selections, rule_notes
-from listing_vibes_app.kit.notices import untrained_caption
+from listing_vibes_app.kit.notices import empty, popular, to_similar, unknown, untrained_caption
+from listing_vibes_app.kit.why import because, why_listed, why_url
 from listing_vibes_app.server.pages import page_file
 from listing_vibes_app.server.params import set_params
 from listing_vibes_app.server.runs import OpenRun, current_run, rank, rows_of

@@ -6,7 +6,7 @@ import streamlit as st
 from listing_vibes.cache import cached_per_object
 from listing_vibes.run.run import Run
 from listing_vibes_app.kit.controls import any_user, page_of, search_box
-from listing_vibes_app.kit.empty import empty
+from listing_vibes_app.kit.notices import empty
 from listing_vibes_app.kit.people import people_gallery
 from listing_vibes_app.server.params import bind, link, set_params
 from listing_vibes_app.server.runs import OpenRun

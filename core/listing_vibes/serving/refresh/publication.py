@@ -24,8 +24,8 @@ from listing_vibes.market.market import Market
 from listing_vibes.run.engine import load_prepared, save_prepared
 from listing_vibes.run.manifest import CENTER, LISTINGS
 from listing_vibes.run.run import Run
+from listing_vibes.run.save import ABOUT, MODEL, copy_files, link_file, write_files
 from listing_vibes.run.versions import building, publish, stamp_of
-from listing_vibes.run.writer import ABOUT, MODEL, copy_files, link_file, write_files
 from listing_vibes.serving.refresh.polls import Marks
 
 TOML = "market.toml"

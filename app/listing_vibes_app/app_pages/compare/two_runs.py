@@ -8,11 +8,18 @@ import streamlit as st
 
 from listing_vibes.insight.selection.page_lists import Selection, example_listing, example_user
 from listing_vibes_app.kit.as_code import as_code
-from listing_vibes_app.kit.controls import any_listing, any_user, beside, search_box, select, switch
-from listing_vibes_app.kit.days import event_slider
-from listing_vibes_app.kit.empty import empty, unknown
+from listing_vibes_app.kit.controls import (
+    any_listing,
+    any_user,
+    beside,
+    event_slider,
+    search_box,
+    select,
+    switch,
+)
 from listing_vibes_app.kit.gallery import gallery, listing_card, listing_panel
 from listing_vibes_app.kit.list_options import read_selections, score_lines
+from listing_vibes_app.kit.notices import empty, unknown
 from listing_vibes_app.kit.spaces import label_of
 from listing_vibes_app.server.boundary import describe_error
 from listing_vibes_app.server.params import hold, set_params

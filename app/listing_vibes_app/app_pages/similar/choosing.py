@@ -1,5 +1,7 @@
 """Choosing a listing: by words or id, by the content of its photos, by a photo, by filters, by its cover, or at random."""
 
+import threading
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -7,9 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.photo_search import search_photos
+from listing_vibes.insight.photo_search import PhotoSearch, search_photos
 from listing_vibes.insight.selection.url_parameters import FILTER_PARAMETERS
 from listing_vibes.market.photo_decoding import data_address, preview
+from listing_vibes.progress import Counted, Update
 from listing_vibes_app.app_pages.similar.filters import (
     clear_filters,
     filters_button,
@@ -26,14 +29,13 @@ from listing_vibes_app.kit.controls import (
     shuffle_button,
     switch,
 )
-from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.gallery import Card, gallery, listing_card, matches_line, page_url
 from listing_vibes_app.kit.list_options import read_selections
+from listing_vibes_app.kit.notices import empty
 from listing_vibes_app.server.params import link, set_params
-from listing_vibes_app.server.photo_search import photo_search, prepare_search
 from listing_vibes_app.server.photos import photo_url
-from listing_vibes_app.server.runs import BY_RUN, OpenRun, rows_of, search_index
-from listing_vibes_app.view.formats import plain
+from listing_vibes_app.server.runs import BY_RUN, MOST, OpenRun, rows_of, search_index
+from listing_vibes_app.view.formats import plain, time_left
 
 PAGE = 24
 WIDTH = 240  # least width of an uploaded photo in pixels
@@ -224,3 +226,41 @@ def _classify_photos(opened: OpenRun) -> None:
             bar = st.progress(0.0, "Starting")
             prepare_search(opened, bar.progress)
         st.rerun()
+
+
+_LOCK = threading.Lock()  # so that two sessions do not do the same work
+
+
+@st.cache_resource(show_spinner=False, max_entries=MOST, hash_funcs=BY_RUN)
+def _searches(opened: OpenRun) -> list[PhotoSearch]:
+    """Return the search of a run in a list, which is empty until its photos are classified."""
+    return []
+
+
+def photo_search(opened: OpenRun) -> PhotoSearch | None:
+    """Return the search of a run, None if `prepare_search` has to classify the photos first."""
+    searches = _searches(opened)
+    if not searches and (search := PhotoSearch.open(opened.run)) is not None:
+        searches.append(search)
+    return searches[0] if searches else None
+
+
+def prepare_search(opened: OpenRun, report: Callable[[float, str], object]) -> None:
+    """Classify every photo of a run's market and cache the results; leaving the page stops it.
+
+    Args:
+        report: called with the completed share and a line of progress.
+
+    Raises:
+        VibesError: the market has no photos, or an encoder is missing.
+    """
+
+    def progress(update: Update) -> None:
+        if isinstance(update, Counted):
+            line = f"{update.done:,} of {update.total:,} photos{time_left(update.left)}"
+            report(min(1.0, update.done / max(update.total, 1)), line)
+
+    report(0.0, "Opening the photo encoder")
+    with _LOCK:
+        if photo_search(opened) is None:
+            _searches(opened).append(PhotoSearch.make(opened.run, progress))

@@ -19,8 +19,7 @@ from listing_vibes_app.kit import palettes
 from listing_vibes_app.kit.gallery import listing_card, page_url
 from listing_vibes_app.kit.map_points import colors, drawn_map
 from listing_vibes_app.server.boundary import catch_errors, json_route, text_response
-from listing_vibes_app.server.photos import SMALL, base_path
-from listing_vibes_app.server.routes import photo_response
+from listing_vibes_app.server.photos import SMALL, base_path, photo_response
 from listing_vibes_app.server.runs import OpenRun, open_run, run_paths
 
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
