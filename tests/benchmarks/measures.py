@@ -121,7 +121,7 @@ def see_picture(url: str) -> None:
         sync_playwright() as driver,
         driver.chromium.launch(executable_path=program, args=list(ARGUMENTS)) as opened,
     ):
-        page = opened.new_page()
+        page = opened.new_page(bypass_csp=True)
         page.goto(url)
         page.wait_for_function(shown, timeout=120_000)
 

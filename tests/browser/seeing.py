@@ -2,6 +2,7 @@
 
 import io
 import re
+import time
 from urllib.parse import parse_qs, urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
@@ -15,10 +16,18 @@ PATIENCE = 180_000  # milliseconds that a busy machine may take to draw somethin
 QUIET = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 
 
+def wait_for(page, expression: str, arg=None) -> None:
+    """Wait until JavaScript is true of the page; `page.wait_for_function` compiles it in the page, whose policy forbids that."""
+    ends = time.monotonic() + PATIENCE / 1000
+    while not page.evaluate(expression, arg):
+        assert time.monotonic() < ends, f"never true: {expression}"
+        page.wait_for_timeout(50)
+
+
 def wait_until_quiet(page) -> None:
     """Wait until the script is through and no element is an older one."""
     page.wait_for_selector(QUIET, timeout=PATIENCE)
-    page.wait_for_function("!document.querySelector('[data-stale=true]')", timeout=PATIENCE)
+    wait_for(page, "!document.querySelector('[data-stale=true]')")
 
 
 def wait_until_still(locator) -> None:
@@ -39,9 +48,7 @@ def wait_until_still(locator) -> None:
 def turn(page, theme: str) -> None:
     """Turn the viewer's system "light" or "dark", and wait until the page is drawn for it."""
     page.emulate_media(color_scheme=theme)
-    page.wait_for_function(
-        "theme => getComputedStyle(document.querySelector('.stApp')).colorScheme === theme", arg=theme
-    )
+    wait_for(page, "theme => getComputedStyle(document.querySelector('.stApp')).colorScheme === theme", theme)
     wait_until_quiet(page)
 
 
@@ -70,7 +77,7 @@ def assert_photos(page, gallery, expected: list[tuple[int, int]], photos: int) -
         image = images.nth(number)
         image.evaluate("image => image.scrollIntoView({block: 'center'})")  # not below the page's header
         handle = image.element_handle()
-        page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=handle)
+        wait_for(page, "image => image.complete && image.naturalWidth > 0", handle)
         with Image.open(io.BytesIO(image.screenshot())) as shot:
             seen = shot.convert("RGB").getpixel((shot.width // 2, shot.height // 3))
         painted = colour_of(row, position, photos)
@@ -110,7 +117,7 @@ NOT_OURS = {"presentation-role-conflict"}
 
 def troubles(page, where: str, **options) -> list[str]:
     """Violations of accessibility, also minor ones, as lines: rule, element, what to do."""
-    page.wait_for_function(SETTLED)
+    wait_for(page, SETTLED)
     found = Axe().run(page, options={"resultTypes": ["violations"], **options}).response["violations"]
     return [
         f"{where}: {one['id']}: {node['target']} {node['html'][:160]} {node['failureSummary']}"

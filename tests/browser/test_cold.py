@@ -10,7 +10,15 @@ from playwright.sync_api import expect
 
 from browser import painted
 from browser.conftest import Explorer, serving
-from browser.seeing import assert_listings, assert_photos, assert_whole, row_of, troubles, wait_until_quiet
+from browser.seeing import (
+    assert_listings,
+    assert_photos,
+    assert_whole,
+    row_of,
+    troubles,
+    wait_for,
+    wait_until_quiet,
+)
 from listing_vibes import Run, search_photos
 from listing_vibes.features.photos.photo_encoder import load_photo_encoder
 from listing_vibes.features.photos.photo_vectors import embed_photos
@@ -115,7 +123,7 @@ def test_the_point_on_the_curve_of_prices_is_dragged_and_moved_by_keys(page, exp
     point.focus()
     page.keyboard.press("ArrowLeft")
     cheaper = "(before) => JSON.parse(new URLSearchParams(location.search).get('draft')).price < before"
-    page.wait_for_function(cheaper, arg=dragged)
+    wait_for(page, cheaper, dragged)
     assert_whole(page)
 
 

@@ -11,7 +11,7 @@ from browser.hostile import ACTION, CATEGORY, FLAG, HOST, LISTING, PICTURE, USER
 from browser.mapped import write_map
 from browser.measured import write_measured
 from browser.painted import train_run
-from browser.seeing import PATIENCE, wait_until_quiet
+from browser.seeing import PATIENCE, wait_for, wait_until_quiet
 from browser.served import served
 
 ONE, OTHER, PERSON = f"{LISTING}l01", f"{LISTING}l02", f"{USER}u1"
@@ -114,7 +114,7 @@ def test_every_word_is_shown_as_it_is(watched, hostile, name):
     wait_until_quiet(page)
     if name not in SILENT:  # our components draw themselves once the script is through
         drawn = f"words => {{ const all = ({ALL_WORDS})(); return words.some((one) => all.includes(one)) }}"
-        page.wait_for_function(drawn, arg=[PICTURE, "!["], timeout=PATIENCE)
+        wait_for(page, drawn, [PICTURE, "!["])
     shown = watched.words()
     assert page.get_by_test_id("stException").count() == 0
     assert page.locator(f'a[href*="{HOST}"], img[src*="{HOST}"], a[href^="javascript:"]').count() == 0
@@ -133,7 +133,7 @@ def test_two_runs_are_named_and_compared_word_for_word(watched, hostile, tmp_pat
             wait_until_quiet(two.page)
             two.page.wait_for_load_state("networkidle")
             drawn = f"word => ({ALL_WORDS})().split(word).length > 11"
-            two.page.wait_for_function(drawn, arg=PICTURE, timeout=PATIENCE)
+            wait_for(two.page, drawn, PICTURE)
             shown = two.words()
             assert shown.count(PICTURE) > 10 and "\u202e" not in shown
             assert two.page.locator(f'a[href*="{HOST}"], img[src*="{HOST}"]').count() == 0

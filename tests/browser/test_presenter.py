@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from browser.seeing import troubles, wait_until_quiet
+from browser.seeing import troubles, wait_for, wait_until_quiet
 
 
 def headlines(editor):
@@ -54,13 +54,13 @@ def test_pinned_views_become_a_deck_that_is_presented_saved_and_opened(page, tmp
     alike = slides.get_by_role("heading", name="Alike", exact=True)
     expect(alike).to_be_attached()
     expect(alike).not_to_be_in_viewport()
-    page.wait_for_function(FOCUSED)
+    wait_for(page, FOCUSED)
     page.keyboard.press("ArrowRight")
     expect(alike).to_be_in_viewport()
     expect(slides.get_by_text("Look at <these>")).to_be_in_viewport()
     page.keyboard.press("ArrowRight")
     expect(alike).not_to_be_in_viewport()
-    page.wait_for_function("document.fullscreenElement")
+    wait_for(page, "Boolean(document.fullscreenElement)")
     page.evaluate("() => { document.exitFullscreen() }")  # a browser takes the first Escape for itself
     expect(page.locator("iframe[title=Slides]")).to_have_count(0)
     # The file needs no server, fits a phone, and every photo loads.

@@ -133,7 +133,7 @@ def test_all_photos_are_seen_large_and_why_is_a_link(page, explorer):
 def test_from_the_users_to_a_recommendation_and_back(page, explorer):
     run = Run.open(explorer.run)
     page.goto("/")
-    page.get_by_role("link", name="Users").first.click()
+    page.get_by_role("link", name="Users", exact=True).click()
     cards = page.get_by_role("list", name="Users with their last listings").get_by_role("link")
     expect(cards.first).to_be_visible()
     user = parse_qs(urlsplit(cards.first.get_attribute("href")).query)["user"][0]

@@ -94,6 +94,7 @@ def place_on_map(opened: OpenRun, placed: Placement) -> None:
         f"/map?space={placed.space}",
         "Listings as dots in the color of their group; the diamond is this listing, the rings are its neighbors.",
     )
+    st.caption("The diamond is this listing; a ring is around each of its neighbors.")
 
 
 @st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_RUN)

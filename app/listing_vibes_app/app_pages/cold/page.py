@@ -183,8 +183,8 @@ def show_landing(opened: OpenRun, row: int, end: int | None) -> None:
         return
     selections = read_selections(opened, "cold")
     placed = Placement(view.title(row), space, vector, rank(opened, selections[0]), row)
-    neighbors(opened, placed)
     place_on_map(opened, placed)
+    neighbors(opened, placed)
     with export:
         as_code(opened, selections)
 
